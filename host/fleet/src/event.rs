@@ -1,0 +1,288 @@
+//! What has happened, as those who follow are told. An event carries the thing itself and why, in one flat JSON object.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PlacementNo, PoolName, RoomId, ServerName, Tenant};
+use crate::units::{Microdollars, Timestamp};
+
+/// Something that happened, and when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in the fleet's time. The API shows it as RFC 3339.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened; the JSON's `type` is the public name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum What {
+    /// A room has its server.
+    #[serde(rename = "room.placed")]
+    RoomPlaced(RoomPlaced),
+    /// A room waits for capacity.
+    #[serde(rename = "room.waiting")]
+    RoomWaiting(RoomWaiting),
+    /// A room of a lost server has another one; told also when it begins to move, without `to`.
+    #[serde(rename = "room.moved")]
+    RoomMoved(RoomMoved),
+    /// A room has ended.
+    #[serde(rename = "room.released")]
+    RoomReleased(RoomEnded),
+    /// A room has waited too long.
+    #[serde(rename = "room.expired")]
+    RoomExpired(RoomEnded),
+    /// Nothing was heard of a room for long; it is released next.
+    #[serde(rename = "room.stale")]
+    RoomStale(RoomEnded),
+    /// A room could not be placed on a server that was launched for it; it counts no longer as demand.
+    #[serde(rename = "room.unplaceable")]
+    RoomUnplaceable(RoomWaiting),
+    /// A launch is intended.
+    #[serde(rename = "server.requested")]
+    ServerRequested(ServerEvent),
+    /// A server takes rooms.
+    #[serde(rename = "server.ready")]
+    ServerReady(ServerEvent),
+    /// No sign came from a server for a while.
+    #[serde(rename = "server.silent")]
+    ServerSilent(ServerEvent),
+    /// A silent or lost server shows life again.
+    #[serde(rename = "server.recovered")]
+    ServerRecovered(ServerEvent),
+    /// A server was declared lost; its rooms are placed elsewhere.
+    #[serde(rename = "server.lost")]
+    ServerLost(ServerEvent),
+    /// A server takes no new rooms, and stays.
+    #[serde(rename = "server.cordoned")]
+    ServerCordoned(ServerEvent),
+    /// A server takes no new rooms, and goes when empty.
+    #[serde(rename = "server.draining")]
+    ServerDraining(ServerEvent),
+    /// A server takes rooms again.
+    #[serde(rename = "server.uncordoned")]
+    ServerUncordoned(ServerEvent),
+    /// An external server's drain has ended; whoever made it may end it.
+    #[serde(rename = "server.left")]
+    ServerLeft(ServerEvent),
+    /// A launched server never became ready, or the launch was refused.
+    #[serde(rename = "server.failed")]
+    ServerFailed(ServerEvent),
+    /// A server is being ended.
+    #[serde(rename = "server.terminating")]
+    ServerTerminating(ServerEvent),
+    /// The provider has confirmed that nothing is left of a server; or an external one was deleted.
+    #[serde(rename = "server.terminated")]
+    ServerTerminated(ServerEvent),
+    /// An instance of this fleet exists that no record knows.
+    #[serde(rename = "server.unknown")]
+    ServerUnknown(ServerEvent),
+    /// An external pool should have more servers.
+    #[serde(rename = "scale.wanted")]
+    ScaleWanted(ScaleWanted),
+    /// An external pool could have fewer servers.
+    #[serde(rename = "scale.unwanted")]
+    ScaleUnwanted(ScaleWanted),
+    /// A guard stood in a policy's way.
+    #[serde(rename = "scale.refused")]
+    ScaleRefused(ScaleRefused),
+    /// Too many boots failed: no launches for a while.
+    #[serde(rename = "scale.circuit_opened")]
+    CircuitOpened(PoolEvent),
+    /// Launches are let through again.
+    #[serde(rename = "scale.circuit_closed")]
+    CircuitClosed(PoolEvent),
+    /// Too many servers are silent at once: nobody is declared lost, nothing is scaled down.
+    #[serde(rename = "scale.frozen")]
+    Frozen(FreezeEvent),
+    /// That is over.
+    #[serde(rename = "scale.thawed")]
+    Thawed(FreezeEvent),
+    /// The fleet's price nears a ceiling.
+    #[serde(rename = "scale.budget_near")]
+    BudgetNear(BudgetNear),
+    /// A pool's scaling was switched on or off.
+    #[serde(rename = "scale.switched")]
+    ScalingSwitched(PoolEvent),
+    /// A policy's version serves now.
+    #[serde(rename = "policy.loaded")]
+    PolicyLoaded(PolicyEventBody),
+    /// A file in the folder was refused.
+    #[serde(rename = "policy.refused")]
+    PolicyRefused(PolicyEventBody),
+    /// A policy faulted.
+    #[serde(rename = "policy.fault")]
+    PolicyFault(PolicyEventBody),
+    /// A version is not asked any more.
+    #[serde(rename = "policy.quarantined")]
+    PolicyQuarantined(PolicyEventBody),
+    /// An earlier version serves again.
+    #[serde(rename = "policy.rolled_back")]
+    PolicyRolledBack(PolicyEventBody),
+    /// A policy's file is gone.
+    #[serde(rename = "policy.removed")]
+    PolicyRemoved(PolicyEventBody),
+}
+
+/// A room's new home.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct RoomPlaced {
+    pub room: RoomId,
+    pub placement: PlacementNo,
+    pub server: ServerName,
+    pub pool: PoolName,
+    pub seats: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
+    /// How long it waited, in seconds.
+    pub waited_seconds: u32,
+    pub policy: std::sync::Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A room in the queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct RoomWaiting {
+    pub room: RoomId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
+    pub reason: String,
+}
+
+/// A room that lost its server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct RoomMoved {
+    pub room: RoomId,
+    pub from: ServerName,
+    /// The new home; none while it waits for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<ServerName>,
+    /// The new placement, or the one that ended.
+    pub placement: PlacementNo,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
+    pub reason: String,
+}
+
+/// A room's end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct RoomEnded {
+    pub room: RoomId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementNo>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
+    pub reason: String,
+}
+
+/// A server, at the time of the event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct ServerEvent {
+    pub server: ServerName,
+    pub pool: PoolName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    pub price_per_hour: Microdollars,
+    /// Rooms on it.
+    pub rooms: u32,
+    pub reason: String,
+}
+
+/// An external pool's level.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct ScaleWanted {
+    pub pool: PoolName,
+    pub servers_wanted: u32,
+    pub before: u32,
+    /// Which servers may go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<ServerName>,
+    pub policy: std::sync::Arc<str>,
+    pub reason: String,
+}
+
+/// A guard's no.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct ScaleRefused {
+    pub pool: PoolName,
+    pub policy: std::sync::Arc<str>,
+    /// How many servers were asked for.
+    pub asked: u32,
+    /// How many were granted.
+    pub granted: u32,
+    /// Which guard.
+    pub code: String,
+    pub reason: String,
+}
+
+/// A pool, at the time of the event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct PoolEvent {
+    pub pool: PoolName,
+    pub reason: String,
+}
+
+/// The freeze: how many of how many are silent; in one pool, or in the fleet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct FreezeEvent {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolName>,
+    pub silent: u32,
+    pub servers: u32,
+}
+
+/// The fleet's price beside its ceiling.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct BudgetNear {
+    /// Which ceiling, by its key.
+    pub key: String,
+    pub used: Microdollars,
+    pub max: Microdollars,
+}
+
+/// Something that happened to a policy, by kind; the fleet passes it on as an event.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "see the variants of What")]
+pub enum PolicyEvent {
+    Loaded(PolicyEventBody),
+    Refused(PolicyEventBody),
+    Fault(PolicyEventBody),
+    Quarantined(PolicyEventBody),
+    RolledBack(PolicyEventBody),
+    Removed(PolicyEventBody),
+}
+
+/// A policy's file and version, and what happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct PolicyEventBody {
+    pub policy: std::sync::Arc<str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub version: std::sync::Arc<str>,
+    /// The wasm's sha256, in hex.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub sha256: std::sync::Arc<str>,
+    /// The step that failed, or the decision that faulted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub step: String,
+    pub reason: String,
+}

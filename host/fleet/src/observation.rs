@@ -1,0 +1,171 @@
+//! What the world reports: providers' results, signs of life, policies' answers. Never refused, only heeded or not.
+
+use std::collections::BTreeMap;
+
+use crate::advice::ScaleAnswer;
+use crate::config::FleetConfig;
+use crate::event::PolicyEvent;
+use crate::ids::{Attempt, PlacementNo, PoolName, RoomId, ServerName};
+use crate::units::Microdollars;
+
+/// What the world reports.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// A provider answered a launch. Heeded in every phase: a late success is recorded and, if unwanted, ended.
+    Launched(Launched),
+    /// A provider answered a terminate: nothing is left under the key, or why that is not known.
+    Terminated(Terminated),
+    /// A provider listed what exists in a pool.
+    Listed(Listed),
+    /// A probe of a server's URL ended.
+    Probed(Probed),
+    /// A server reported on itself.
+    Reported(Reported),
+    /// A scale policy answered.
+    Scaled(ScaleAnswer),
+    /// Something happened to a policy; it becomes an event.
+    Policy(PolicyEvent),
+    /// The chain of policies has changed: whatever waits is asked again.
+    PoliciesChanged,
+    /// The configuration was read anew.
+    Configured(Box<FleetConfig>),
+    /// The clock ran on without us (suspend, a stalled disk): silence and leases start anew.
+    Gap,
+}
+
+/// Which launch of which server: the key of every order to a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OrderKey {
+    /// The server.
+    pub server: ServerName,
+    /// Which launch of it.
+    pub attempt: Attempt,
+}
+
+/// See [`Observation::Launched`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launched {
+    /// Which launch.
+    pub key: OrderKey,
+    /// What the provider made, or why not.
+    pub result: Result<Instance, ProviderError>,
+}
+
+/// What a provider has under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    /// The provider's own name for it.
+    pub instance: String,
+    /// How far it is.
+    pub state: InstanceState,
+    /// Where clients reach it, if the provider knows.
+    pub url: Option<String>,
+    /// Other addresses by name.
+    pub endpoints: BTreeMap<String, String>,
+    /// The zone that it came to.
+    pub zone: Option<String>,
+    /// What it really costs an hour, where that differs from the pool's price.
+    pub price_per_hour: Option<Microdollars>,
+}
+
+/// How far an instance is, in its provider's eyes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceState {
+    /// It will run.
+    Pending,
+    /// It runs; that does not mean that it serves.
+    Running,
+    /// It has ended, or is ending.
+    Ended,
+}
+
+/// Says why a provider did not do what it was asked, by what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// Refused for good: nothing exists under the key and nothing will. Ends the record.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Nothing exists under the key; another offer, or a later time, may do.
+    #[error("no capacity: {0}")]
+    NoCapacity(String),
+    /// Nothing exists under the key, and only a human can help: stop and alarm.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// Not known: it may exist. Ask again with the same key; never move on.
+    #[error("outcome unknown: {0}")]
+    Unknown(String),
+}
+
+/// See [`Observation::Terminated`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terminated {
+    /// Which launch.
+    pub key: OrderKey,
+    /// `Ok` when nothing is left under the key.
+    pub result: Result<(), ProviderError>,
+}
+
+/// See [`Observation::Listed`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The pool.
+    pub pool: PoolName,
+    /// When the list was asked for: a server launched since may be missing from it rightly.
+    pub asked: crate::units::Timestamp,
+    /// All that exists under this fleet's name in the pool, or why that is not known.
+    pub result: Result<Vec<(OrderKey, Instance)>, ProviderError>,
+}
+
+/// See [`Observation::Probed`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probed {
+    /// The server.
+    pub server: ServerName,
+    /// The URL that was probed; an answer for an old one is not heeded.
+    pub url: String,
+    /// Whether it answered well, or why not.
+    pub result: Result<(), String>,
+}
+
+/// See [`Observation::Reported`]. Only what was reported is there: no data is not zero.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    /// CPU in thousandths of all cores.
+    pub cpu_permille: Option<u32>,
+    /// Outgoing traffic.
+    pub egress_kbps: Option<u32>,
+    /// Packet loss in thousandths.
+    pub loss_permille: Option<u32>,
+    /// Participants over all rooms.
+    pub participants: Option<u32>,
+    /// The rooms that are alive; `None` where the server cannot tell.
+    pub rooms: Option<Vec<ReportedRoom>>,
+    /// More numbers by name.
+    pub figures: BTreeMap<String, u32>,
+    /// Where clients reach it, if it knows better than its pool.
+    pub url: Option<String>,
+    /// That it takes no new rooms any more (its own shutdown, the cloud's notice).
+    pub draining: bool,
+}
+
+/// A room as its server sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportedRoom {
+    /// The room.
+    pub room: RoomId,
+    /// Which placement of it, if the server knows.
+    pub placement: Option<PlacementNo>,
+    /// How many are in it.
+    pub participants: u32,
+    /// What it costs in the operator's unit.
+    pub load: Option<u32>,
+}
+
+/// A report, with the server that it is from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reported {
+    /// The server.
+    pub server: ServerName,
+    /// What it says.
+    pub report: Report,
+}
