@@ -241,7 +241,7 @@ pub enum Rejection {
     #[error("{0} is being terminated, which cannot be undone")]
     ServerTerminating(ServerName),
     /// The fleet cannot take more servers.
-    #[error("the fleet holds {0} servers already (fleet_servers_max)")]
+    #[error("the fleet holds {0} servers, the most that it can")]
     FleetFull(u32),
 }
 

@@ -44,8 +44,8 @@ pub struct Decision {
     pub pool: Option<PoolName>,
     /// Who advised; the fleet itself where it keeps a pool's minimum.
     pub policy: PolicyRef,
-    /// What was advised, for people: `on demand-3`, `wait for demo`, `2 servers`.
-    pub advice: String,
+    /// What was advised.
+    pub advice: Advised,
     /// What became of it: `accepted`, `clamped`, `refused`, `deferred`, `fault`.
     pub verdict: &'static str,
     /// The guard that stood in the way, or the fault's kind; empty when accepted.
@@ -54,6 +54,47 @@ pub struct Decision {
     pub reason: Option<String>,
     /// How long the policy took.
     pub took: Duration,
+}
+
+/// What was advised; `Display` is for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Advised {
+    /// The room on this server.
+    On(ServerName),
+    /// The room in the queue, perhaps for a server of this pool.
+    Wait(Option<PoolName>),
+    /// The room refused.
+    Reject,
+    /// Left to the next policy.
+    Defer,
+    /// So many servers more.
+    Launch(u32),
+    /// A server to go.
+    Retire,
+    /// Keep every server.
+    Keep,
+    /// A thing that does not exist.
+    Unknown(u32),
+    /// No advice: the policy faulted.
+    Nothing,
+}
+
+impl std::fmt::Display for Advised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Advised::On(server) => write!(f, "on {server}"),
+            Advised::Wait(Some(pool)) => write!(f, "wait for {pool}"),
+            Advised::Wait(None) => f.write_str("wait"),
+            Advised::Reject => f.write_str("reject"),
+            Advised::Defer => f.write_str("defer"),
+            Advised::Launch(1) => f.write_str("launch 1 server"),
+            Advised::Launch(n) => write!(f, "launch {n} servers"),
+            Advised::Retire => f.write_str("retire"),
+            Advised::Keep => f.write_str("keep all"),
+            Advised::Unknown(no) => write!(f, "number {no}, which does not exist"),
+            Advised::Nothing => f.write_str("nothing"),
+        }
+    }
 }
 
 /// What is decided by policies.
