@@ -1,1 +1,63 @@
-//! 
+//! Write an Usher policy: say where rooms go, and when servers come and go.
+//!
+//! A policy is a type that keeps what its author wants to keep, and one trait for each decision that it takes:
+//!
+//! ```
+//! use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, RoomRequest, export_policy};
+//!
+//! struct Pack;
+//!
+//! impl Policy for Pack {
+//!     type Settings = ();
+//!     fn new(_: ()) -> Result<Self, String> {
+//!         Ok(Pack)
+//!     }
+//! }
+//!
+//! impl Place for Pack {
+//!     fn place(&self, room: &RoomRequest, fleet: &Fleet, _: Moment) -> PlacementAdvice {
+//!         match fleet.fitting(room.size()).in_region(&room.region).next() {
+//!             Some(server) => PlacementAdvice::on(server.id()).because("fullest server with room"),
+//!             None => PlacementAdvice::wait(None),
+//!         }
+//!     }
+//! }
+//!
+//! export_policy!(Pack: place);
+//! # fn main() {}
+//! ```
+//!
+//! Its crate is a `cdylib` (for the module) and an `rlib` (for `cargo test`), built for `wasm32-unknown-unknown`; the module,
+//! dropped into Usher's `policies/` folder, decides from the next room on. Settings come from the `.toml` file beside it
+//! ([`Policy::Settings`]), what it knows of the world is the [`Fleet`], and [`Fleet::builder`] makes one for a test.
+//!
+//! What the crate does *not* do: no clock, no randomness, no I/O. The time and a seed come with each question ([`Moment`]).
+//! Keep it that way in a policy: no `HashMap` (its order differs from instance to instance), no floats where it matters. All glue to
+//! WebAssembly stands under `cfg(target_family = "wasm")`; natively a policy is plain Rust, and [`Instance`] asks it the same way.
+
+mod advice;
+#[doc(hidden)]
+pub mod bindings;
+mod export;
+mod fleet;
+mod instance;
+#[doc(hidden)]
+pub mod log;
+mod policy;
+mod request;
+mod settings;
+
+pub use bindings::base::exports::usher::policy::policy_info::Description;
+pub use bindings::base::usher::policy::types::{
+    Change, Demand, Figure, Growth, Health, Hold, Label, Level, Outcome, Phase, Placement, PlacementAdvice, Pool,
+    PoolId, PoolState, Relation, Retirement, RoomRequest, Server as ServerRow, ServerId, Shrinkage, Subject, Tie,
+    Timestamp, Usage, Verdict, Wait, Want,
+};
+#[doc(hidden)]
+pub use export::glue;
+pub use fleet::{Fitting, Fleet, FleetBuilder, Server, ServerSketch, VERDICTS_MAX};
+pub use instance::Instance;
+pub use policy::{Moment, Place, Policy, ScaleDown, ScaleUp};
+#[doc(hidden)]
+pub use policy::{Package, Packaged};
+pub use request::{Left, ONLY_PREFIX, REQUIRE_PREFIX, Size};

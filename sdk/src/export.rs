@@ -1,0 +1,186 @@
+//! The glue between an author's policy and the contract: `export_policy!` and the functions that it forwards to.
+
+/// What the exported functions do; the macro only forwards to it, so that an author's crate compiles little.
+pub mod glue {
+    #[cfg(target_family = "wasm")]
+    pub use wasm::{Cell, ask, ask_mut, configure, describe};
+
+    #[cfg(target_family = "wasm")]
+    mod wasm {
+        use core::cell::RefCell;
+
+        use crate::policy::Packaged;
+        use crate::{Description, Instance, Level, Policy, log};
+
+        /// Where a module keeps its one instance; empty before `configure`.
+        pub type Cell<P> = RefCell<Option<Instance<P>>>;
+
+        /// Describes the policy. It is the first call of all, so panics learn to speak here.
+        pub fn describe<P: Packaged>() -> Description {
+            log::say_panics();
+            Instance::<P>::describe()
+        }
+
+        /// Makes the instance.
+        ///
+        /// # Errors
+        /// What is wrong with the settings.
+        pub fn configure<P: Policy>(cell: &Cell<P>, settings: &str, log: Level) -> Result<(), String> {
+            cell.replace(Some(Instance::configure(settings, log)?));
+            Ok(())
+        }
+
+        /// Asks the instance something that changes nothing.
+        ///
+        /// # Errors
+        /// It was not configured.
+        pub fn ask<P, T>(cell: &Cell<P>, question: impl FnOnce(&Instance<P>) -> T) -> Result<T, String> {
+            cell.borrow()
+                .as_ref()
+                .map(question)
+                .ok_or_else(|| NOT_CONFIGURED.into())
+        }
+
+        /// Asks or tells the instance something that may change it.
+        ///
+        /// # Errors
+        /// It was not configured.
+        pub fn ask_mut<P, T>(cell: &Cell<P>, question: impl FnOnce(&mut Instance<P>) -> T) -> Result<T, String> {
+            cell.borrow_mut()
+                .as_mut()
+                .map(question)
+                .ok_or_else(|| NOT_CONFIGURED.into())
+        }
+
+        const NOT_CONFIGURED: &str = "`configure` was not called";
+    }
+}
+
+/// Exports a policy with the decisions that it takes: `place`, `scale_up`, `scale_down`, in any order.
+///
+/// Only these appear in the module. Natively nothing is exported; the macro then checks that the traits are there.
+///
+/// ```
+/// use usher_sdk::{Fleet, Moment, Policy, ScaleDown, Shrinkage, export_policy};
+///
+/// /// Keeps every server for ever.
+/// struct Keep;
+///
+/// impl Policy for Keep {
+///     type Settings = ();
+///     fn new(_: ()) -> Result<Self, String> {
+///         Ok(Keep)
+///     }
+/// }
+///
+/// impl ScaleDown for Keep {
+///     fn scale_down(&mut self, fleet: &Fleet, _: Moment) -> Vec<Shrinkage> {
+///         fleet.pools().map(|pool| Shrinkage::keep_all(pool.id)).collect()
+///     }
+/// }
+///
+/// export_policy!(Keep: scale_down);
+/// # fn main() {}
+/// ```
+///
+/// A decision whose trait is missing does not compile:
+///
+/// ```compile_fail
+/// # use usher_sdk::{Policy, export_policy};
+/// # struct Keep;
+/// # impl Policy for Keep { type Settings = (); fn new(_: ()) -> Result<Self, String> { Ok(Keep) } }
+/// export_policy!(Keep: place);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! export_policy {
+    ($policy:ty: $($part:ident),+ $(,)?) => {
+        impl $crate::Packaged for $policy {
+            const PACKAGE: $crate::Package = $crate::Package {
+                name: ::core::env!("CARGO_PKG_NAME"),
+                version: ::core::env!("CARGO_PKG_VERSION"),
+                summary: ::core::env!("CARGO_PKG_DESCRIPTION"),
+            };
+        }
+        $( const _: () = $crate::export_policy!(@check $part, $policy); )+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            use $crate::bindings::{base, view};
+            use $crate::glue;
+            type Answer<T> = ::core::result::Result<T, ::std::string::String>;
+            type Many<T> = ::std::vec::Vec<T>;
+            type Text = ::std::string::String;
+
+            ::std::thread_local! {
+                static INSTANCE: glue::Cell<$policy> = const { ::core::cell::RefCell::new(::core::option::Option::None) };
+            }
+
+            struct Glue;
+
+            impl base::exports::usher::policy::policy_info::Guest for Glue {
+                fn describe() -> Answer<$crate::Description> {
+                    ::core::result::Result::Ok(glue::describe::<$policy>())
+                }
+                fn configure(settings: Text, log: $crate::Level) -> Answer<()> {
+                    INSTANCE.with(|cell| glue::configure(cell, &settings, log))
+                }
+            }
+
+            impl view::exports::usher::policy::view::Guest for Glue {
+                fn update(now: $crate::Timestamp, seq: u32, changes: Many<$crate::Change>) -> Answer<()> {
+                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.update(now, seq, changes))?)
+                }
+                fn usages(now: $crate::Timestamp, seq: u32, usages: Many<$crate::Usage>) -> Answer<()> {
+                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.usages(now, seq, &usages))?)
+                }
+                fn figures(now: $crate::Timestamp, seq: u32, figures: Many<$crate::Figure>) -> Answer<()> {
+                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.figures(now, seq, &figures))?)
+                }
+            }
+
+            base::export_base!(Glue);
+            view::export_view!(Glue);
+            $( $crate::export_policy!(@export $part); )+
+        };
+    };
+
+    (@check place, $policy:ty) => {{ const fn is_there<P: $crate::Place>() {} is_there::<$policy>() }};
+    (@check scale_up, $policy:ty) => {{ const fn is_there<P: $crate::ScaleUp>() {} is_there::<$policy>() }};
+    (@check scale_down, $policy:ty) => {{ const fn is_there<P: $crate::ScaleDown>() {} is_there::<$policy>() }};
+    (@check $part:ident, $policy:ty) => {
+        ::core::compile_error!(::core::concat!(
+            "`", ::core::stringify!($part), "` is no decision: there are place, scale_up and scale_down"
+        ))
+    };
+
+    (@export place) => {
+        impl $crate::bindings::place::exports::usher::policy::place::Guest for Glue {
+            fn place(now: $crate::Timestamp, seed: u32, room: $crate::RoomRequest) -> Answer<$crate::PlacementAdvice> {
+                let moment = $crate::Moment { now, seed, decision: 0 };
+                INSTANCE.with(|cell| glue::ask(cell, |instance| instance.place(&room, moment)))
+            }
+        }
+        $crate::bindings::place::export_place!(Glue);
+    };
+    (@export scale_up) => {
+        impl $crate::bindings::scale_up::exports::usher::policy::scale_up::Guest for Glue {
+            fn scale_up(
+                now: $crate::Timestamp, seed: u32, decision: u32, demand: $crate::Demand,
+            ) -> Answer<Many<$crate::Growth>> {
+                let moment = $crate::Moment { now, seed, decision };
+                INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.scale_up(&demand, moment)))
+            }
+        }
+        $crate::bindings::scale_up::export_scale_up!(Glue);
+    };
+    (@export scale_down) => {
+        impl $crate::bindings::scale_down::exports::usher::policy::scale_down::Guest for Glue {
+            fn scale_down(now: $crate::Timestamp, seed: u32, decision: u32) -> Answer<Many<$crate::Shrinkage>> {
+                let moment = $crate::Moment { now, seed, decision };
+                INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.scale_down(moment)))
+            }
+        }
+        $crate::bindings::scale_down::export_scale_down!(Glue);
+    };
+    (@export $part:ident) => {};
+}

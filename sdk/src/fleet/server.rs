@@ -1,0 +1,198 @@
+//! One server of the view: its description, its usage, and what follows from the two.
+
+use super::open::OpenKey;
+use crate::request::value_of;
+use crate::{Figure, Health, Hold, Left, Phase, PoolId, ServerId, ServerRow, Size, Timestamp, Usage};
+
+/// A server as a policy knows it.
+///
+/// ```
+/// use usher_sdk::Fleet;
+///
+/// let fleet = Fleet::builder()
+///     .pool("p", |pool| pool.rooms_per_server = 10)
+///     .server("a", |server| {
+///         server.usage.rooms = 4;
+///         server.usage.seats = 200;
+///     })
+///     .build();
+/// let server = fleet.server_named("a").expect("it was set");
+/// assert!(server.is_open());
+/// assert_eq!(server.left().rooms, 6);
+/// assert_eq!(server.cpu_permille(), None, "it never reported");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Server {
+    row: ServerRow,
+    usage: Usage,
+    /// By their place in `Policy::FIGURES`; grows only as far as something was reported.
+    figures: Vec<Option<u32>>,
+    /// Whether a usage was ever sent.
+    is_told: bool,
+    empty_since: Option<Timestamp>,
+    /// Where the server stands in its pool's index of open ones.
+    pub(super) open: Option<OpenKey>,
+}
+
+impl Server {
+    /// Makes a server of which only the description is known: it counts as starting until its usage comes.
+    pub(super) fn new(now: Timestamp, row: ServerRow) -> Self {
+        let usage = Usage {
+            id: row.id,
+            phase: Phase::Starting,
+            hold: Hold::Free,
+            health: Health::Unknown,
+            since: now,
+            rooms: 0,
+            seats: 0,
+            load: 0,
+            seats_largest: 0,
+            rooms_open_ended: 0,
+            busy_until: 0,
+            newest_room: 0,
+            reported: 0,
+            participants: 0,
+            cpu_permille: 0,
+            egress_kbps: 0,
+        };
+        Server {
+            row,
+            usage,
+            figures: Vec::new(),
+            is_told: false,
+            empty_since: None,
+            open: None,
+        }
+    }
+
+    /// Returns its handle.
+    pub fn id(&self) -> ServerId {
+        self.row.id
+    }
+
+    /// Returns its name, as people know it.
+    pub fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// Returns its pool's handle.
+    pub fn pool_id(&self) -> PoolId {
+        self.row.pool
+    }
+
+    /// Returns its zone; empty where it has none.
+    pub fn zone(&self) -> &str {
+        &self.row.zone
+    }
+
+    /// Returns the value of one of its own labels.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        value_of(&self.row.labels, key)
+    }
+
+    /// Returns all that hardly ever changes of it.
+    pub fn row(&self) -> &ServerRow {
+        &self.row
+    }
+
+    /// Returns all that changes all the time of it.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Returns whether new rooms may come: ready, free and not silent. It may be full.
+    pub fn is_serving(&self) -> bool {
+        self.usage.phase == Phase::Ready && self.usage.hold == Hold::Free && self.usage.health != Health::Silent
+    }
+
+    /// Returns whether it serves and is not full.
+    pub fn is_open(&self) -> bool {
+        let left = self.left();
+        self.is_serving() && left.rooms > 0 && left.seats > 0 && left.load > 0
+    }
+
+    /// Returns whether it is on its way and will take rooms when it is ready.
+    pub fn is_starting(&self) -> bool {
+        self.usage.phase == Phase::Starting && self.usage.hold == Hold::Free
+    }
+
+    /// Returns whether nothing is on it, neither in Usher's books nor in its own last report.
+    pub fn is_empty(&self) -> bool {
+        self.usage.rooms == 0 && self.participants().unwrap_or(0) == 0
+    }
+
+    /// Returns since when it has been known to be empty: never earlier than the truth, later where this view is young.
+    pub fn empty_since(&self) -> Option<Timestamp> {
+        self.empty_since
+    }
+
+    /// Returns what is left on it.
+    pub fn left(&self) -> Left {
+        let (row, usage) = (&self.row, &self.usage);
+        Left::of(
+            [row.rooms_max, row.seats_max, row.load_max],
+            [usage.rooms, usage.seats, usage.load],
+        )
+    }
+
+    /// Returns whether it is open and one more room of this size fits.
+    pub fn fits(&self, size: Size) -> bool {
+        self.is_open() && self.left().fits(size)
+    }
+
+    /// Returns when its last room is expected to end; none when it has no rooms or one did not say.
+    pub fn busy_until(&self) -> Option<Timestamp> {
+        let usage = &self.usage;
+        (usage.rooms > 0 && usage.rooms_open_ended == 0 && usage.busy_until > 0).then_some(usage.busy_until)
+    }
+
+    /// Returns when the newest report came.
+    pub fn reported(&self) -> Option<Timestamp> {
+        (self.usage.reported > 0).then_some(self.usage.reported)
+    }
+
+    /// Returns how many participants it reported.
+    pub fn participants(&self) -> Option<u32> {
+        self.reported().map(|_| self.usage.participants)
+    }
+
+    /// Returns the processor use it reported, in thousandths of all its processors.
+    pub fn cpu_permille(&self) -> Option<u32> {
+        self.reported().map(|_| self.usage.cpu_permille)
+    }
+
+    /// Returns what it reported to send, in kilobits a second.
+    pub fn egress_kbps(&self) -> Option<u32> {
+        self.reported().map(|_| self.usage.egress_kbps)
+    }
+
+    /// Returns one of the numbers in [`Policy::FIGURES`](crate::Policy::FIGURES), by its place there.
+    pub fn figure(&self, place: usize) -> Option<u32> {
+        *self.figures.get(place)?
+    }
+
+    pub(super) fn describe(&mut self, row: ServerRow) {
+        self.row = row;
+    }
+
+    pub(super) fn set_usage(&mut self, now: Timestamp, usage: Usage) {
+        let before = core::mem::replace(&mut self.usage, usage);
+        let was_told = core::mem::replace(&mut self.is_told, true);
+        self.empty_since = self.is_empty().then(|| match self.empty_since {
+            // Seen empty before; a silence, or a room that came and went unseen, starts the count anew.
+            Some(since) if usage.newest_room == before.newest_room => since.max(usage.since),
+            // The first sight of one that never had a room: it has been empty since it became what it is.
+            None if !was_told && usage.newest_room == 0 => usage.since,
+            Some(_) | None => now,
+        });
+    }
+
+    /// A figure beyond any place that a policy can name is dropped: [`Instance`](crate::Instance) refuses it before.
+    pub(super) fn set_figure(&mut self, figure: Figure) {
+        let place = figure.figure as usize;
+        if place >= self.figures.len() {
+            self.figures.resize(place + 1, None);
+        }
+        self.figures[place] = Some(figure.value);
+    }
+}

@@ -1,0 +1,279 @@
+use super::*;
+use crate::{Health, Hold, Phase};
+
+const ROOM: Size = Size { seats: 50, load: 50 };
+
+fn names<'a>(servers: impl Iterator<Item = &'a Server>) -> Vec<&'a str> {
+    servers.map(Server::name).collect()
+}
+
+#[test]
+fn the_fullest_with_room_comes_first_and_empty_ones_last() {
+    let fleet = Fleet::builder()
+        .pool("p", |pool| {
+            pool.rooms_per_server = 10;
+            pool.seats_per_server = 500;
+        })
+        .server("empty", |_| {})
+        .server("half", |server| (server.usage.rooms, server.usage.seats) = (5, 250))
+        .server("out of rooms", |server| server.usage.rooms = 10)
+        .server("nine", |server| (server.usage.rooms, server.usage.seats) = (9, 90))
+        .server("short of seats", |server| {
+            (server.usage.rooms, server.usage.seats) = (1, 460)
+        })
+        .build();
+    assert_eq!(names(fleet.fitting(ROOM)), ["nine", "half", "empty"]);
+    assert_eq!(
+        names(fleet.fitting(Size { seats: 40, load: 0 })),
+        ["short of seats", "nine", "half", "empty"]
+    );
+    assert_eq!(names(fleet.fitting(Size { seats: 501, load: 0 })), [] as [&str; 0]);
+}
+
+#[test]
+fn only_open_servers_are_offered() {
+    let fleet = Fleet::builder()
+        .pool("p", |pool| pool.rooms_per_server = 10)
+        .server("starting", |server| server.usage.phase = Phase::Starting)
+        .server("ending", |server| server.usage.phase = Phase::Ending)
+        .server("cordoned", |server| server.usage.hold = Hold::Cordoned)
+        .server("draining", |server| server.usage.hold = Hold::Draining)
+        .server("leaving", |server| server.usage.hold = Hold::Leaving)
+        .server("silent", |server| server.usage.health = Health::Silent)
+        .server("nobody looks", |server| server.usage.health = Health::Unknown)
+        .build();
+    assert_eq!(names(fleet.fitting(ROOM)), ["nobody looks"]);
+}
+
+#[test]
+fn the_index_agrees_with_a_look_at_every_server() {
+    // Numerical Recipes' generator: the same worlds at each run.
+    let mut seed = 1_u32;
+    let mut chance = move |below: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % below
+    };
+    let mut fleet = Fleet::default();
+    for step in 0..4_000_u32 {
+        let id = 1 + chance(60);
+        match chance(10) {
+            0 => fleet.apply(step, Change::ServerRemoved(id)),
+            1 => {
+                let pool = Pool {
+                    id: 1 + chance(3),
+                    ..Fleet::builder().pool("p", |_| {}).build().pools[0].pool.clone()
+                };
+                let region = ["east", "west"][chance(2) as usize].into();
+                fleet.apply(step, Change::PoolSet(Pool { region, ..pool }));
+            }
+            2 => fleet.apply(step, Change::PoolRemoved(1 + chance(3))),
+            3 | 4 => {
+                let row = Fleet::builder()
+                    .pool("p", |_| {})
+                    .server("s", |_| {})
+                    .build()
+                    .server(1)
+                    .unwrap()
+                    .row()
+                    .clone();
+                let maxima = [chance(4) * 5, chance(4) * 200, chance(4) * 300];
+                let [rooms_max, seats_max, load_max] = maxima;
+                let row = ServerRow {
+                    id,
+                    pool: 1 + chance(3),
+                    rooms_max,
+                    seats_max,
+                    load_max,
+                    ..row
+                };
+                fleet.apply(step, Change::ServerSet(row));
+            }
+            _ => {
+                if let Some(usage) = fleet.server(id).map(|server| *server.usage()) {
+                    let phase = [Phase::Ready, Phase::Ready, Phase::Ready, Phase::Starting][chance(4) as usize];
+                    let (rooms, seats, load) = (chance(12), chance(500), chance(700));
+                    fleet
+                        .set_usage(
+                            step,
+                            Usage {
+                                phase,
+                                rooms,
+                                seats,
+                                load,
+                                ..usage
+                            },
+                        )
+                        .unwrap();
+                }
+            }
+        }
+        let size = Size {
+            seats: chance(120),
+            load: chance(200),
+        };
+        let region = ["", "east", "west"][chance(3) as usize];
+        let found: Vec<_> = fleet.fitting(size).in_region(region).map(Server::id).collect();
+        let mut sorted = found.clone();
+        sorted.sort_unstable();
+        let in_region = |server: &&Server| {
+            fleet
+                .pool(server.pool_id())
+                .is_some_and(|pool| region.is_empty() || pool.region == region)
+        };
+        let expected: Vec<_> = fleet
+            .servers()
+            .filter(in_region)
+            .filter(|server| server.fits(size))
+            .map(Server::id)
+            .collect();
+        assert_eq!(sorted, expected, "step {step}");
+        let steps: Vec<_> = found
+            .iter()
+            .map(|id| fleet.server(*id).unwrap().open.map(|key| key.step))
+            .collect();
+        assert!(
+            steps.is_sorted_by(|a, b| a >= b),
+            "fullest first at step {step}: {steps:?}"
+        );
+    }
+}
+
+#[test]
+fn a_server_is_empty_since_it_was_seen_to_be() {
+    let mut fleet = Fleet::builder()
+        .at(100)
+        .pool("p", |_| {})
+        .server("a", |server| server.usage.rooms = 1)
+        .build();
+    let usage = *fleet.server(1).unwrap().usage();
+    let empty_since = |fleet: &Fleet| fleet.server(1).unwrap().empty_since();
+    assert_eq!(empty_since(&fleet), None);
+    fleet
+        .set_usage(
+            200,
+            Usage {
+                rooms: 0,
+                newest_room: 50,
+                ..usage
+            },
+        )
+        .unwrap();
+    assert_eq!(empty_since(&fleet), Some(200));
+    fleet
+        .set_usage(
+            300,
+            Usage {
+                rooms: 0,
+                newest_room: 50,
+                ..usage
+            },
+        )
+        .unwrap();
+    assert_eq!(empty_since(&fleet), Some(200), "looking again changes nothing");
+    fleet
+        .set_usage(
+            400,
+            Usage {
+                rooms: 0,
+                newest_room: 350,
+                ..usage
+            },
+        )
+        .unwrap();
+    assert_eq!(empty_since(&fleet), Some(400), "a room came and went between two looks");
+    fleet
+        .set_usage(
+            500,
+            Usage {
+                rooms: 0,
+                newest_room: 350,
+                since: 450,
+                ..usage
+            },
+        )
+        .unwrap();
+    assert_eq!(empty_since(&fleet), Some(450), "it was silent until 450");
+    fleet
+        .set_usage(
+            600,
+            Usage {
+                rooms: 0,
+                reported: 590,
+                participants: 3,
+                ..usage
+            },
+        )
+        .unwrap();
+    assert_eq!(empty_since(&fleet), None, "people are on it that Usher does not know");
+}
+
+#[test]
+fn a_server_that_never_had_a_room_is_empty_since_it_became_ready() {
+    let fleet = Fleet::builder()
+        .at(900)
+        .pool("p", |_| {})
+        .server("a", |server| server.usage.since = 100)
+        .build();
+    assert_eq!(fleet.server(1).unwrap().empty_since(), Some(100));
+}
+
+#[test]
+fn verdicts_are_bounded_and_the_oldest_give_way() {
+    let mut fleet = Fleet::default();
+    for decision in 0..VERDICTS_MAX as u32 + 5 {
+        let (subject, outcome) = (Subject::Launch(1), Outcome::Refused);
+        let verdict = Verdict {
+            decision,
+            subject,
+            outcome,
+            count: 1,
+            code: "servers_max".into(),
+            until: 0,
+        };
+        fleet.apply(1, Change::Verdict(verdict));
+    }
+    assert_eq!(fleet.launch_verdicts().count(), VERDICTS_MAX);
+    assert_eq!(fleet.launch_verdicts().next().map(|verdict| verdict.decision), Some(5));
+    assert!(fleet.launch_verdicts().all(Verdict::is_setback));
+    assert_eq!(fleet.retire_verdicts().count(), 0);
+}
+
+#[test]
+fn a_usage_without_its_server_is_an_error() {
+    let mut fleet = Fleet::builder().pool("p", |_| {}).server("a", |_| {}).build();
+    let usage = *fleet.server(1).unwrap().usage();
+    assert_eq!(
+        fleet.set_usage(1, Usage { id: 9, ..usage }).unwrap_err(),
+        "usage of server 9, which was never set"
+    );
+    assert!(
+        fleet
+            .set_figure(Figure {
+                server: 9,
+                figure: 0,
+                value: 1
+            })
+            .is_err()
+    );
+}
+
+#[test]
+fn what_was_never_reported_is_none() {
+    let fleet = Fleet::builder()
+        .pool("p", |_| {})
+        .server("quiet", |server| server.usage.cpu_permille = 700)
+        .server("loud", |server| {
+            (server.usage.reported, server.usage.cpu_permille) = (90, 700);
+            server.figures = vec![12];
+        })
+        .build();
+    let [quiet, loud] = ["quiet", "loud"].map(|name| fleet.server_named(name).unwrap());
+    assert_eq!(
+        (quiet.cpu_permille(), quiet.egress_kbps(), quiet.figure(0)),
+        (None, None, None)
+    );
+    assert_eq!(
+        (loud.cpu_permille(), loud.egress_kbps(), loud.figure(0), loud.figure(1)),
+        (Some(700), Some(0), Some(12), None)
+    );
+}

@@ -1,0 +1,145 @@
+//! One running policy: the author's state and the view, apart, so that `&mut` the one and `&` the other are lent together.
+//!
+//! The glue to WebAssembly and the host's built-in both ask through here, so that there is one way from question to advice.
+
+use crate::policy::Packaged;
+use crate::{
+    Change, Demand, Description, Figure, Fleet, Growth, Level, Moment, Place, PlacementAdvice, Policy, RoomRequest,
+    ScaleDown, ScaleUp, Shrinkage, Timestamp, Usage, log, settings,
+};
+
+/// A policy with its settings and its view of the fleet.
+///
+/// ```
+/// # use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, RoomRequest};
+/// # struct Pack;
+/// # impl Policy for Pack { type Settings = (); fn new(_: ()) -> Result<Self, String> { Ok(Pack) } }
+/// # impl Place for Pack {
+/// #     fn place(&self, _: &RoomRequest, _: &Fleet, _: Moment) -> PlacementAdvice { PlacementAdvice::wait(None) }
+/// # }
+/// use usher_sdk::{Change, Instance, Level, Placement};
+///
+/// let mut instance = Instance::<Pack>::configure("{}", Level::Info)?;
+/// instance.update(1_000, 1, vec![Change::ServerRemoved(7)])?;
+/// instance.usages(1_000, 2, &[])?;
+/// let advice = instance.place(&RoomRequest::new("standup-42", 50), Moment::at(1_000));
+/// assert!(matches!(advice.placement, Placement::Wait(_)));
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Debug)]
+pub struct Instance<P> {
+    policy: P,
+    fleet: Fleet,
+    /// The number of the last call that changed the view; none before the first.
+    seq: Option<u32>,
+}
+
+impl<P: Policy> Instance<P> {
+    /// Returns what the policy says of itself; it must be exported with `export_policy!`.
+    pub fn describe() -> Description
+    where
+        P: Packaged,
+    {
+        Description {
+            name: P::NAME.unwrap_or(P::PACKAGE.name).into(),
+            version: P::PACKAGE.version.into(),
+            summary: P::PACKAGE.summary.into(),
+            figures: P::FIGURES.iter().map(|name| (*name).into()).collect(),
+        }
+    }
+
+    /// Makes an instance from the settings, a JSON object, with an empty view. New settings need a new instance.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, naming the key.
+    pub fn configure(settings: &str, log: Level) -> Result<Self, String> {
+        log::set_wanted(log);
+        Ok(Instance {
+            policy: P::new(settings::read(settings)?)?,
+            fleet: Fleet::default(),
+            seq: None,
+        })
+    }
+
+    /// Returns the view.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Takes in what changes rarely. `seq` grows by one with each call of this, [`usages`](Self::usages) and
+    /// [`figures`](Self::figures); the first may have any number.
+    ///
+    /// # Errors
+    /// A call is missing: the view is wrong from here on, and a new instance is needed.
+    pub fn update(&mut self, now: Timestamp, seq: u32, changes: Vec<Change>) -> Result<(), String> {
+        self.follow(seq)?;
+        for change in changes {
+            self.fleet.apply(now, change);
+        }
+        Ok(())
+    }
+
+    /// Takes in what changes all the time.
+    ///
+    /// # Errors
+    /// A call is missing, or a server was never set: a new instance is needed.
+    pub fn usages(&mut self, now: Timestamp, seq: u32, usages: &[Usage]) -> Result<(), String> {
+        self.follow(seq)?;
+        usages.iter().try_for_each(|usage| self.fleet.set_usage(now, *usage))
+    }
+
+    /// Takes in the reported numbers that the policy asked to see.
+    ///
+    /// # Errors
+    /// A call is missing, a server was never set, or the policy asked for no such figure: a new instance is needed.
+    pub fn figures(&mut self, _now: Timestamp, seq: u32, figures: &[Figure]) -> Result<(), String> {
+        self.follow(seq)?;
+        for figure in figures {
+            if figure.figure as usize >= P::FIGURES.len() {
+                return Err(format!("figure {} was never asked for", figure.figure));
+            }
+            self.fleet.set_figure(*figure)?;
+        }
+        Ok(())
+    }
+
+    /// Asks where a room goes.
+    pub fn place(&self, room: &RoomRequest, moment: Moment) -> PlacementAdvice
+    where
+        P: Place,
+    {
+        self.policy.place(room, &self.fleet, moment)
+    }
+
+    /// Asks how many servers more are needed; what became of earlier launches has then been told.
+    pub fn scale_up(&mut self, demand: &Demand, moment: Moment) -> Vec<Growth>
+    where
+        P: ScaleUp,
+    {
+        let advice = self.policy.scale_up(demand, &self.fleet, moment);
+        self.fleet.forget_launch_verdicts();
+        advice
+    }
+
+    /// Asks which servers may go; what became of earlier retirements has then been told.
+    pub fn scale_down(&mut self, moment: Moment) -> Vec<Shrinkage>
+    where
+        P: ScaleDown,
+    {
+        let advice = self.policy.scale_down(&self.fleet, moment);
+        self.fleet.forget_retire_verdicts();
+        advice
+    }
+
+    fn follow(&mut self, seq: u32) -> Result<(), String> {
+        match self.seq {
+            Some(last) if seq != last.wrapping_add(1) => {
+                Err(format!("a gap in the view: call {seq} came after {last}"))
+            }
+            Some(_) | None => {
+                self.seq = Some(seq);
+                Ok(())
+            }
+        }
+    }
+}
