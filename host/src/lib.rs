@@ -1,1 +1,13 @@
-//! 
+//! Usher, the host: one process that wires the pure fleet to HTTP, the store, the clouds and the policies.
+//!
+//! ```text
+//! api ──Command──┐                                  ┌──> replies (api), effects (clouds, policies), events (SSE)
+//! clouds, agents ┼─Observation─> mailbox ─> driver ─┴─> the store's thread: durable first, only then ──┘
+//! clock ─────────┘                          (fleet, place policies)
+//! ```
+//!
+//! Only [`driver`] changes the fleet, only its store thread lets anything out. [`api`] turns requests into commands and
+//! replies into responses, and knows nothing of clouds, policies or the store. [`serve`] wires; nothing else names all of them.
+
+pub mod config;
+pub mod serve;
