@@ -1,4 +1,4 @@
-"""Runs launch.sh, terminate.sh and list.sh as Usher does, against real Janus processes: `python3 test_janus_pool.py`."""
+"""Runs launch.sh, terminate.sh and list.sh as Usher does, with real Janus processes: `python3 test_janus_pool.py`."""
 
 import json
 import os
@@ -232,8 +232,9 @@ class JanusPool(unittest.TestCase):
 
     def test_a_machine_without_a_free_slot_has_no_capacity(self):
         full = "import sys, janus_process, janus_pool; janus_process.SLOTS = 0; sys.exit(janus_pool.main(['launch']))"
-        ended = subprocess.run([sys.executable, "-B", "-c", full], input=order(), capture_output=True, text=True, cwd=HERE,
-                               timeout=CALL_SECONDS_MAX, env={**os.environ, "USHER_JANUS_DIR": str(self.pool.state)})
+        environment = {**os.environ, "USHER_JANUS_DIR": str(self.pool.state)}
+        ended = subprocess.run([sys.executable, "-B", "-c", full], input=order(), capture_output=True, text=True,
+                               cwd=HERE, env=environment, timeout=CALL_SECONDS_MAX)
         self.assertEqual(ended.returncode, 69, ended.stderr)
         self.assertEqual(self.pool.list(), [])
 
