@@ -53,7 +53,7 @@ pub(super) fn key_of(server: &Server, row: Row) -> Option<OpenKey> {
 }
 
 /// Returns how full a server is.
-fn step_of(server: &Server) -> Step {
+pub(super) fn step_of(server: &Server) -> Step {
     let (row, usage) = (server.row(), server.usage());
     if usage.rooms == 0 {
         return 0;

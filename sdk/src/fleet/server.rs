@@ -1,6 +1,6 @@
 //! One server of the view: its description, its usage, and what follows from the two.
 
-use super::open::OpenKey;
+use super::open::{self, OpenKey};
 use crate::request::value_of;
 use crate::{Figure, Health, Hold, Left, Phase, PoolId, ServerId, ServerRow, Size, Timestamp, Usage};
 
@@ -133,6 +133,13 @@ impl Server {
             [row.rooms_max, row.seats_max, row.load_max],
             [usage.rooms, usage.seats, usage.load],
         )
+    }
+
+    /// Returns how full it is, in 64 steps: 0 without rooms, then 1 to 63 by the scarcest of rooms, seats and load.
+    ///
+    /// [`Fleet::fitting`](crate::Fleet::fitting) goes down these steps.
+    pub fn fullness(&self) -> u8 {
+        open::step_of(self)
     }
 
     /// Returns whether it is open and one more room of this size fits.

@@ -1,0 +1,215 @@
+//! *Place*: which server a room goes to, or which pool it waits for.
+
+use std::cmp::Reverse;
+
+use usher_sdk::{Fleet, Moment, PlacementAdvice, PoolId, Relation, RoomRequest, Server, ServerId, Timestamp};
+
+use crate::Settings;
+use crate::pools::{Asked, by_price, launchable};
+
+/// How many servers with room are compared, the fullest first; what lies beyond is emptier than all of them.
+///
+/// Enough to find one that outlasts the room among many that do not, few enough that a decision takes the same microseconds in
+/// a fleet of any size.
+pub const CANDIDATES_MAX: usize = 32;
+
+/// By how much a server's life may differ without counting, in seconds: expectations are no more exact than that.
+const PROLONGS_STEP_SECONDS: u32 = 300;
+
+/// When a room is asked for again that waits only because servers with room are above their marks, in seconds: about as
+/// often as servers report, since a report alone does not wake a waiting room.
+const AGAIN_SECONDS: u32 = 10;
+
+/// What speaks for a server; the least is chosen, field by field. The order makes servers empty as soon as can be:
+///
+/// A server goes when its last room ends. So the first thing is not to begin an empty one, which could go at once. The next is
+/// not to prolong a life: a room costs nothing on a server that lives longer anyway, and else the less, the later that server's
+/// last room ends. A server with a room of unknown end outlasts everything. Where that makes no difference, filling the
+/// fullest leaves the others to run empty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Score {
+    /// The room wished to be near other servers.
+    pub is_far: bool,
+    /// No room is on it.
+    pub is_empty: bool,
+    /// By how much the room prolongs its life, in steps of 5 minutes; 0 where the room did not say when it ends.
+    pub prolongs: u32,
+    /// How full it is, in the SDK's 64 steps.
+    pub fullness: Reverse<u8>,
+    /// When its last room ends; one that did not say ends last.
+    pub ends: Reverse<Timestamp>,
+    /// The SDK's order: fewest seats left first, then by id.
+    pub order: usize,
+}
+
+/// Answers where a room goes.
+pub(crate) fn place(settings: &Settings, room: &RoomRequest, fleet: &Fleet, moment: Moment) -> PlacementAdvice {
+    let search = Search::new(settings, room, fleet, moment);
+    let mut is_hot_only = false;
+    for (tier, region) in settings.regions(&room.region).enumerate() {
+        let found = search.best_in(region);
+        if let Some((score, server)) = found.best {
+            return PlacementAdvice::on(server).because(reason(&score, tier, fleet, server));
+        }
+        is_hot_only |= found.is_any_hot;
+    }
+    let pool = pool_to_wait_for(settings, room, fleet);
+    if is_hot_only {
+        return PlacementAdvice::wait_and_ask_again(pool, AGAIN_SECONDS)
+            .because("the servers with room are above their marks");
+    }
+    let reason = if pool.is_some() {
+        "no server has room"
+    } else {
+        "no pool suits the room"
+    };
+    PlacementAdvice::wait(pool).because(reason)
+}
+
+fn reason(score: &Score, tier: usize, fleet: &Fleet, server: ServerId) -> String {
+    let why = if score.is_empty {
+        "an empty server: no other has room"
+    } else if score.order > 0 {
+        "the server that lives longest anyway"
+    } else {
+        "fullest server with room"
+    };
+    let pool = fleet.server(server).and_then(|server| fleet.pool(server.pool_id()));
+    match pool.filter(|_| tier > 0) {
+        Some(pool) => format!("{why}, in fallback region {}", pool.region),
+        None => why.into(),
+    }
+}
+
+/// Returns the cheapest pool that suits, rather one that may launch now, in the first region that has one.
+fn pool_to_wait_for(settings: &Settings, room: &RoomRequest, fleet: &Fleet) -> Option<PoolId> {
+    let asked = Asked {
+        tenant: &room.tenant,
+        labels: &room.labels,
+        size: room.size(),
+    };
+    let cheapest = |may_launch: bool| {
+        settings.regions(&room.region).find_map(|region| {
+            let suited = fleet.pools().filter(|pool| asked.is_suited(pool, region));
+            suited
+                .filter(|pool| !may_launch || launchable(fleet, pool) > 0)
+                .min_by_key(|pool| by_price(pool))
+        })
+    };
+    cheapest(true).or_else(|| cheapest(false)).map(|pool| pool.id)
+}
+
+/// The search for one room's server.
+struct Search<'a> {
+    settings: &'a Settings,
+    room: &'a RoomRequest,
+    fleet: &'a Fleet,
+    now: Timestamp,
+    /// When the room is expected to end.
+    ends: Option<Timestamp>,
+    /// Ordered by id.
+    avoided: Vec<ServerId>,
+    near: Vec<ServerId>,
+}
+
+/// What was found in a region.
+struct Found {
+    best: Option<(Score, ServerId)>,
+    /// Whether a server with room was passed over for its marks.
+    is_any_hot: bool,
+}
+
+impl<'a> Search<'a> {
+    fn new(settings: &'a Settings, room: &'a RoomRequest, fleet: &'a Fleet, moment: Moment) -> Self {
+        let related = |relation: Relation| {
+            let mut servers: Vec<_> = room
+                .ties
+                .iter()
+                .filter(|tie| tie.relation == relation)
+                .map(|tie| tie.server)
+                .collect();
+            servers.sort_unstable();
+            servers
+        };
+        let seconds = room.expected_minutes.saturating_mul(60);
+        Search {
+            settings,
+            room,
+            fleet,
+            now: moment.now,
+            ends: (seconds > 0).then(|| moment.now.saturating_add(seconds)),
+            avoided: related(Relation::Avoid),
+            near: related(Relation::Near),
+        }
+    }
+
+    fn best_in(&self, region: &'a str) -> Found {
+        let mut found = Found {
+            best: None,
+            is_any_hot: false,
+        };
+        let suited = self.candidates(region).filter(|server| self.is_suited(server));
+        let cool = suited.filter(|server| {
+            let is_hot = self.settings.is_hot(server);
+            found.is_any_hot |= is_hot;
+            !is_hot
+        });
+        let mut best: Option<(Score, ServerId)> = None;
+        for (order, server) in cool.take(CANDIDATES_MAX).enumerate() {
+            let score = self.score(server, order);
+            if best.as_ref().is_none_or(|(least, _)| score < *least) {
+                best = Some((score, server.id()));
+            } else if best.as_ref().is_some_and(|(least, _)| least.is_beyond_reach_of(&score)) {
+                break;
+            }
+        }
+        found.best = best;
+        found
+    }
+
+    /// Returns the servers with room, those that the room wished to be near first, then the fullest first.
+    fn candidates(&self, region: &'a str) -> impl Iterator<Item = &'a Server> {
+        let fleet = self.fleet;
+        let size = self.room.size();
+        let in_region = move |server: &&Server| {
+            region.is_empty() || fleet.pool(server.pool_id()).is_some_and(|pool| pool.region == region)
+        };
+        let near = self
+            .near
+            .iter()
+            .filter_map(|id| fleet.server(*id))
+            .filter(move |server| server.fits(size));
+        near.filter(in_region).chain(fleet.fitting(size).in_region(region))
+    }
+
+    fn is_suited(&self, server: &Server) -> bool {
+        self.avoided.binary_search(&server.id()).is_err()
+            && self.fleet.lets_in(server, &self.room.tenant, &self.room.labels)
+    }
+
+    fn score(&self, server: &Server, order: usize) -> Score {
+        let until = server.busy_until();
+        let prolongs = match (self.ends, until) {
+            (Some(ends), Some(until)) => ends.saturating_sub(until.max(self.now)).div_ceil(PROLONGS_STEP_SECONDS),
+            (None, _) | (_, None) => 0,
+        };
+        Score {
+            is_far: !self.near.is_empty() && self.near.binary_search(&server.id()).is_err(),
+            is_empty: server.usage().rooms == 0,
+            prolongs,
+            fullness: Reverse(server.fullness()),
+            ends: Reverse(until.unwrap_or(Timestamp::MAX)),
+            order,
+        }
+    }
+}
+
+impl Score {
+    /// Returns whether no server after one of this score can be better: they come the fullest first.
+    fn is_beyond_reach_of(&self, later: &Score) -> bool {
+        !self.is_far && !self.is_empty && self.prolongs == 0 && self.fullness < later.fullness
+    }
+}
+
+#[cfg(test)]
+mod tests;

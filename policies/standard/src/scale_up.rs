@@ -1,0 +1,191 @@
+//! *Scale up*: how many servers more what waits and the headroom need.
+
+use std::collections::BTreeMap;
+
+use usher_sdk::{Demand, Fleet, Growth, Left, Pool, Size, Want};
+
+use crate::Settings;
+use crate::pools::{Asked, Group, Rooms, by_price, launchable};
+
+/// Answers for every pool.
+pub(crate) fn scale_up(settings: &Settings, demand: &Demand, fleet: &Fleet) -> Vec<Growth> {
+    let mut plan = Plan::of(settings, fleet);
+    for want in &demand.wants {
+        plan.serve(want);
+    }
+    plan.keep_headroom();
+    plan.pools.into_iter().map(PoolPlan::into_growth).collect()
+}
+
+/// What is there, what is starting, and what is about to be ordered.
+struct Plan<'a> {
+    settings: &'a Settings,
+    /// Ordered by id.
+    pools: Vec<PoolPlan<'a>>,
+}
+
+struct PoolPlan<'a> {
+    pool: &'a Pool,
+    launchable: u32,
+    /// Rooms that live on its servers, and waiting ones for which there is room on servers that are starting.
+    living: Rooms,
+    /// What is left on servers that take rooms now.
+    open: Vec<Left>,
+    /// What is left on servers that are starting, and on those about to be ordered.
+    starting: Vec<Left>,
+    ordered: u32,
+    /// Rooms that wait and are the reason for servers.
+    for_waiting: u32,
+    /// The headroom that is wanted, where it is the reason for servers.
+    for_headroom: Option<u64>,
+}
+
+impl<'a> PoolPlan<'a> {
+    fn of(fleet: &'a Fleet, pool: &'a Pool) -> Self {
+        PoolPlan {
+            pool,
+            launchable: launchable(fleet, pool),
+            living: Rooms::default(),
+            open: Vec::new(),
+            starting: Vec::new(),
+            ordered: 0,
+            for_waiting: 0,
+            for_headroom: None,
+        }
+    }
+
+    /// Puts as many of these rooms as fit on servers that are starting; returns how many did not.
+    fn fill(&mut self, rooms: u32, size: Size) -> u32 {
+        let mut rest = rooms;
+        for left in &mut self.starting {
+            let taken = left.rooms_of(size).min(rest);
+            *left = left.less(taken, size);
+            rest -= taken;
+        }
+        let taken = rooms - rest;
+        self.living
+            .add(taken, size.seats.saturating_mul(taken), size.load.saturating_mul(taken));
+        rest
+    }
+
+    /// Orders servers for so many rooms, as far as they may be launched; returns for how many rooms there are now servers.
+    fn order(&mut self, rooms: u64, size: Size) -> u64 {
+        let new = self.pool.left_when_new();
+        let each = u64::from(new.rooms_of(size).max(1));
+        let servers = u32::try_from(rooms.div_ceil(each))
+            .unwrap_or(u32::MAX)
+            .min(self.launchable);
+        self.launchable -= servers;
+        self.ordered += servers;
+        self.starting.extend(std::iter::repeat_n(new, servers as usize));
+        u64::from(servers) * each
+    }
+
+    fn spare(&self, size: Size) -> u64 {
+        self.open
+            .iter()
+            .chain(&self.starting)
+            .map(|left| u64::from(left.rooms_of(size)))
+            .sum()
+    }
+
+    fn into_growth(self) -> Growth {
+        let waiting = (self.for_waiting > 0).then(|| format!("{} rooms wait", self.for_waiting));
+        let headroom = self.for_headroom.map(|rooms| format!("headroom of {rooms} rooms"));
+        let reason = waiting.into_iter().chain(headroom).collect::<Vec<_>>().join("; ");
+        Growth {
+            pool: self.pool.id,
+            servers: self.ordered,
+            reason,
+        }
+    }
+}
+
+impl<'a> Plan<'a> {
+    fn of(settings: &'a Settings, fleet: &'a Fleet) -> Self {
+        let mut pools: Vec<_> = fleet.pools().map(|pool| PoolPlan::of(fleet, pool)).collect();
+        for server in fleet.servers() {
+            let Ok(at) = pools.binary_search_by_key(&server.pool_id(), |plan| plan.pool.id) else {
+                continue;
+            };
+            let (plan, usage) = (&mut pools[at], server.usage());
+            plan.living.add(usage.rooms, usage.seats, usage.load);
+            if server.is_starting() {
+                plan.starting.push(server.left());
+            } else if server.is_open() && !settings.is_hot(server) {
+                plan.open.push(server.left());
+            }
+        }
+        Plan { settings, pools }
+    }
+
+    /// Finds servers for a group of waiting rooms, region by region: starting ones, then new ones.
+    fn serve(&mut self, want: &Want) {
+        let asked = Asked {
+            tenant: &want.tenant,
+            labels: &want.labels,
+            size: want.size_largest(),
+        };
+        let size = want.size_average();
+        let mut rest = want.rooms;
+        for region in self.settings.regions(&want.region) {
+            let mut suited: Vec<_> = (0..self.pools.len())
+                .filter(|at| asked.is_suited(self.pools[*at].pool, region))
+                .collect();
+            // A pool that a place policy named comes first: that policy may place the room nowhere else.
+            suited.sort_by_key(|at| {
+                (
+                    want.pool != Some(self.pools[*at].pool.id),
+                    by_price(self.pools[*at].pool),
+                )
+            });
+            for at in &suited {
+                rest = self.pools[*at].fill(rest, size);
+            }
+            for at in suited {
+                let plan = &mut self.pools[at];
+                if rest > 0 && plan.order(rest.into(), size) > 0 {
+                    let before = rest;
+                    rest = plan.fill(rest, size);
+                    plan.for_waiting += before - rest;
+                }
+            }
+            if rest == 0 {
+                return;
+            }
+        }
+        usher_sdk::debug!(
+            "no pool can launch servers for {rest} rooms that wait for region {:?}",
+            want.region
+        );
+    }
+
+    /// Orders what the headroom of each group of pools lacks.
+    fn keep_headroom(&mut self) {
+        let mut groups: BTreeMap<Group<'a>, Vec<usize>> = BTreeMap::new();
+        for (at, plan) in self.pools.iter().enumerate() {
+            groups.entry(Group::of(plan.pool)).or_default().push(at);
+        }
+        for mut members in groups.into_values() {
+            let mut living = Rooms::default();
+            members.iter().for_each(|at| living.join(self.pools[*at].living));
+            let size = living.size_average();
+            let wanted = self.settings.headroom(living.count);
+            let spare: u64 = members.iter().map(|at| self.pools[*at].spare(size)).sum();
+            let mut missing = wanted.saturating_sub(spare);
+            members.retain(|at| self.pools[*at].pool.left_when_new().fits(size));
+            members.sort_by_key(|at| by_price(self.pools[*at].pool));
+            for at in members {
+                let plan = &mut self.pools[at];
+                let came = if missing > 0 { plan.order(missing, size) } else { 0 };
+                if came > 0 {
+                    plan.for_headroom = Some(wanted);
+                    missing = missing.saturating_sub(came);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

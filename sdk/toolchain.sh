@@ -1,0 +1,138 @@
+#!/bin/sh
+# Finds or installs what builds policies for WebAssembly, and builds one.
+#
+#   sdk/toolchain.sh find              says which way serves on this machine; installs it if none does
+#   sdk/toolchain.sh build CRATE OUT   builds the policy in the folder CRATE; OUT is a folder, or a file that ends in .wasm
+#
+# Ways, the first that is there wins:
+#   target     some rustc has the target wasm32-unknown-unknown (`rustup target add`, or Debian's libstd-rust-dev-wasm32)
+#   build-std  some rustc has its library's source and there is a wasm linker (Debian's rustc-web, where rustup cannot download)
+#
+# Guests have a target folder of their own ($USHER_GUESTS_DIR, default ~/.cache/usher/guests): another compiler builds them, and
+# sharing the host's folder would build both anew each time. Crates that are there are used without asking the network.
+# A module appears at OUT complete or not at all: it is written beside it under a name that Usher does not look at, then renamed.
+set -eu
+
+TARGET=wasm32-unknown-unknown
+# `rustup target add` hangs rather than fails where its downloads are not reachable.
+RUSTUP_SECONDS_MAX=20
+DEBIAN_PACKAGES="rustc-web cargo-web rust-web-src lld-19"
+
+say() { printf '%s\n' "toolchain: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# A cargo that runs us (in a test, say) leaves its own settings behind; they are for the host.
+unset RUSTC RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER RUSTDOC RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET LD_LIBRARY_PATH \
+    CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR 2>/dev/null || true
+
+# Prints where a rustc keeps things, or nothing: the name of a folder of its that exists.
+target_of() { dir=$("$1" --print target-libdir --target "$TARGET" 2>/dev/null) && [ -d "$dir" ] && printf '%s' "$dir"; }
+source_of() {
+    dir=$("$1" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/std && [ -d "$dir" ] && printf '%s' "$dir"
+}
+
+# Sets LINKER to a wasm linker of the system.
+find_linker() {
+    for LINKER in wasm-ld wasm-ld-19 wasm-ld-20 wasm-ld-18 wasm-ld-17 wasm-ld-16; do
+        command -v "$LINKER" >/dev/null 2>&1 && return 0
+    done
+    LINKER=
+    return 1
+}
+
+# Sets WAY, RUSTC and CARGO, or fails.
+find_way() {
+    for RUSTC in rustc /usr/bin/rustc; do
+        CARGO=${RUSTC%rustc}cargo
+        command -v "$RUSTC" >/dev/null 2>&1 && command -v "$CARGO" >/dev/null 2>&1 || continue
+        if target_of "$RUSTC" >/dev/null; then WAY=target; find_linker || true; return 0; fi
+    done
+    find_linker || return 1
+    for RUSTC in /usr/bin/rustc rustc; do
+        CARGO=${RUSTC%rustc}cargo
+        command -v "$RUSTC" >/dev/null 2>&1 && command -v "$CARGO" >/dev/null 2>&1 || continue
+        if source_of "$RUSTC" >/dev/null; then WAY=build-std; return 0; fi
+    done
+    return 1
+}
+
+install_way() {
+    if command -v rustup >/dev/null 2>&1; then
+        say "asking rustup for $TARGET (at most $RUSTUP_SECONDS_MAX s)"
+        timeout "$RUSTUP_SECONDS_MAX" rustup target add "$TARGET" >&2 && find_way && return 0
+        say "rustup could not"
+    fi
+    if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+        say "installing Debian's $DEBIAN_PACKAGES"
+        # shellcheck disable=SC2086
+        { apt-get install -y --no-install-recommends $DEBIAN_PACKAGES ||
+            { apt-get update && apt-get install -y --no-install-recommends $DEBIAN_PACKAGES; }; } >&2 || true
+        find_way && return 0
+    fi
+    return 1
+}
+
+ensure_way() {
+    find_way || install_way || die "nothing here builds for $TARGET. Install one of:
+    rustup target add $TARGET
+    apt-get install -y --no-install-recommends $DEBIAN_PACKAGES      (as root)"
+}
+
+# The extra arguments to cargo, and the environment, that the way needs.
+prepare_cargo() {
+    export RUSTC
+    export CARGO_PROFILE_RELEASE_OPT_LEVEL=3 CARGO_PROFILE_RELEASE_LTO=true CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
+        CARGO_PROFILE_RELEASE_PANIC=abort CARGO_PROFILE_RELEASE_STRIP=true CARGO_PROFILE_RELEASE_DEBUG=false
+    set --
+    case $WAY in
+    target)
+        # rustup brings its own linker; Debian's compiler takes the system's.
+        [ -n "$LINKER" ] && [ "$RUSTC" = /usr/bin/rustc ] && export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$LINKER"
+        ;;
+    build-std)
+        export RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$LINKER"
+        set -- -Zbuild-std=std,panic_abort
+        ;;
+    esac
+    # Asks only whether all crates are there; `-Zbuild-std` has some of its own.
+    "$CARGO" fetch "$@" --offline --target "$TARGET" --manifest-path "$MANIFEST" >/dev/null 2>&1 && set -- "$@" --offline
+    CARGO_EXTRA=$*
+}
+
+build() {
+    MANIFEST=${1%/}/Cargo.toml
+    out=$2
+    [ -f "$MANIFEST" ] || die "there is no $MANIFEST"
+    ensure_way
+    prepare_cargo
+    # shellcheck disable=SC2086
+    artifacts=$("$CARGO" build $CARGO_EXTRA --lib --release --target "$TARGET" --manifest-path "$MANIFEST" \
+        --target-dir "${USHER_GUESTS_DIR:-$HOME/.cache/usher/guests}" --message-format json-render-diagnostics) || exit 1
+    # The policy itself is compiled last, so its module is the last one named.
+    module=$(printf '%s\n' "$artifacts" | grep -o '"[^"]*\.wasm"' | tail -n 1 | tr -d '"')
+    [ -n "$module" ] || die "$MANIFEST makes no module: its [lib] needs crate-type = [\"cdylib\", \"rlib\"]"
+    case $out in
+    *.wasm) folder=$(dirname "$out") file=$(basename "$out") ;;
+    *) folder=$out file=$(basename "$module") ;;
+    esac
+    mkdir -p "$folder"
+    part=$folder/.$file.part-$$
+    trap 'rm -f "$part"' EXIT
+    cp "$module" "$part"
+    sync "$part"
+    mv "$part" "$folder/$file"
+    say "$folder/$file, $(($(wc -c <"$folder/$file") / 1024)) KiB, built by $("$RUSTC" --version | cut -d' ' -f1,2) ($WAY)"
+}
+
+case ${1:-} in
+find)
+    [ $# = 1 ] || die "usage: $0 find"
+    ensure_way
+    say "$WAY by $("$RUSTC" --version)"
+    ;;
+build)
+    [ $# = 3 ] || die "usage: $0 build CRATE OUT"
+    build "$2" "$3"
+    ;;
+*) die "usage: $0 find | build CRATE OUT" ;;
+esac
