@@ -1,5 +1,33 @@
 //! Who makes servers, and how they are probed: the fleet's effects go in, its observations come out.
+//!
+//! | effect | who runs it | answered by |
+//! |---|---|---|
+//! | `Launch`, `Terminate` | the pool's [`Provider`], one order after the other per key | `Launched`, `Terminated` |
+//! | `List` | the pool's [`Provider`] | `Listed` |
+//! | `Watch`, `Unwatch`, `Probe` | probes of the server's URL, by the pool's [`ProbeConfig`] | `Probed`, each time |
+//! | (of its own accord) | the simulation's servers | `Reported` |
+//!
+//! It decides nothing. It does not ask again when something fails: the fleet does, with the same key, and knows when. It
+//! counts no failed probes: each one is told, and the fleet has the thresholds. It remembers nothing over restarts. It
+//! asks for no scale advice: `Effect::Scale` is the policies'.
 
+pub mod cloud;
 pub mod config;
+pub mod exec;
+pub mod provider;
+pub mod simulated;
 
+mod chance;
+mod orders;
+mod probe;
+mod task;
+mod watches;
+
+#[cfg(test)]
+mod heard;
+
+pub use cloud::{Clock, Cloud, Observe};
 pub use config::{ExecConfig, PoolSetup, ProbeConfig, ProbeTiming, ProviderConfig, SimulatedConfig};
+pub use exec::Exec;
+pub use provider::{Answer, Provider};
+pub use simulated::Simulated;
