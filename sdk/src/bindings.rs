@@ -25,7 +25,7 @@ macro_rules! part {
                 path: "wit",
                 world: $world,
                 with: { "usher:policy/types@0.1.0": crate::bindings::base::usher::policy::types },
-                pub_export_macro: true,
+                        pub_export_macro: true,
                 export_macro_name: $export,
                 default_bindings_module: $module,
             });

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use usher_sdk::{Fleet, Moment, PlacementAdvice, PoolId, Relation, RoomRequest, Server, ServerId, Timestamp};
 
 use crate::Settings;
-use crate::pools::{Asked, by_price, launchable};
+use crate::pools::{Asked, Price, launchable};
 
 /// How many servers with room are compared, the fullest first; what lies beyond is emptier than all of them.
 ///
@@ -93,7 +93,7 @@ fn pool_to_wait_for(settings: &Settings, room: &RoomRequest, fleet: &Fleet) -> O
             let suited = fleet.pools().filter(|pool| asked.is_suited(pool, region));
             suited
                 .filter(|pool| !may_launch || launchable(fleet, pool) > 0)
-                .min_by_key(|pool| by_price(pool))
+                .min_by_key(|pool| Price::of(pool))
         })
     };
     cheapest(true).or_else(|| cheapest(false)).map(|pool| pool.id)
@@ -107,9 +107,8 @@ struct Search<'a> {
     now: Timestamp,
     /// When the room is expected to end.
     ends: Option<Timestamp>,
-    /// Ordered by id.
-    avoided: Vec<ServerId>,
-    near: Vec<ServerId>,
+    /// Whether the room wished to be near a server.
+    has_near: bool,
 }
 
 /// What was found in a region.
@@ -121,16 +120,6 @@ struct Found {
 
 impl<'a> Search<'a> {
     fn new(settings: &'a Settings, room: &'a RoomRequest, fleet: &'a Fleet, moment: Moment) -> Self {
-        let related = |relation: Relation| {
-            let mut servers: Vec<_> = room
-                .ties
-                .iter()
-                .filter(|tie| tie.relation == relation)
-                .map(|tie| tie.server)
-                .collect();
-            servers.sort_unstable();
-            servers
-        };
         let seconds = room.expected_minutes.saturating_mul(60);
         Search {
             settings,
@@ -138,8 +127,7 @@ impl<'a> Search<'a> {
             fleet,
             now: moment.now,
             ends: (seconds > 0).then(|| moment.now.saturating_add(seconds)),
-            avoided: related(Relation::Avoid),
-            near: related(Relation::Near),
+            has_near: room.ties.iter().any(|tie| tie.relation == Relation::Near),
         }
     }
 
@@ -174,17 +162,22 @@ impl<'a> Search<'a> {
         let in_region = move |server: &&Server| {
             region.is_empty() || fleet.pool(server.pool_id()).is_some_and(|pool| pool.region == region)
         };
-        let near = self
-            .near
-            .iter()
-            .filter_map(|id| fleet.server(*id))
+        let near = self.room.ties.iter().filter(|tie| tie.relation == Relation::Near);
+        let near = near
+            .filter_map(|tie| fleet.server(tie.server))
             .filter(move |server| server.fits(size));
         near.filter(in_region).chain(fleet.fitting(size).in_region(region))
     }
 
     fn is_suited(&self, server: &Server) -> bool {
-        self.avoided.binary_search(&server.id()).is_err()
-            && self.fleet.lets_in(server, &self.room.tenant, &self.room.labels)
+        !self.is_tied(server, Relation::Avoid) && self.fleet.lets_in(server, &self.room.tenant, &self.room.labels)
+    }
+
+    fn is_tied(&self, server: &Server, relation: Relation) -> bool {
+        self.room
+            .ties
+            .iter()
+            .any(|tie| tie.server == server.id() && tie.relation == relation)
     }
 
     fn score(&self, server: &Server, order: usize) -> Score {
@@ -194,7 +187,7 @@ impl<'a> Search<'a> {
             (None, _) | (_, None) => 0,
         };
         Score {
-            is_far: !self.near.is_empty() && self.near.binary_search(&server.id()).is_err(),
+            is_far: self.has_near && !self.is_tied(server, Relation::Near),
             is_empty: server.usage().rooms == 0,
             prolongs,
             fullness: Reverse(server.fullness()),

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use usher_sdk::{Fleet, Label, ONLY_PREFIX, Pool, REQUIRE_PREFIX, Size};
+use usher_sdk::{Fleet, Label, ONLY_PREFIX, Pool, PoolId, REQUIRE_PREFIX, Size};
 
 /// What a room, or a group of rooms, asks of a pool.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +28,22 @@ impl Asked<'_> {
 }
 
 /// Orders pools by price: cheaper servers first, then larger ones, then the id.
-pub(crate) fn by_price(pool: &Pool) -> impl Ord + use<> {
-    let rooms = pool.left_when_new().rooms;
-    (pool.price_microdollars_per_hour, Reverse(rooms), pool.id)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Price {
+    microdollars_per_hour: u32,
+    rooms: Reverse<u32>,
+    pool: PoolId,
+}
+
+impl Price {
+    pub(crate) fn of(pool: &Pool) -> Self {
+        let rooms = Reverse(pool.left_when_new().rooms);
+        Price {
+            microdollars_per_hour: pool.price_microdollars_per_hour,
+            rooms,
+            pool: pool.id,
+        }
+    }
 }
 
 /// Returns how many servers of a pool may be launched now; as many as it may have where that was never told.
@@ -40,24 +53,26 @@ pub(crate) fn launchable(fleet: &Fleet, pool: &Pool) -> u32 {
         .map_or(pool.servers_max, |state| state.launchable)
 }
 
-/// Names pools that share their headroom: those of a region that let in the same rooms.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Group<'a> {
-    region: &'a str,
-    only: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> Group<'a> {
-    /// Returns the group that a pool belongs to.
-    pub(crate) fn of(pool: &'a Pool) -> Self {
-        let only = pool.labels.iter().filter(|label| label.key.starts_with(ONLY_PREFIX));
-        let mut only: Vec<_> = only.map(|label| (label.key.as_str(), label.value.as_str())).collect();
-        only.sort_unstable();
-        Group {
-            region: &pool.region,
-            only,
+/// Sorts pools, told by their places in a list, into those that share their headroom: of one region, letting in the same rooms.
+///
+/// The order within a group is that of the list. Pools are few, so each is simply compared with each group.
+pub(crate) fn groups(pools: &[&Pool]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (at, pool) in pools.iter().enumerate() {
+        match groups
+            .iter_mut()
+            .find(|group| group.first().is_some_and(|first| is_same_group(pools[*first], pool)))
+        {
+            Some(group) => group.push(at),
+            None => groups.push(vec![at]),
         }
     }
+    groups
+}
+
+fn is_same_group(a: &Pool, b: &Pool) -> bool {
+    let is_only = |label: &&Label| label.key.starts_with(ONLY_PREFIX);
+    a.region == b.region && a.labels.iter().filter(is_only).eq(b.labels.iter().filter(is_only))
 }
 
 /// Sums up rooms, for their number and their average size.

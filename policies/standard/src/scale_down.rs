@@ -1,12 +1,12 @@
 //! *Scale down*: which servers may go while the headroom stays.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
 
-use usher_sdk::{Fleet, Moment, PoolId, Retirement, Server, ServerId, Shrinkage, Timestamp};
+use usher_sdk::{Fleet, Moment, PoolId, Retirement, Server, ServerId, Shrinkage, Size, Timestamp};
 
 use crate::Settings;
-use crate::pools::{Group, Rooms};
+use crate::pools::{Rooms, groups};
 
 /// Which server goes first; the least does. Empty ones before those that must be drained, then the dearest, then the one that is done
 /// soonest.
@@ -21,20 +21,19 @@ struct Leaving {
 
 /// Answers for every pool.
 pub(crate) fn scale_down(settings: &Settings, fleet: &Fleet, moment: Moment) -> Vec<Shrinkage> {
-    let mut answer: BTreeMap<PoolId, Shrinkage> = fleet
-        .pools()
-        .map(|pool| (pool.id, Shrinkage::keep_all(pool.id)))
-        .collect();
-    for members in groups(fleet).into_values() {
-        for server in leaving(settings, fleet, moment, &members) {
-            if let Some(shrinkage) = answer.get_mut(&server.pool_id()) {
+    let pools: Vec<_> = fleet.pools().collect();
+    let mut answer: Vec<_> = pools.iter().map(|pool| Shrinkage::keep_all(pool.id)).collect();
+    for group in groups(&pools) {
+        let mut yard = Yard::of(settings, fleet, group.iter().map(|at| pools[*at].id).collect());
+        for server in yard.leaving(moment) {
+            if let Some(shrinkage) = answer.iter_mut().find(|shrinkage| shrinkage.pool == server.pool_id()) {
                 shrinkage
                     .servers
                     .push(Retirement::new(server.id(), reason(server, moment)));
             }
         }
     }
-    answer.into_values().collect()
+    answer
 }
 
 fn reason(server: &Server, moment: Moment) -> String {
@@ -47,59 +46,77 @@ fn reason(server: &Server, moment: Moment) -> String {
     }
 }
 
-/// Returns the servers of each group of pools.
-fn groups(fleet: &Fleet) -> BTreeMap<Group<'_>, Vec<&Server>> {
-    let mut by_pool: BTreeMap<PoolId, Vec<&Server>> = BTreeMap::new();
-    for server in fleet.servers() {
-        by_pool.entry(server.pool_id()).or_default().push(server);
-    }
-    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for pool in fleet.pools() {
-        groups
-            .entry(Group::of(pool))
-            .or_default()
-            .extend(by_pool.remove(&pool.id).unwrap_or_default());
-    }
-    groups
+/// The servers of pools that share their headroom.
+struct Yard<'a> {
+    settings: &'a Settings,
+    fleet: &'a Fleet,
+    servers: Vec<&'a Server>,
+    /// How many of each pool's servers may still be retired.
+    retirable: Vec<(PoolId, u32)>,
+    /// The average room that lives here.
+    size: Size,
+    /// How many spare rooms must stay.
+    headroom: u64,
 }
 
-/// Returns which servers of a group may go without taking its headroom.
-fn leaving<'a>(settings: &Settings, fleet: &Fleet, moment: Moment, members: &[&'a Server]) -> Vec<&'a Server> {
-    let mut living = Rooms::default();
-    for server in members {
-        living.add(server.usage().rooms, server.usage().seats, server.usage().load);
+impl<'a> Yard<'a> {
+    fn of(settings: &'a Settings, fleet: &'a Fleet, pools: Vec<PoolId>) -> Self {
+        let mut living = Rooms::default();
+        let mut servers = Vec::new();
+        for server in fleet.servers().filter(|server| pools.contains(&server.pool_id())) {
+            living.add(server.usage().rooms, server.usage().seats, server.usage().load);
+            servers.push(server);
+        }
+        let retirable = |pool: PoolId| fleet.pool_state(pool).map_or(u32::MAX, |state| state.retirable);
+        let retirable = pools.into_iter().map(|pool| (pool, retirable(pool))).collect();
+        let headroom = settings.headroom(living.count);
+        Yard {
+            settings,
+            fleet,
+            servers,
+            retirable,
+            size: living.size_average(),
+            headroom,
+        }
     }
-    let size = living.size_average();
-    let spare_on = |server: &Server| {
-        let is_spare = server.is_open() && !settings.is_hot(server);
+
+    /// Returns which servers may go without taking the headroom.
+    fn leaving(&mut self, moment: Moment) -> Vec<&'a Server> {
+        let mut spare: u64 = self.servers.iter().map(|server| self.spare_on(server)).sum();
+        let candidates = self
+            .servers
+            .iter()
+            .filter_map(|server| candidate(self.settings, server, moment));
+        let mut candidates: BinaryHeap<_> = candidates.map(Reverse).collect();
+        let mut gone = Vec::new();
+        while let Some(Reverse(least)) = candidates.pop() {
+            let Some(server) = self.fleet.server(least.server) else {
+                continue;
+            };
+            let rest = spare - self.spare_on(server);
+            if rest >= self.headroom && self.may_retire(server.pool_id()) {
+                spare = rest;
+                gone.push(server);
+            }
+        }
+        gone
+    }
+
+    /// Returns how many rooms more a server takes; none where it takes no rooms at all now.
+    fn spare_on(&self, server: &Server) -> u64 {
+        let is_spare = server.is_open() && !self.settings.is_hot(server);
         if is_spare {
-            u64::from(server.left().rooms_of(size))
+            u64::from(server.left().rooms_of(self.size))
         } else {
             0
         }
-    };
-    let wanted = settings.headroom(living.count);
-    let mut spare: u64 = members.iter().map(|server| spare_on(server)).sum();
-    let mut candidates: Vec<_> = members
-        .iter()
-        .filter_map(|server| Some((candidate(settings, server, moment)?, *server)))
-        .collect();
-    candidates.sort_by_key(|(order, _)| *order);
-    let mut retirable: BTreeMap<PoolId, u32> = BTreeMap::new();
-    let mut gone = Vec::new();
-    for (_, server) in candidates {
-        let pool = server.pool_id();
-        let retirable = retirable
-            .entry(pool)
-            .or_insert_with(|| fleet.pool_state(pool).map_or(u32::MAX, |state| state.retirable));
-        let rest = spare - spare_on(server);
-        if *retirable > 0 && rest >= wanted {
-            *retirable -= 1;
-            spare = rest;
-            gone.push(server);
-        }
     }
-    gone
+
+    /// Takes one off what may be retired in a pool, if anything is left.
+    fn may_retire(&mut self, pool: PoolId) -> bool {
+        let left = self.retirable.iter_mut().find(|(id, left)| *id == pool && *left > 0);
+        left.map(|(_, left)| *left -= 1).is_some()
+    }
 }
 
 /// Returns whether a server may go, and how soon before others.

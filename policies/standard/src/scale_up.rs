@@ -1,11 +1,11 @@
 //! *Scale up*: how many servers more what waits and the headroom need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 
-use usher_sdk::{Demand, Fleet, Growth, Left, Pool, Size, Want};
+use usher_sdk::{Demand, Fleet, Growth, Left, Pool, PoolId, Size, Want};
 
 use crate::Settings;
-use crate::pools::{Asked, Group, Rooms, by_price, launchable};
+use crate::pools::{Asked, Price, Rooms, groups, launchable};
 
 /// Answers for every pool.
 pub(crate) fn scale_up(settings: &Settings, demand: &Demand, fleet: &Fleet) -> Vec<Growth> {
@@ -20,7 +20,7 @@ pub(crate) fn scale_up(settings: &Settings, demand: &Demand, fleet: &Fleet) -> V
 /// What is there, what is starting, and what is about to be ordered.
 struct Plan<'a> {
     settings: &'a Settings,
-    /// Ordered by id.
+    /// The cheapest first.
     pools: Vec<PoolPlan<'a>>,
 }
 
@@ -103,12 +103,20 @@ impl<'a> PoolPlan<'a> {
 
 impl<'a> Plan<'a> {
     fn of(settings: &'a Settings, fleet: &'a Fleet) -> Self {
-        let mut pools: Vec<_> = fleet.pools().map(|pool| PoolPlan::of(fleet, pool)).collect();
+        let by_price: BinaryHeap<_> = fleet.pools().map(|pool| (Price::of(pool), pool.id)).collect();
+        let mut pools = Vec::new();
+        let mut places: BTreeMap<PoolId, u32> = BTreeMap::new();
+        for (at, (_, id)) in (0..).zip(by_price.into_sorted_vec()) {
+            if let Some(pool) = fleet.pool(id) {
+                pools.push(PoolPlan::of(fleet, pool));
+                places.insert(id, at);
+            }
+        }
         for server in fleet.servers() {
-            let Ok(at) = pools.binary_search_by_key(&server.pool_id(), |plan| plan.pool.id) else {
+            let Some(at) = places.get(&server.pool_id()) else {
                 continue;
             };
-            let (plan, usage) = (&mut pools[at], server.usage());
+            let (plan, usage) = (&mut pools[*at as usize], server.usage());
             plan.living.add(usage.rooms, usage.seats, usage.load);
             if server.is_starting() {
                 plan.starting.push(server.left());
@@ -129,16 +137,12 @@ impl<'a> Plan<'a> {
         let size = want.size_average();
         let mut rest = want.rooms;
         for region in self.settings.regions(&want.region) {
-            let mut suited: Vec<_> = (0..self.pools.len())
-                .filter(|at| asked.is_suited(self.pools[*at].pool, region))
-                .collect();
+            let is_suited = |at: &usize| asked.is_suited(self.pools[*at].pool, region);
             // A pool that a place policy named comes first: that policy may place the room nowhere else.
-            suited.sort_by_key(|at| {
-                (
-                    want.pool != Some(self.pools[*at].pool.id),
-                    by_price(self.pools[*at].pool),
-                )
-            });
+            let is_named = |at: &usize| want.pool == Some(self.pools[*at].pool.id);
+            let named = (0..self.pools.len()).filter(is_named).filter(is_suited);
+            let others = (0..self.pools.len()).filter(|at| !is_named(at)).filter(is_suited);
+            let suited: Vec<_> = named.chain(others).collect();
             for at in &suited {
                 rest = self.pools[*at].fill(rest, size);
             }
@@ -162,11 +166,8 @@ impl<'a> Plan<'a> {
 
     /// Orders what the headroom of each group of pools lacks.
     fn keep_headroom(&mut self) {
-        let mut groups: BTreeMap<Group<'a>, Vec<usize>> = BTreeMap::new();
-        for (at, plan) in self.pools.iter().enumerate() {
-            groups.entry(Group::of(plan.pool)).or_default().push(at);
-        }
-        for mut members in groups.into_values() {
+        let pools: Vec<_> = self.pools.iter().map(|plan| plan.pool).collect();
+        for mut members in groups(&pools) {
             let mut living = Rooms::default();
             members.iter().for_each(|at| living.join(self.pools[*at].living));
             let size = living.size_average();
@@ -174,7 +175,6 @@ impl<'a> Plan<'a> {
             let spare: u64 = members.iter().map(|at| self.pools[*at].spare(size)).sum();
             let mut missing = wanted.saturating_sub(spare);
             members.retain(|at| self.pools[*at].pool.left_when_new().fits(size));
-            members.sort_by_key(|at| by_price(self.pools[*at].pool));
             for at in members {
                 let plan = &mut self.pools[at];
                 let came = if missing > 0 { plan.order(missing, size) } else { 0 };

@@ -27,12 +27,9 @@ fn ask(settings: &Settings, fleet: FleetBuilder, wants: Vec<Want>) -> String {
     let growths = scale_up(settings, &Demand::of(wants), &fleet);
     assert_eq!(growths.len(), fleet.pools().count(), "every pool is spoken for");
     let name = |growth: &Growth| format!("{}+{}", fleet.pool(growth.pool).unwrap().name, growth.servers);
-    growths
-        .iter()
-        .filter(|growth| growth.servers > 0)
-        .map(name)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let mut grown: Vec<_> = growths.iter().filter(|growth| growth.servers > 0).map(name).collect();
+    grown.sort_unstable();
+    grown.join(" ")
 }
 
 fn want(rooms: u32) -> Vec<Want> {
@@ -201,7 +198,7 @@ fn the_cheapest_suitable_pool_is_taken_as_far_as_it_may_launch() {
         pool(dear, "cheap", "eu", 10, 348_000).pool_state(|state| state.launchable = launchable)
     };
     assert_eq!(ask(&settings, fleet(9), want(23)), "cheap+3");
-    assert_eq!(ask(&settings, fleet(2), want(23)), "dear+1 cheap+2");
+    assert_eq!(ask(&settings, fleet(2), want(23)), "cheap+2 dear+1");
     assert_eq!(ask(&settings, fleet(0), want(23)), "dear+1");
     let named = vec![Want {
         pool: Some(1),
