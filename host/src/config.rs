@@ -13,8 +13,10 @@ mod raw;
 mod reference;
 mod reload;
 mod resolve;
+mod section;
 mod summary;
 mod token;
+mod unknown;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -58,8 +60,19 @@ pub struct Config {
     pub bill: BillConfig,
     /// How long events are kept.
     pub events: EventsConfig,
+    /// What the command line said instead of the file.
+    pub overrides: Overrides,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
+}
+
+/// What the command line says instead of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Where the API listens.
+    pub listen: Option<SocketAddr>,
+    /// Where the durable records are; relative to the current folder.
+    pub data_dir: Option<PathBuf>,
 }
 
 /// What the bill is compared with.
@@ -80,43 +93,48 @@ pub struct EventsConfig {
 
 impl Default for EventsConfig {
     fn default() -> Self {
-        EventsConfig { retention: Duration::from_secs(72 * 3600), bytes_max: 1024 * 1024 * 1024 }
+        EventsConfig {
+            retention: Duration::from_secs(72 * 3600),
+            bytes_max: 1024 * 1024 * 1024,
+        }
     }
 }
 
 impl Config {
     /// Reads the file at `path`; without one `usher.toml` in the current folder, and where there is none an empty fleet
-    /// with a `default` external pool.
+    /// with a `default` external pool (10 rooms and 500 seats a server, probed by TCP).
     ///
     /// # Errors
     /// Every problem of the file at once, each with its line and key; or that the file cannot be read.
     pub fn load(path: Option<&Path>) -> Result<Config, ConfigProblems> {
+        Config::load_with(path, &Overrides::default())
+    }
+
+    /// Reads the file like [`Config::load`], with what the command line says instead.
+    ///
+    /// # Errors
+    /// See [`Config::load`].
+    pub fn load_with(path: Option<&Path>, overrides: &Overrides) -> Result<Config, ConfigProblems> {
         let default = Path::new(FILE_NAME);
         let file = match path {
             Some(file) => file,
             None if default.exists() => default,
-            None => return Ok(Config::without_file(&absolute(Path::new(".")))),
+            None => return Config::parse(WITHOUT_FILE, &absolute(Path::new(".")), overrides),
         };
         let text = read(file).map_err(|wrong| ConfigProblems::unreadable(file, wrong))?;
         let folder = absolute(file.parent().unwrap_or(Path::new("")));
-        Config::parse(&text, &folder).map_err(|problems| problems.of_file(file))
+        Config::parse(&text, &folder, overrides).map_err(|problems| problems.of_file(file))
     }
 
     /// Resolves the text of a config file that stands in the folder `base_dir`.
     ///
     /// # Errors
     /// Every problem of the text at once, each with its line and key.
-    pub fn parse(text: &str, base_dir: &Path) -> Result<Config, ConfigProblems> {
+    pub fn parse(text: &str, base_dir: &Path, overrides: &Overrides) -> Result<Config, ConfigProblems> {
         let mut problems = problem::Collector::new(text);
         let raw = raw::read(text, &mut problems);
-        let config = resolve::resolve(&raw, base_dir, &mut problems);
+        let config = resolve::resolve(&raw, base_dir, overrides, &mut problems);
         problems.finish(config)
-    }
-
-    /// Returns what Usher serves without any file: an empty fleet with a `default` external pool (10 rooms and 500 seats a
-    /// server, probed by TCP), as if that had been written.
-    pub fn without_file(base_dir: &Path) -> Config {
-        Config::parse(WITHOUT_FILE, base_dir).expect("a test parses this very text")
     }
 
     /// Returns what cannot be taken over from `newer` while Usher runs: problems for what would be dangerous (a pool that
@@ -126,10 +144,8 @@ impl Config {
     }
 }
 
-/// What is as good as written where there is no file.
+/// What is as good as written where there is no file: what a first `curl` needs, and nothing that costs money.
 const WITHOUT_FILE: &str = r#"
-fleet = "default"
-
 [[pool]]
 name = "default"
 provider = "external"
@@ -140,14 +156,23 @@ health = "tcp"
 "#;
 
 fn absolute(path: &Path) -> PathBuf {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn read(file: &Path) -> Result<String, String> {
     let size = std::fs::metadata(file).map_err(|e| e.to_string())?.len();
     if size > FILE_BYTES_MAX {
-        return Err(format!("it has {size} bytes; a config file has at most {FILE_BYTES_MAX}"));
+        return Err(format!(
+            "it has {size} bytes; a config file has at most {FILE_BYTES_MAX}"
+        ));
     }
     std::fs::read_to_string(file).map_err(|e| e.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,14 +93,24 @@ mod tests {
     #[test]
     fn a_hash_is_written_as_it_is_read() {
         let hash = TokenHash::of("abc");
-        assert_eq!(hash.to_string(), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            hash.to_string(),
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(hash.to_string().parse(), Ok(hash));
     }
 
     #[test]
     fn what_is_no_hash_is_refused() {
         let hash = TokenHash::of("abc").to_string();
-        for text in ["", "abc", &hash[7..], &hash[..70], &format!("{hash}0"), &hash.replace('b', "g")] {
+        for text in [
+            "",
+            "abc",
+            &hash[7..],
+            &hash[..70],
+            &format!("{hash}0"),
+            &hash.replace('b', "g"),
+        ] {
             assert_eq!(text.parse::<TokenHash>(), Err(TokenHashError), "{text}");
         }
     }

@@ -1,0 +1,544 @@
+use std::path::Path;
+
+use usher_cloud::{ProbeConfig, ProviderConfig};
+use usher_fleet::config::{FleetConfig, FleetGuards, HealthSource, PoolGuards};
+
+use super::*;
+
+const POOL: &str = "[[pool]]\nname = \"a\"\nprovider = \"external\"\nrooms_per_server = 10\n";
+
+fn parse(text: &str) -> Result<Config, ConfigProblems> {
+    Config::parse(text, Path::new("/etc/usher"), &Overrides::default())
+}
+
+/// Checks that a text has exactly these problems: each `(line, key, what is wrong, what to write)`, the last two in parts.
+fn check(text: &str, expected: &[(usize, &str, &str, &str)]) {
+    let problems = match parse(text) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.problems,
+    };
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), expected.len(), "{text}\n{lines:#?}");
+    for (problem, (line, key, wrong, remedy)) in problems.iter().zip(expected) {
+        assert_eq!((problem.line, problem.key.as_str()), (Some(*line), *key), "{problem}");
+        assert!(problem.wrong.contains(wrong), "{problem}\nwanted: {wrong}");
+        assert!(problem.remedy.contains(remedy), "{problem}\nwanted: {remedy}");
+    }
+}
+
+fn check_warning(text: &str, key: &str, wrong: &str) {
+    let config = parse(text).unwrap_or_else(|problems| panic!("{problems}"));
+    let found = config
+        .warnings
+        .iter()
+        .any(|warning| warning.key == key && warning.wrong.contains(wrong));
+    assert!(found, "{:#?}", config.warnings);
+}
+
+#[test]
+fn every_problem_is_named_at_once_in_the_order_of_the_lines() {
+    check(
+        "listne = \"127.0.0.1:1\"\ntick_seconds = \"5\"\n[guards]\nfleet_servers_max = 0\n[[pool]]\nname = \"a b\"\nprovider = \"aws\"\nrooms_per_server = 10\n",
+        &[
+            (1, "listne", "no such key", "did you mean listen?"),
+            (
+                2,
+                "tick_seconds",
+                "must be whole seconds from 1 to 3600, not \"5\"",
+                "tick_seconds = 5",
+            ),
+            (
+                4,
+                "guards.fleet_servers_max",
+                "from 1 to 100000, not 0",
+                "fleet_servers_max = 100",
+            ),
+            (6, "pool[1].name", "characters A-Z", "name = \"example\""),
+            (
+                7,
+                "pool[1].provider",
+                "one of \"external\", \"simulated\", \"exec\", not \"aws\"",
+                "provider = \"external\"",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn broken_toml_is_a_problem_with_its_line() {
+    check("fleet = \"a\"\nlisten =\n", &[(2, "", "no TOML", "")]);
+    check("fleet = \"a\"\nfleet = \"b\"\n", &[(2, "", "duplicate key", "")]);
+}
+
+#[test]
+fn an_unknown_key_is_told_where_it_belongs() {
+    check(
+        "servers_max = 3\n",
+        &[(1, "servers_max", "no such key", "servers_max stands under [[pool]]")],
+    );
+    check(
+        "[guards]\nservers_min = 3\n",
+        &[(2, "guards.servers_min", "no such key", "stands under [[pool]]")],
+    );
+    check(
+        &format!("{POOL}[pool.guards]\nfleet_servers_max = 3\n"),
+        &[(
+            6,
+            "pool[1].guards.fleet_servers_max",
+            "no such key",
+            "stands under [guards]",
+        )],
+    );
+    check(
+        &format!("{POOL}data_dir = \"x\"\n"),
+        &[(5, "pool[1].data_dir", "no such key", "top of the file")],
+    );
+    check(
+        "[rooms]\nxyzzy = 1\n",
+        &[(2, "rooms.xyzzy", "no such key", "the keys here are settle_seconds")],
+    );
+}
+
+#[test]
+fn a_key_with_another_name_is_told_its_name() {
+    check(
+        &format!("{POOL}seats_max = 5\n"),
+        &[(5, "pool[1].seats_max", "no such key", "it is called seats_per_server")],
+    );
+    check(
+        "[[pools]]\nname = \"a\"\n",
+        &[(1, "pools", "no such key", "it is called pool")],
+    );
+}
+
+#[test]
+fn wrong_kinds_are_named() {
+    check(
+        "[pool]\nname = \"a\"\n",
+        &[(1, "pool", "must be a list, not a table", "[[pool]]")],
+    );
+    check("guards = 5\n", &[(1, "guards", "must be a table, not 5", "")]);
+    check(
+        "listen = \"localhost\"\n",
+        &[(
+            1,
+            "listen",
+            "an IP address and a port, not \"localhost\"",
+            "listen = \"127.0.0.1:7070\"",
+        )],
+    );
+    check(
+        "[guards]\nfleet_dollars_per_hour_max = -1.0\n",
+        &[(2, "guards.fleet_dollars_per_hour_max", "not -1.0", "50.0")],
+    );
+    check(
+        "[guards]\nfleet_dollars_per_hour_max = inf\n",
+        &[(2, "guards.fleet_dollars_per_hour_max", "not inf", "50.0")],
+    );
+    check(
+        &format!("{POOL}labels = {{ tier = 1 }}\nzones = [\"a\", 2]\n"),
+        &[
+            (5, "pool[1].labels.tier", "must be a text", "labels = "),
+            (6, "pool[1].zones[2]", "must be a text", "zones = "),
+        ],
+    );
+}
+
+#[test]
+fn a_pool_needs_a_name_a_provider_and_a_limit() {
+    check(
+        "[[pool]]\nregion = \"r\"\n",
+        &[
+            (1, "pool[1].name", "is missing", "name = "),
+            (1, "pool[1].provider", "is missing", "provider = "),
+            (
+                1,
+                "pool[1].rooms_per_server",
+                "at least one limit",
+                "rooms_per_server = 10",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn pool_names_are_unique() {
+    check(
+        &format!("{POOL}{POOL}"),
+        &[(6, "pool[2].name", "a is the name of pool[1] too", "another name")],
+    );
+}
+
+#[test]
+fn contradictions_in_a_pool_are_problems() {
+    let simulated = POOL.replace("external", "simulated");
+    check(
+        &format!("{POOL}servers_min = 11\n"),
+        &[(
+            5,
+            "pool[1].servers_min",
+            "more than servers_max = 10",
+            "servers_max = 11",
+        )],
+    );
+    check(
+        &format!("{POOL}seats_per_server = 20\n"),
+        &[(5, "pool[1].seats_per_server", "takes 50", "seats_default = 20")],
+    );
+    check(
+        &format!("{simulated}health = \"tcp\"\n"),
+        &[(5, "pool[1].health", "report by themselves", "remove")],
+    );
+    check(
+        &format!("{POOL}[pool.simulated]\nseed = 2\n"),
+        &[(5, "pool[1].simulated", "is for provider", "remove one")],
+    );
+    check(
+        &format!("{simulated}[pool.simulated]\nreport_seconds = 20\nboot_failure_rate = 1.5\n"),
+        &[
+            (6, "pool[1].simulated.report_seconds", "below silent_seconds", "5.0"),
+            (
+                7,
+                "pool[1].simulated.boot_failure_rate",
+                "from 0.0 to 1.0, not 1.5",
+                "0.0",
+            ),
+        ],
+    );
+    check(
+        &format!("{POOL}health_path = \"x\"\n"),
+        &[
+            (5, "pool[1].health_path", "only asked with health", ""),
+            (5, "pool[1].health_path", "begin with a slash", "/healthz"),
+        ],
+    );
+    check(
+        &format!("{POOL}url = \"media.example.com\"\n"),
+        &[
+            (5, "pool[1].url", "is for launched servers", "remove"),
+            (5, "pool[1].url", "has no scheme", "wss://"),
+            (5, "pool[1].url", "has no {server}", "wss://{server}"),
+        ],
+    );
+    check(
+        &format!("{POOL}only = {{ tenant = [] }}\n"),
+        &[(5, "pool[1].only", "lets nothing in", "at least one value")],
+    );
+}
+
+#[test]
+fn a_room_must_outwait_a_boot() {
+    check(
+        "[guards]\nwaiting_seconds_max = 900\n",
+        &[(2, "guards.waiting_seconds_max", "give up", "waiting_seconds_max = 1200")],
+    );
+    check(
+        "[guards]\nboot_seconds_max = 1200\n",
+        &[(2, "guards.boot_seconds_max", "give up", "waiting_seconds_max = 1500")],
+    );
+    let own = format!("{POOL}[pool.guards]\nboot_seconds_max = 2000\n");
+    check(
+        &own,
+        &[(
+            6,
+            "pool[1].guards.boot_seconds_max",
+            "give up",
+            "waiting_seconds_max = 2300",
+        )],
+    );
+    assert!(parse(&format!("[guards]\nwaiting_seconds_max = 2400\n{own}")).is_ok());
+}
+
+#[test]
+fn guards_that_can_never_hold_are_problems() {
+    check(
+        "[guards]\nboot_failures_max = 5\n",
+        &[(2, "guards.boot_failures_max", "never open", "boot_failures_window = 10")],
+    );
+    let kept = POOL.replace("external", "simulated") + "servers_min = 9\n";
+    check(
+        &format!("[guards]\nfleet_servers_max = 8\n{kept}"),
+        &[(2, "guards.fleet_servers_max", "9 together", "raise")],
+    );
+    check(
+        "[servers]\nlost_seconds = 10\n",
+        &[(2, "servers.lost_seconds", "lost before it is silent", "60")],
+    );
+}
+
+#[test]
+fn without_tokens_only_loopback_is_listened_on() {
+    check(
+        "listen = \"0.0.0.0:7070\"\n",
+        &[(1, "listen", "without [auth]", "listen = \"127.0.0.1:7070\"")],
+    );
+    assert!(parse("listen = \"[::1]:7070\"\n").is_ok());
+    let text = format!(
+        "listen = \"0.0.0.0:7070\"\n[auth]\nadmin_tokens = [\"{}\"]\n",
+        TokenHash::of("a")
+    );
+    assert!(parse(&text).is_ok());
+    let overrides = Overrides {
+        listen: "0.0.0.0:1".parse().ok(),
+        data_dir: None,
+    };
+    let problems = Config::parse(POOL, Path::new("/"), &overrides).unwrap_err();
+    assert!(problems.to_string().contains("without [auth]"), "{problems}");
+}
+
+#[test]
+fn tokens_are_hashes_bound_as_their_scope_says() {
+    let hash = |token: &str| TokenHash::of(token).to_string();
+    let (a, b, c, d) = (hash("a"), hash("b"), hash("c"), hash("d"));
+    let config = parse(&format!(
+        "[auth]\nadmin_tokens = [\"{a}\"]\napp_tokens = [\"{b}\", {{ hash = \"{c}\", tenant = \"acme\" }}]\n\
+         register_tokens = [{{ hash = \"{d}\", pool = \"a\" }}]\n{POOL}"
+    ));
+    let auth = config.unwrap().auth.unwrap();
+    assert_eq!(auth.admin, [TokenHash::of("a")]);
+    assert_eq!(
+        auth.app[0],
+        AppToken {
+            hash: TokenHash::of("b"),
+            tenant: None
+        }
+    );
+    assert_eq!(
+        auth.app[1],
+        AppToken {
+            hash: TokenHash::of("c"),
+            tenant: "acme".parse().ok()
+        }
+    );
+    assert_eq!(
+        auth.register,
+        [RegisterToken {
+            hash: TokenHash::of("d"),
+            pool: "a".parse().unwrap()
+        }]
+    );
+    check("[auth]\n", &[(1, "auth", "no tokens", "admin_tokens")]);
+    check(
+        &format!("[auth]\nadmin_tokens = [\"{a}\", \"{a}\"]\n"),
+        &[(2, "auth.admin_tokens[2]", "same token as", "one scope")],
+    );
+    check(
+        &format!("[auth]\nadmin_tokens = [\"{a}\"]\nregister_tokens = [\"{b}\", {{ hash = \"{c}\", pool = \"z\" }}]\n"),
+        &[
+            (3, "auth.register_tokens[1].pool", "is missing", "pool = "),
+            (3, "auth.register_tokens[2].pool", "no pool z", "[[pool]]"),
+        ],
+    );
+}
+
+#[test]
+fn a_token_written_instead_of_its_hash_is_never_repeated() {
+    let problems = parse("[auth]\nadmin_tokens = [\"secret-secret\"]\n").unwrap_err();
+    assert!(problems.to_string().contains("64 hexadecimal digits"), "{problems}");
+    assert!(!problems.to_string().contains("secret-secret"), "{problems}");
+}
+
+#[test]
+fn programs_must_exist_and_be_executable() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plain.sh"), "").unwrap();
+    let text = "[[pool]]\nname = \"a\"\nprovider = \"exec\"\nrooms_per_server = 1\n[pool.exec]\n\
+                launch = [\"./missing.sh\"]\nterminate = [\"./plain.sh\"]\nlist = [\"sh\", \"list.sh\"]\n";
+    let problems = Config::parse(text, folder.path(), &Overrides::default())
+        .unwrap_err()
+        .problems;
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+    assert!(
+        problems[0].wrong.contains("missing.sh cannot be found"),
+        "{}",
+        problems[0]
+    );
+    assert!(problems[1].remedy.contains("chmod +x"), "{}", problems[1]);
+    check(
+        "[[pool]]\nname = \"a\"\nprovider = \"exec\"\nrooms_per_server = 1\n",
+        &[(1, "pool[1].exec", "is missing", "[pool.exec]")],
+    );
+}
+
+#[test]
+fn what_is_probably_not_meant_is_warned_of() {
+    check_warning("", "", "no [[pool]]");
+    check_warning(POOL, "policies_dir", "no folder /etc/usher/policies");
+    check_warning(&format!("{POOL}health = \"none\"\n"), "pool[1].health", "nobody looks");
+    check_warning(
+        &format!("{POOL}health_interval_seconds = 20\n"),
+        "pool[1].health_interval_seconds",
+        "late probe",
+    );
+    let dear = format!(
+        "[guards]\nfleet_dollars_per_hour_max = 5\n{}",
+        POOL.replace("external", "simulated")
+    );
+    check_warning(&dear, "pool[1].price_per_hour", "count these servers as free");
+    let app = format!("[auth]\napp_tokens = [\"{}\"]\n", TokenHash::of("a"));
+    check_warning(&app, "auth.admin_tokens", "nobody can drain");
+}
+
+#[test]
+fn pools_take_guards_from_the_file_and_put_their_own_over_them() {
+    let config = parse(&format!(
+        "[guards]\nlaunches_in_flight_max = 3\nserver_life_seconds_min = 30\n{POOL}servers_max = 4\n\
+         [pool.guards]\nserver_life_seconds_min = 40\n"
+    ));
+    let guards = &config.unwrap().fleet.pools[0].guards;
+    assert_eq!((guards.launches_in_flight_max, guards.servers_max), (3, 4));
+    assert_eq!(guards.server_life_min, Duration::from_secs(40));
+    assert_eq!(guards.boot_max, PoolGuards::default().boot_max);
+}
+
+#[test]
+fn health_is_probed_unless_the_servers_report() {
+    let config = parse(&format!(
+        "{POOL}{}",
+        POOL.replace("\"a\"", "\"b\"").replace("external", "simulated")
+    ))
+    .unwrap();
+    assert_eq!(config.fleet.pools[0].health, HealthSource::Probe);
+    assert!(matches!(config.pools[0].probe, ProbeConfig::Tcp(_)));
+    assert_eq!(config.fleet.pools[1].health, HealthSource::Report);
+    assert!(matches!(config.pools[1].provider, ProviderConfig::Simulated(_)));
+}
+
+#[test]
+fn without_a_file_there_is_one_external_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::parse(WITHOUT_FILE, folder.path(), &Overrides::default()).unwrap();
+    assert_eq!(config.fleet.pools.len(), 1);
+    assert_eq!(config.fleet.pools[0].name.as_str(), "default");
+    assert!(!config.fleet.pools[0].automatic);
+    assert_eq!(config.data_dir, folder.path().join("usher-data"));
+    assert!(config.listen.ip().is_loopback());
+}
+
+#[test]
+fn the_reference_is_a_file_that_means_the_defaults() {
+    let config = parse(&reference()).unwrap_or_else(|problems| panic!("{problems}\n{}", reference()));
+    let default = parse(POOL).unwrap();
+    assert_eq!(config.fleet.guards, FleetGuards::default());
+    assert_eq!(config.fleet.pools[0].guards, PoolGuards::default());
+    assert_eq!(
+        FleetConfig {
+            pools: Vec::new(),
+            ..config.fleet.clone()
+        },
+        FleetConfig::default()
+    );
+    assert_eq!(
+        (&config.events, &config.bill, &config.auth),
+        (&default.events, &default.bill, &default.auth)
+    );
+    assert_eq!((config.listen, &config.data_dir), (default.listen, &default.data_dir));
+    let renamed = |name: &str| usher_fleet::config::PoolConfig {
+        name: name.parse().unwrap(),
+        ..config.fleet.pools[0].clone()
+    };
+    assert_eq!(renamed("a"), default.fleet.pools[0]);
+    assert_eq!(config.pools[0].probe, default.pools[0].probe);
+}
+
+#[test]
+fn every_example_in_the_reference_is_of_its_keys_kind() {
+    let uncommented: Vec<String> = reference()
+        .lines()
+        .map(|line| {
+            if line.starts_with("# ") {
+                line
+            } else {
+                line.trim_start_matches('#')
+            }
+            .to_owned()
+        })
+        .collect();
+    let text = uncommented.join("\n");
+    let mut problems = problem::Collector::new(&text);
+    raw::read(&text, &mut problems);
+    let found = problems.finish(parse(POOL).unwrap());
+    assert!(found.is_ok(), "{}\n{text}", found.unwrap_err());
+}
+
+#[test]
+fn every_key_is_in_the_reference() {
+    fn names(section: &'static section::Section, found: &mut Vec<&'static str>) {
+        for key in section.all_keys() {
+            found.push(key.name);
+            if let Some(within) = key.section {
+                names(within, found);
+            }
+        }
+    }
+    let mut keys = Vec::new();
+    names(raw::FILE, &mut keys);
+    assert!(keys.len() > 70, "{}", keys.len());
+    let text = reference();
+    for key in keys {
+        let written = [
+            format!("\n{key} = "),
+            format!("\n#{key} = "),
+            format!("{key}]"),
+            format!(" {key} = "),
+        ];
+        assert!(
+            written.iter().any(|written| text.contains(written)),
+            "{key} is missing in\n{text}"
+        );
+    }
+}
+
+#[test]
+fn the_examples_in_the_repository_have_no_problem() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/janus/usher.toml");
+    let config = Config::load(Some(&file)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.fleet_name, "janus-example");
+    let ProviderConfig::Exec(exec) = &config.pools[0].provider else {
+        panic!("{:?}", config.pools[0])
+    };
+    assert_eq!(exec.launch, ["./launch.sh"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_what_to_do() {
+    let problems = Config::load(Some(Path::new("/nowhere/usher.toml"))).unwrap_err();
+    assert!(problems.to_string().contains("/nowhere/usher.toml"), "{problems}");
+    assert!(problems.to_string().contains("usher config reference"), "{problems}");
+}
+
+#[test]
+fn a_reload_keeps_provider_and_region_of_a_pool() {
+    let older = parse(POOL).unwrap();
+    assert_eq!(older.check_reload(&older), []);
+    let moved = parse(&format!("{POOL}region = \"elsewhere\"\n").replace("external", "simulated")).unwrap();
+    let keys: Vec<String> = older
+        .check_reload(&moved)
+        .into_iter()
+        .map(|problem| problem.key)
+        .collect();
+    assert_eq!(keys, ["pool a.provider", "pool a.region"]);
+    let other = parse(&format!("listen = \"127.0.0.1:1\"\n{}", POOL.replace("\"a\"", "\"b\""))).unwrap();
+    let found = older.check_reload(&other);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].to_string().contains("restart"), "{}", found[0]);
+}
+
+#[test]
+fn the_summary_says_what_holds_and_what_is_missing() {
+    let text = summary(&parse(POOL).unwrap()).join("\n");
+    for part in [
+        "listening on http://127.0.0.1:7070",
+        "no [auth]: loopback only",
+        "at most 100 servers, no limit an hour",
+        "pool a: external in default, servers register, 10 rooms each, $0.000 an hour, probed",
+        "missing: nobody launches servers of the pool a",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(
+        summary(&parse("").unwrap())
+            .join("\n")
+            .contains("missing: there is no pool")
+    );
+}
