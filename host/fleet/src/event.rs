@@ -271,6 +271,19 @@ pub enum PolicyEvent {
     Removed(PolicyEventBody),
 }
 
+impl From<PolicyEvent> for What {
+    fn from(event: PolicyEvent) -> What {
+        match event {
+            PolicyEvent::Loaded(body) => What::PolicyLoaded(body),
+            PolicyEvent::Refused(body) => What::PolicyRefused(body),
+            PolicyEvent::Fault(body) => What::PolicyFault(body),
+            PolicyEvent::Quarantined(body) => What::PolicyQuarantined(body),
+            PolicyEvent::RolledBack(body) => What::PolicyRolledBack(body),
+            PolicyEvent::Removed(body) => What::PolicyRemoved(body),
+        }
+    }
+}
+
 /// A policy's file and version, and what happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the glossary's words")]

@@ -1,16 +1,47 @@
 //! The whole state, and the one function that changes it.
+//!
+//! Durable state lives in records and changes by [`Fleet::apply`] alone, which also keeps every index; the submodules
+//! below decide which records to write. What they want told, done or answered collects in one [`Outcome`].
 
-use crate::advice::Advisor;
-use crate::command::Command;
+mod apply;
+mod billing;
+mod changes;
+mod guards;
+mod health;
+mod holding;
+mod launching;
+mod ledger;
+mod listing;
+mod moving;
+mod placing;
+mod queries;
+mod queue;
+mod reports;
+mod rooms;
+mod rows;
+mod scaling;
+mod state;
+mod timers;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::advice::{Advisor, Verdict};
+use crate::command::{Command, Reply};
 use crate::config::FleetConfig;
-use crate::effect::Effect;
-use crate::ids::{PoolName, RoomId, ServerName};
+use crate::event::{Event, What};
+use crate::ids::{DecisionNo, PlacementNo, PoolName, PoolNo, RoomId, ServerName, ServerNo};
 use crate::observation::Observation;
 use crate::outcome::Outcome;
-use crate::record::{Record, Write};
-use crate::status::{PoolStatus, RoomStatus, ServerStatus};
+use crate::record::{Meta, Record, RecordKey, Write};
 use crate::units::Timestamp;
-use crate::view::{Cursor, ViewChange};
+
+use changes::Changes;
+pub use queries::{RoomFilter, RoomStateFilter};
+use queue::Queue;
+use scaling::Scaling;
+use state::{Pool, Room, Server};
+use timers::{Timer, Timers};
 
 /// What the fleet is handed, one at a time.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,107 +54,215 @@ pub enum Input {
     Tick,
 }
 
+/// Waiting rooms that are offered to policies within one input; the rest follow at once in the next. With the dearest
+/// decision that fuel allows this bounds the pause that one input can cause.
+const OFFERS_PER_INPUT_MAX: u32 = 256;
+
+/// Rooms of lost or ended servers that go back into the queue within one input.
+const MOVES_PER_INPUT_MAX: usize = 128;
+
+/// Placement numbers that one durable write reserves; what a crash leaves unused is skipped.
+const PLACEMENTS_RESERVED: u64 = 10_000;
+
+/// The most servers that a fleet holds, whatever its guards say: the design's limit, with room to spare.
+const SERVERS_MAX: usize = 100_000;
+
+/// How often the newest durable moment is written where nothing else writes it.
+const NOW_WRITTEN_EVERY: Duration = Duration::from_secs(60);
+
 /// The whole state.
 #[derive(Debug)]
-pub struct Fleet {}
-#[expect(unused_variables, reason = "signatures first")]
+pub struct Fleet {
+    config: FleetConfig,
+    now: Timestamp,
+    meta: Meta,
+    pools: BTreeMap<PoolName, Pool>,
+    pool_names: BTreeMap<PoolNo, PoolName>,
+    servers: BTreeMap<ServerNo, Server>,
+    server_numbers: BTreeMap<ServerName, ServerNo>,
+    rooms: BTreeMap<RoomId, Room>,
+    queue: Queue,
+    /// Servers with rooms that must go elsewhere: they are lost, or being ended.
+    leaving: BTreeSet<ServerNo>,
+    /// Servers that gained room in this input; the queue is offered it before the input ends.
+    grown: BTreeSet<ServerNo>,
+    /// Draining servers that may have become empty in this input.
+    emptied: BTreeSet<ServerNo>,
+    changes: Changes,
+    timers: Timers,
+    scaling: Scaling,
+    health: health::FleetHealth,
+    arrivals: rooms::Arrivals,
+    verdicts: Vec<Verdict>,
+    next_placement: PlacementNo,
+    next_decision: u32,
+    out: Outcome,
+}
+
 impl Fleet {
-    /// Makes an empty fleet.
+    /// Makes an empty fleet. Then call [`Fleet::resume`].
     pub fn new(config: FleetConfig, now: Timestamp) -> Fleet {
-        Fleet {}
+        let meta = Meta {
+            next_server: ServerNo(1),
+            next_pool: PoolNo(1),
+            placements_reserved: PlacementNo(1),
+            now: Timestamp(0),
+        };
+        Fleet {
+            config,
+            now,
+            meta,
+            pools: BTreeMap::new(),
+            pool_names: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            server_numbers: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            queue: Queue::default(),
+            leaving: BTreeSet::new(),
+            grown: BTreeSet::new(),
+            emptied: BTreeSet::new(),
+            changes: Changes::default(),
+            timers: Timers::default(),
+            scaling: Scaling::default(),
+            health: health::FleetHealth::default(),
+            arrivals: rooms::Arrivals::default(),
+            verdicts: Vec::new(),
+            next_placement: PlacementNo(1),
+            next_decision: 1,
+            out: Outcome::default(),
+        }
     }
-    /// Rebuilds a fleet from its records. Then call [`Fleet::resume`].
+
+    /// Rebuilds a fleet from its records, in any order. Then call [`Fleet::resume`].
     pub fn recover(config: FleetConfig, records: impl IntoIterator<Item = Record>, now: Timestamp) -> Fleet {
-        Fleet {}
+        let mut fleet = Fleet::new(config, now);
+        let mut later = Vec::new();
+        for record in records {
+            match &record {
+                // Rooms stand on servers, and servers in pools: those come first.
+                Record::Room(_) | Record::Server(_) => later.push(record),
+                Record::Pool(_) | Record::Meta(_) => fleet.apply(&Write::Put(record)),
+            }
+        }
+        later.sort_by_key(|record| matches!(record, Record::Room(_)));
+        for record in later {
+            fleet.apply(&Write::Put(record));
+        }
+        fleet.now = now.max(fleet.meta.now);
+        fleet.next_placement = fleet.meta.placements_reserved;
+        fleet
     }
-    /// Returns what was owed when the process ended (launches, terminations, watches, lists) and what the new config changes.
+
+    /// Takes in the configuration, and returns what was owed when the process ended: launches, terminations, watches,
+    /// lists.
     pub fn resume(&mut self, now: Timestamp) -> Outcome {
-        Outcome::default()
+        self.now = self.now.max(now);
+        self.configure_pools();
+        self.resume_servers();
+        self.hear_all_anew();
+        self.timers.set(self.now, Timer::Tick);
+        self.take_outcome()
     }
-    /// Handles one input at a moment that never runs backwards.
+
+    /// Handles one input at a moment that never runs backwards; an earlier one counts as the latest so far.
     pub fn handle(&mut self, now: Timestamp, input: Input, advisor: &mut dyn Advisor) -> Outcome {
-        Outcome::default()
+        self.now = self.now.max(now);
+        match input {
+            Input::Command(command) => {
+                let reply = self.command(command, advisor);
+                self.out.reply = Some(reply);
+            }
+            Input::Observation(observation) => self.observe(observation),
+            Input::Tick => {}
+        }
+        self.run_due();
+        self.finish_drains();
+        self.move_rooms();
+        self.offer_queue(advisor);
+        self.finish_drains();
+        self.take_outcome()
     }
-    /// Returns what is asked of the world once at the end of each batch of inputs: scale-up where a room began to wait.
+
+    /// Returns what is asked of the world once at the end of a batch of inputs: the scale decisions that are owed.
     pub fn end_batch(&mut self, now: Timestamp) -> Outcome {
-        Outcome::default()
+        self.now = self.now.max(now);
+        self.begin_scaling();
+        self.take_outcome()
     }
-    /// Returns when [`Input::Tick`] is wanted next.
+
+    /// Returns when [`Input::Tick`] is wanted next; a moment that has passed means at once.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        let is_owed = !self.leaving.is_empty() || self.queue.next_open().is_some();
+        if is_owed { Some(self.now) } else { self.timers.next() }
     }
-    /// Makes one durable change.
-    pub fn apply(&mut self, write: &Write) {}
-    /// Returns all durable records, in a fixed order; the same as were written.
-    pub fn records(&self) -> Vec<Record> {
-        Vec::new()
-    }
-    /// Returns the cursor of the newest change of the view.
-    pub fn cursor(&self) -> Cursor {
-        Cursor::START
-    }
-    /// Returns the newest row of each thing that changed after `cursor`, in an order in which pools come before their
-    /// servers and servers before their usage.
-    pub fn changes_since(&self, cursor: Cursor) -> impl Iterator<Item = ViewChange> + '_ {
-        std::iter::empty()
-    }
-    /// Returns a room.
-    pub fn room(&self, room: &RoomId) -> Option<RoomStatus> {
-        None
-    }
-    /// Returns rooms in the order of their names, after `after`, at most `limit`, those of one server or state if named.
-    pub fn rooms(&self, filter: &RoomFilter, after: Option<&RoomId>, limit: usize) -> Vec<RoomStatus> {
-        Vec::new()
-    }
-    /// Returns a server.
-    pub fn server(&self, server: &ServerName) -> Option<ServerStatus> {
-        None
-    }
-    /// Returns all servers in the order in which they were made.
-    pub fn servers(&self) -> Vec<ServerStatus> {
-        Vec::new()
-    }
-    /// Returns all pools in the order of their names, with their cost up to `now`.
-    pub fn pools(&self, now: Timestamp) -> Vec<PoolStatus> {
-        Vec::new()
-    }
-    /// Returns a pool's name by number.
-    pub fn pool_name(&self, pool: crate::ids::PoolNo) -> Option<&PoolName> {
-        None
-    }
-    /// Returns whether launches and scale-down are frozen anywhere.
-    pub fn is_frozen(&self) -> bool {
-        false
-    }
-    /// Returns how many rooms wait.
-    pub fn waiting_rooms(&self) -> u32 {
-        0
-    }
-    /// Returns how many rooms there are.
-    pub fn room_count(&self) -> usize {
-        0
-    }
-}
 
-/// Which rooms a page shows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RoomFilter {
-    /// Only rooms of this server.
-    pub server: Option<ServerName>,
-    /// Only rooms in this state.
-    pub state: Option<RoomStateFilter>,
-    /// Only this tenant's rooms.
-    pub tenant: Option<crate::ids::Tenant>,
-}
+    fn command(&mut self, command: Command, advisor: &mut dyn Advisor) -> Reply {
+        let answer = match command {
+            Command::PlaceRoom(command) => self.place_room(command, advisor),
+            Command::UpdateRoom(command) => self.update_room(command),
+            Command::ReleaseRoom(command) => {
+                self.release_room(command);
+                Ok(Reply::Done)
+            }
+            Command::RegisterServer(command) => self.register_server(command),
+            Command::HoldServer(command) => self.hold_server(command),
+            Command::RemoveServer(command) => self.remove_server(command),
+            Command::DeclareLost(command) => self.declare_lost(command),
+            Command::SetScaling(command) => self.set_scaling(command),
+        };
+        answer.unwrap_or_else(Reply::Rejected)
+    }
 
-/// Which state a page shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RoomStateFilter {
-    /// Waiting.
-    Waiting,
-    /// Placed.
-    Placed,
-    /// Moving.
-    Moving,
+    fn observe(&mut self, observation: Observation) {
+        match observation {
+            Observation::Launched(launched) => self.launched(launched),
+            Observation::Terminated(terminated) => self.terminated(terminated),
+            Observation::Listed(listed) => self.listed(listed),
+            Observation::Probed(probed) => self.probed(probed),
+            Observation::Reported(reported) => self.reported(reported),
+            Observation::Scaled(answer) => self.scaled(answer),
+            Observation::Policy(event) => self.tell(What::from(event)),
+            Observation::PoliciesChanged => self.queue.unblock(|_, _| true),
+            Observation::Configured(config) => {
+                self.config = *config;
+                self.configure_pools();
+            }
+            Observation::Gap => self.hear_all_anew(),
+        }
+    }
+
+    /// Makes a durable change, in the state and in the outcome.
+    fn write(&mut self, write: Write) {
+        self.apply(&write);
+        self.out.writes.push(write);
+    }
+
+    fn put(&mut self, record: Record) {
+        self.write(Write::Put(record));
+    }
+
+    fn delete(&mut self, key: RecordKey) {
+        self.write(Write::Delete(key));
+    }
+
+    fn tell(&mut self, what: What) {
+        self.out.events.push(Event { at: self.now, what });
+    }
+
+    fn next_decision(&mut self) -> DecisionNo {
+        let no = DecisionNo(self.next_decision);
+        self.next_decision = self.next_decision.checked_add(1).unwrap_or(1);
+        no
+    }
+
+    fn take_outcome(&mut self) -> Outcome {
+        let is_old = self.now.since(self.meta.now) >= NOW_WRITTEN_EVERY;
+        if is_old && !self.out.writes.is_empty() {
+            self.put(Record::Meta(Meta {
+                now: self.now,
+                ..self.meta.clone()
+            }));
+        }
+        std::mem::take(&mut self.out)
+    }
 }
-const _: fn(Effect) = |_| ();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Labels;
 use crate::decision::DecisionNote;
-use crate::ids::{PlacementNo, PoolName, QueueNo, RoomId, ServerNo, Tenant};
+use crate::ids::{PlacementNo, QueueNo, RoomId, ServerNo, Tenant};
 use crate::units::Timestamp;
 
 /// What is kept of a room over restarts.
@@ -70,9 +70,6 @@ pub struct Waiting {
     pub queue: QueueNo,
     /// When it expires.
     pub expires: Timestamp,
-    /// The pool that a policy said would do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pool: Option<PoolName>,
 }
 
 /// See [`RoomState::Placed`].

@@ -240,6 +240,8 @@ pub enum HoldOwner {
     Operator,
     /// A policy's scale-down; the fleet resumes such servers before it launches new ones.
     Policy,
+    /// The server itself: it shuts down.
+    Server,
     /// The cloud's notice that it takes the server away.
     Spot,
     /// The fleet itself, for the server's health.
@@ -252,6 +254,7 @@ impl HoldOwner {
         match self {
             HoldOwner::Operator => "operator",
             HoldOwner::Policy => "policy",
+            HoldOwner::Server => "server",
             HoldOwner::Spot => "spot",
             HoldOwner::Health => "health",
         }

@@ -47,7 +47,7 @@ pub enum RoomPlace {
     /// In the queue, for the first time or because its server was lost.
     Waiting {
         /// The server that was lost, and the placement that ended with it, if it is moving.
-        moving: Option<(Arc<str>, PlacementNo)>,
+        moving: Option<(ServerName, PlacementNo)>,
         /// Since when.
         since: Timestamp,
         /// Its place in the queue, from 1.

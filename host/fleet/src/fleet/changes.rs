@@ -1,0 +1,124 @@
+//! Which rows of the view have changed since a reader last looked.
+//!
+//! Each thing stands once, under the number of its newest change; readers keep a [`Cursor`] and nothing is kept for them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::ids::{PoolNo, ServerNo};
+use crate::view::Cursor;
+
+/// How many removals are remembered: a reader that is further behind would miss one. Readers come by at least once a tick,
+/// and this many removals in a tick are more than the API's mailbox can bring.
+const REMOVALS_MAX: usize = 262_144;
+
+/// A row of the view. The order is the one in which a reader must see them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Thing {
+    Pool(PoolNo),
+    PoolState(PoolNo),
+    Server(ServerNo),
+    Usage(ServerNo),
+    Figures(ServerNo),
+    ServerGone(ServerNo),
+    PoolGone(PoolNo),
+}
+
+/// The newest change of each thing.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    newest: u64,
+    by_number: BTreeMap<u64, Thing>,
+    numbers: HashMap<Thing, u64>,
+    removals: std::collections::VecDeque<Thing>,
+}
+
+impl Changes {
+    /// Notes that a thing has changed.
+    pub(super) fn touch(&mut self, thing: Thing) {
+        self.newest += 1;
+        if let Some(old) = self.numbers.insert(thing, self.newest) {
+            self.by_number.remove(&old);
+        }
+        self.by_number.insert(self.newest, thing);
+    }
+
+    /// Notes that a server is gone, with all its rows.
+    pub(super) fn server_gone(&mut self, no: ServerNo) {
+        for thing in [Thing::Server(no), Thing::Usage(no), Thing::Figures(no)] {
+            self.forget(thing);
+        }
+        self.removed(Thing::ServerGone(no));
+    }
+
+    /// Notes that a pool is gone, with all its rows.
+    pub(super) fn pool_gone(&mut self, no: PoolNo) {
+        self.forget(Thing::Pool(no));
+        self.forget(Thing::PoolState(no));
+        self.removed(Thing::PoolGone(no));
+    }
+
+    pub(super) fn cursor(&self) -> Cursor {
+        Cursor(self.newest)
+    }
+
+    /// Returns what has changed after a cursor, in the order in which it must be read.
+    pub(super) fn since(&self, cursor: Cursor) -> Vec<Thing> {
+        let mut things: Vec<Thing> = self.by_number.range(cursor.0 + 1..).map(|(_, thing)| *thing).collect();
+        if cursor == Cursor::START {
+            // Who has seen nothing need not be told what is gone.
+            things.retain(|thing| !matches!(thing, Thing::ServerGone(_) | Thing::PoolGone(_)));
+        }
+        if things.len() > 1 {
+            things.sort_unstable();
+        }
+        things
+    }
+
+    fn removed(&mut self, thing: Thing) {
+        self.touch(thing);
+        self.removals.push_back(thing);
+        if self.removals.len() > REMOVALS_MAX
+            && let Some(oldest) = self.removals.pop_front()
+        {
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&mut self, thing: Thing) {
+        if let Some(number) = self.numbers.remove(&thing) {
+            self.by_number.remove(&number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_sees_each_changed_thing_once_and_servers_before_their_usage() {
+        let mut changes = Changes::default();
+        let (a, b) = (ServerNo(1), ServerNo(2));
+        changes.touch(Thing::Server(a));
+        changes.touch(Thing::Usage(a));
+        let cursor = changes.cursor();
+        for _ in 0..3 {
+            changes.touch(Thing::Usage(b));
+        }
+        changes.touch(Thing::Server(b));
+        assert_eq!(changes.since(cursor), [Thing::Server(b), Thing::Usage(b)]);
+        assert_eq!(changes.since(changes.cursor()), []);
+    }
+
+    #[test]
+    fn what_is_gone_is_told_to_those_who_knew_it_and_to_nobody_else() {
+        let mut changes = Changes::default();
+        let a = ServerNo(1);
+        changes.touch(Thing::Server(a));
+        changes.touch(Thing::Usage(a));
+        let cursor = changes.cursor();
+        changes.server_gone(a);
+        assert_eq!(changes.since(cursor), [Thing::ServerGone(a)]);
+        assert_eq!(changes.since(Cursor::START), []);
+    }
+}

@@ -1,0 +1,549 @@
+//! From the intent to launch to a server that serves, and to the proof that nothing is left of it.
+
+use std::time::Duration;
+
+use super::Fleet;
+use super::state::{Pool, Retry, Server};
+use crate::advice::{Subject, Verdict, VerdictOutcome, VerdictRow};
+use crate::config::HealthSource;
+use crate::decision::PolicyRef;
+use crate::effect::{Effect, LaunchOrder, TerminateOrder, Watch};
+use crate::event::{PoolEvent, What};
+use crate::ids::{Attempt, DecisionNo, PoolName, ServerName, ServerNo};
+use crate::observation::{Instance, InstanceState, Launched, OrderKey, ProviderError, Terminated};
+use crate::pool::{Circuit, Open, PoolRecord};
+use crate::record::Record;
+use crate::server::{Booting, Failed, Launching, Phase, Ready, Requested, ServerRecord};
+use crate::units::Timestamp;
+
+/// An order whose outcome is unknown is repeated after this, doubling up to [`RETRY_MAX`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest pause between two repeats of an order: providers' outages last minutes.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// An order that was not answered at all is repeated after so long: far beyond any provider's own time limit.
+const ANSWER_MAX: Duration = Duration::from_secs(600);
+
+/// A pool whose provider had no capacity is not asked for so long; EC2's own shortages last about as long.
+const NO_CAPACITY_PAUSE: Duration = Duration::from_secs(180);
+
+/// A pool whose provider refused is not asked for so long.
+const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+
+/// A pool that only a human can mend is tried again after so long.
+const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(300);
+
+/// How long an opened circuit stays open at first, in seconds; failing again doubles it.
+const CIRCUIT_SECONDS: u32 = 300;
+
+/// The longest that a circuit stays open, in seconds.
+const CIRCUIT_SECONDS_MAX: u32 = 3600;
+
+/// How many boots a pool remembers for the median of their times.
+const BOOTS_REMEMBERED: usize = 16;
+
+/// Verdicts that wait for the next scale decision; the oldest are dropped beyond that.
+const VERDICTS_MAX: usize = 1000;
+
+impl Fleet {
+    /// Launches a server; the guards have been asked.
+    pub(super) fn launch(&mut self, pool: &PoolName, reason: &str) -> Option<ServerNo> {
+        let known = self.pools.get(pool)?;
+        let (config, limits) = (known.config.clone(), known.config.limits);
+        let no = self.next_server_no();
+        let name = self.new_name(pool, no);
+        let record = ServerRecord {
+            no,
+            url: config.url.as_ref().map(|url| url.replace("{server}", name.as_str())),
+            name,
+            pool: pool.clone(),
+            attempt: Attempt(1),
+            instance: None,
+            endpoints: Default::default(),
+            zone: None,
+            limits,
+            labels: config.labels,
+            price_per_hour: config.price_per_hour,
+            created: self.now,
+            phase: Phase::Requested(Requested { since: self.now }),
+            hold: None,
+            lost: None,
+            left: false,
+        };
+        self.add_server(record);
+        self.order_launch(no);
+        let now = self.now;
+        if let Some(pool) = self.pools.get_mut(pool) {
+            pool.launches.push_back(now);
+            while pool.launches.len() > pool.config.guards.launches_per_minute_max as usize {
+                pool.launches.pop_front();
+            }
+            if matches!(pool.record.circuit, Circuit::Open(_)) {
+                pool.trial = Some(no);
+            }
+        }
+        let server = self.servers.get(&no)?;
+        let told = self.server_event(server, reason.to_owned());
+        self.tell(What::ServerRequested(told));
+        Some(no)
+    }
+
+    /// Makes a name that no server has: the pool's and the number, unless somebody registered that one.
+    fn new_name(&self, pool: &PoolName, no: ServerNo) -> ServerName {
+        let mut candidates = (0..).map(|twist: u32| {
+            let suffix = if twist == 0 {
+                format!("-{no}")
+            } else {
+                format!("-{no}-{twist}")
+            };
+            let room = crate::ids::ID_BYTES_MAX - suffix.len();
+            let stem = &pool.as_str()[..pool.as_str().len().min(room)];
+            format!("{stem}{suffix}")
+                .parse::<ServerName>()
+                .expect("a pool's name with a number is a valid id")
+        });
+        candidates
+            .find(|name| !self.server_numbers.contains_key(name))
+            .expect("there are more numbers than servers")
+    }
+
+    fn order_launch(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let order = LaunchOrder {
+            key: key(server),
+            pool: server.record.pool.clone(),
+            labels: server.record.labels.clone(),
+        };
+        self.out.effects.push(Effect::Launch(order));
+    }
+
+    pub(super) fn order_termination(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        if !self.is_automatic(server) {
+            return;
+        }
+        let order = TerminateOrder {
+            key: key(server),
+            pool: server.record.pool.clone(),
+            instance: server.record.instance.clone(),
+        };
+        self.out.effects.push(Effect::Terminate(order));
+    }
+
+    /// Takes in a provider's answer to a launch. A late success is recorded in any phase, and ended where unwanted.
+    pub(super) fn launched(&mut self, launched: Launched) {
+        let Some(no) = self.by_key(&launched.key) else { return };
+        let Some(server) = self.servers.get(&no) else { return };
+        let is_requested = matches!(server.record.phase, Phase::Requested(_));
+        match launched.result {
+            Ok(instance) => {
+                self.set_retry(no, None);
+                self.describe(no, &instance);
+                if is_requested {
+                    self.begin_boot(no, instance.state);
+                } else if self
+                    .servers
+                    .get(&no)
+                    .is_some_and(|server| matches!(server.record.phase, Phase::Terminating(_)))
+                {
+                    self.order_termination(no);
+                }
+            }
+            // Whatever it says, nothing moves on from an answer that is not one.
+            Err(ProviderError::Unknown(_)) => self.retry_later(no),
+            Err(error) if is_requested => self.launch_refused(no, &error),
+            Err(_) => {}
+        }
+    }
+
+    fn launch_refused(&mut self, no: ServerNo, error: &ProviderError) {
+        let (code, pause) = match error {
+            ProviderError::Refused(_) => ("launch_refused", REFUSED_PAUSE),
+            ProviderError::NoCapacity(_) => ("no_capacity", NO_CAPACITY_PAUSE),
+            ProviderError::Misconfigured(_) => ("misconfigured", MISCONFIGURED_PAUSE),
+            ProviderError::Unknown(_) => return,
+        };
+        let Some(server) = self.servers.get(&no) else { return };
+        let pool = server.record.pool.clone();
+        let until = self.now + pause;
+        let told = self.server_event(server, error.to_string());
+        self.tell(What::ServerFailed(told));
+        if let Some(pool) = self.pools.get_mut(&pool) {
+            pool.blocked = Some((code, until));
+            if pool.trial == Some(no) {
+                pool.trial = None;
+            }
+        }
+        self.verdict_failed(no, code, until);
+        // Nothing exists under the key, says the provider: the record may go.
+        self.forget(no, format!("never launched: {error}"));
+    }
+
+    /// Takes in what a provider says of an instance.
+    pub(super) fn describe(&mut self, no: ServerNo, instance: &Instance) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let has_template = self
+            .pools
+            .get(&server.record.pool)
+            .is_some_and(|pool| pool.config.url.is_some());
+        let pool = server.record.pool.clone();
+        self.change_server(no, |record| {
+            record.instance = Some(instance.instance.clone());
+            if !has_template && instance.url.is_some() {
+                record.url = instance.url.clone();
+            }
+            if !instance.endpoints.is_empty() {
+                record.endpoints = instance.endpoints.clone();
+            }
+            record.zone = instance.zone.clone().or(record.zone.take());
+            record.price_per_hour = instance.price_per_hour.unwrap_or(record.price_per_hour);
+        });
+        self.rebill(&pool);
+    }
+
+    fn begin_boot(&mut self, no: ServerNo, state: InstanceState) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let Some(pool) = self.pools.get(&server.record.pool) else {
+            return;
+        };
+        let deadline = self.now + pool.config.guards.boot_max;
+        let is_looked_at = pool.config.health != HealthSource::None;
+        let since = self.now;
+        let phase = match state {
+            InstanceState::Pending => Phase::Launching(Launching { since, deadline }),
+            InstanceState::Running => Phase::Booting(Booting {
+                since,
+                deadline: Some(deadline),
+            }),
+            InstanceState::Ended => return self.boot_failed(no, "its instance ended at once".into()),
+        };
+        let is_running = matches!(phase, Phase::Booting(_));
+        self.change_server(no, |record| record.phase = phase);
+        if is_running && !is_looked_at {
+            self.became_ready(no, "its provider says that it runs; nobody looks at its health");
+        } else {
+            self.watch(no);
+        }
+        self.time_server(no);
+    }
+
+    /// The provider says that a launching server runs now.
+    pub(super) fn runs(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let Phase::Launching(launching) = &server.record.phase else {
+            return;
+        };
+        let deadline = Some(launching.deadline);
+        let is_looked_at = self
+            .pools
+            .get(&server.record.pool)
+            .is_none_or(|pool| pool.config.health != HealthSource::None);
+        let phase = Phase::Booting(Booting {
+            since: launching.since,
+            deadline,
+        });
+        self.change_server(no, |record| record.phase = phase);
+        if is_looked_at {
+            self.watch(no);
+            self.time_server(no);
+        } else {
+            self.became_ready(no, "its provider says that it runs; nobody looks at its health");
+        }
+    }
+
+    /// A starting server has shown that it serves.
+    pub(super) fn became_ready(&mut self, no: ServerNo, reason: &str) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let is_launching = matches!(server.record.phase, Phase::Launching(_) | Phase::Booting(_));
+        if !is_launching {
+            return;
+        }
+        let (pool, boot) = (server.record.pool.clone(), self.now.since(server.record.created));
+        let phase = Phase::Ready(Ready { since: self.now });
+        self.change_server(no, |record| record.phase = phase);
+        self.tell_ready(no, reason);
+        if self.pools.get(&pool).is_some_and(|pool| pool.config.automatic) {
+            self.boot_ended(&pool, no, Some(boot));
+        }
+        self.time_server(no);
+    }
+
+    pub(super) fn tell_ready(&mut self, no: ServerNo, reason: &str) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let told = self.server_event(server, reason.to_owned());
+        self.tell(What::ServerReady(told));
+        self.grown.insert(no);
+    }
+
+    /// A launched server will not become ready: it is ended, and counts against its pool's circuit.
+    pub(super) fn boot_failed(&mut self, no: ServerNo, reason: String) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let pool = server.record.pool.clone();
+        let told = self.server_event(server, reason.clone());
+        let phase = Phase::Failed(Failed {
+            since: self.now,
+            reason: reason.clone(),
+        });
+        self.change_server(no, |record| record.phase = phase);
+        self.tell(What::ServerFailed(told));
+        self.verdict_failed(no, "boot_failed", self.now);
+        self.boot_ended(&pool, no, None);
+        self.terminate(no, format!("failed to boot: {reason}"));
+    }
+
+    /// Counts how a boot ended, and opens or closes the pool's circuit.
+    fn boot_ended(&mut self, name: &PoolName, no: ServerNo, took: Option<Duration>) {
+        let Some(pool) = self.pools.get_mut(name) else { return };
+        let is_trial = pool.trial == Some(no);
+        if is_trial {
+            pool.trial = None;
+        }
+        let mut record = pool.record.clone();
+        let (max, window) = (
+            pool.config.guards.boot_failures_max,
+            pool.config.guards.boot_failures_window,
+        );
+        push_bounded(&mut record.boots, took.is_some(), window as usize);
+        if let Some(took) = took {
+            let millis = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+            push_bounded(&mut record.boot_millis, millis, BOOTS_REMEMBERED);
+        }
+        let failures = record.boots.iter().filter(|became_ready| !**became_ready).count();
+        let opens = took.is_none() && (is_trial || failures >= max as usize);
+        let told = match &record.circuit {
+            Circuit::Open(open) if opens && is_trial => {
+                let seconds = open.seconds.saturating_mul(2).min(CIRCUIT_SECONDS_MAX);
+                Some(self.open_circuit(&mut record, seconds))
+            }
+            Circuit::Closed if opens => Some(self.open_circuit(&mut record, CIRCUIT_SECONDS)),
+            Circuit::Open(_) if took.is_some() => {
+                record.circuit = Circuit::Closed;
+                record.boots.clear();
+                let reason = "a server became ready".into();
+                Some(What::CircuitClosed(PoolEvent {
+                    pool: name.clone(),
+                    reason,
+                }))
+            }
+            Circuit::Open(_) | Circuit::Closed => None,
+        };
+        self.put(Record::Pool(Box::new(record)));
+        if let Some(told) = told {
+            self.tell(told);
+        }
+    }
+
+    fn open_circuit(&self, record: &mut PoolRecord, seconds: u32) -> What {
+        let until = self.now + Duration::from_secs(seconds.into());
+        record.circuit = Circuit::Open(Open { until, seconds });
+        let failures = record.boots.iter().filter(|became_ready| !**became_ready).count();
+        let reason = format!(
+            "{failures} of the last {} launched servers never became ready; no launches for {seconds} s, then one trial",
+            record.boots.len()
+        );
+        What::CircuitOpened(PoolEvent {
+            pool: record.name.clone(),
+            reason,
+        })
+    }
+
+    /// Takes in a provider's answer to a terminate.
+    pub(super) fn terminated(&mut self, terminated: Terminated) {
+        let Some(no) = self.by_key(&terminated.key) else { return };
+        let Some(server) = self.servers.get(&no) else { return };
+        if !matches!(server.record.phase, Phase::Terminating(_)) {
+            return;
+        }
+        match terminated.result {
+            Ok(()) if server.rooms.is_empty() => {
+                self.forget(no, "its provider has confirmed that nothing is left".into())
+            }
+            // Its rooms are still on their way elsewhere: the next confirmation finds them gone.
+            Ok(()) => self.retry_later(no),
+            // Whatever stands in the way, what may exist must be ended: ask again.
+            Err(_) => self.retry_later(no),
+        }
+    }
+
+    pub(super) fn retry_later(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let times = server.retry.map_or(0, |retry| retry.times);
+        let pause = RETRY_FIRST.saturating_mul(1 << times.min(16)).min(RETRY_MAX);
+        self.set_retry(
+            no,
+            Some(Retry {
+                at: self.now + pause,
+                times: times.saturating_add(1),
+            }),
+        );
+    }
+
+    fn set_retry(&mut self, no: ServerNo, retry: Option<Retry>) {
+        if let Some(server) = self.servers.get_mut(&no) {
+            server.retry = retry;
+        }
+        self.time_server(no);
+    }
+
+    /// Repeats an order to a server's provider, if that is due.
+    pub(super) fn repeat_order(&mut self, no: ServerNo) {
+        let now = self.now;
+        let Some(server) = self.servers.get_mut(&no) else {
+            return;
+        };
+        let Some(retry) = server.retry.filter(|retry| retry.at <= now) else {
+            return;
+        };
+        // The count stays until an answer comes, so that pauses go on growing.
+        server.retry = Some(Retry {
+            at: now + ANSWER_MAX,
+            ..retry
+        });
+        match &server.record.phase {
+            Phase::Requested(_) => self.order_launch(no),
+            Phase::Terminating(_) => self.order_termination(no),
+            Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) | Phase::Failed(_) => {}
+        }
+    }
+
+    /// Orders again what was owed when the process ended.
+    pub(super) fn resume_servers(&mut self) {
+        for no in self.servers.keys().copied().collect::<Vec<_>>() {
+            let Some(server) = self.servers.get(&no) else { continue };
+            match &server.record.phase {
+                Phase::Requested(_) => self.order_launch(no),
+                Phase::Terminating(_) => {
+                    self.order_termination(no);
+                    self.emptied.insert(no);
+                }
+                Phase::Failed(failed) => {
+                    let reason = format!("failed to boot: {}", failed.reason);
+                    self.terminate(no, reason);
+                }
+                Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) => self.watch(no),
+            }
+            self.emptied.insert(no);
+            self.time_server(no);
+        }
+        for name in self.pools.keys().cloned().collect::<Vec<_>>() {
+            self.ask_for_list(name);
+        }
+    }
+
+    /// Has a server's URL probed from now on, where its pool's health is known so.
+    pub(super) fn watch(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let Some(pool) = self.pools.get(&server.record.pool) else {
+            return;
+        };
+        let is_up = matches!(
+            server.record.phase,
+            Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_)
+        );
+        let Some(url) = server.record.url.clone().filter(|_| is_up && pool.is_probed()) else {
+            return;
+        };
+        if server.watched.as_ref() == Some(&url) {
+            return;
+        }
+        let watch = Watch {
+            server: server.record.name.clone(),
+            pool: server.record.pool.clone(),
+            url: url.clone(),
+        };
+        self.out.effects.push(Effect::Watch(watch));
+        if let Some(server) = self.servers.get_mut(&no) {
+            server.watched = Some(url);
+        }
+    }
+
+    pub(super) fn unwatch(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get_mut(&no) else {
+            return;
+        };
+        if server.watched.take().is_some() {
+            self.out.effects.push(Effect::Unwatch(server.record.name.clone()));
+        }
+    }
+
+    fn verdict_failed(&mut self, no: ServerNo, code: &'static str, until: Timestamp) {
+        let Some((policy, decision)) = self.scaling.asked_by(no) else {
+            return;
+        };
+        let Some(pool) = self
+            .servers
+            .get(&no)
+            .and_then(|server| self.pools.get(&server.record.pool))
+        else {
+            return;
+        };
+        let subject = Subject::Launch(pool.record.no);
+        self.verdict(
+            policy,
+            decision,
+            subject,
+            VerdictOutcome::Failed,
+            1,
+            code,
+            until.seconds(),
+        );
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of a verdict, each once")]
+    pub(super) fn verdict(
+        &mut self,
+        policy: PolicyRef,
+        decision: DecisionNo,
+        subject: Subject,
+        outcome: VerdictOutcome,
+        count: u32,
+        code: &'static str,
+        until: u32,
+    ) {
+        let row = VerdictRow {
+            decision,
+            subject,
+            outcome,
+            count,
+            code,
+            until,
+        };
+        push_bounded(&mut self.verdicts, Verdict { policy, row }, VERDICTS_MAX);
+    }
+
+    /// Returns a server by the key of an order to its provider; another attempt's key names nobody.
+    pub(super) fn by_key(&self, key: &OrderKey) -> Option<ServerNo> {
+        let no = *self.server_numbers.get(&key.server)?;
+        self.servers
+            .get(&no)
+            .filter(|server| server.record.attempt == key.attempt)
+            .map(Server::no)
+    }
+
+    /// Whether a pool is below the servers that the fleet keeps itself.
+    pub(super) fn below_minimum(&self, pool: &Pool) -> u32 {
+        let staying = self
+            .of(pool)
+            .filter(|server| server.record.phase.counts() && !server.is_draining())
+            .count();
+        pool.config
+            .guards
+            .servers_min
+            .saturating_sub(u32::try_from(staying).unwrap_or(u32::MAX))
+    }
+}
+
+pub(super) fn key(server: &Server) -> OrderKey {
+    OrderKey {
+        server: server.record.name.clone(),
+        attempt: server.record.attempt,
+    }
+}
+
+/// Adds to the end and drops from the front what is beyond `max`.
+fn push_bounded<T>(list: &mut Vec<T>, item: T, max: usize) {
+    list.push(item);
+    let excess = list.len().saturating_sub(max);
+    list.drain(..excess);
+}

@@ -1,0 +1,86 @@
+//! Rooms whose server was lost, or ends with them on it, go back into the queue: in bounded steps, derived from durable
+//! marks, so that a crash in the middle changes nothing.
+
+use super::{Fleet, MOVES_PER_INPUT_MAX};
+use crate::event::{RoomMoved, What};
+use crate::ids::{RoomId, ServerName, ServerNo};
+use crate::record::Record;
+use crate::room::{Moving, RoomState};
+use crate::server::Phase;
+
+impl Fleet {
+    /// Keeps the index of servers with rooms that must go elsewhere.
+    pub(super) fn note_leaving(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let must_leave = server.is_lost() || matches!(server.record.phase, Phase::Terminating(_) | Phase::Failed(_));
+        if must_leave && !server.rooms.is_empty() {
+            self.leaving.insert(no);
+        } else {
+            self.leaving.remove(&no);
+        }
+    }
+
+    /// Takes the next rooms off such servers.
+    pub(super) fn move_rooms(&mut self) {
+        let mut budget = MOVES_PER_INPUT_MAX;
+        for no in self.leaving.clone() {
+            let Some(server) = self.servers.get(&no) else { continue };
+            let rooms: Vec<RoomId> = server.rooms.iter().take(budget).cloned().collect();
+            budget -= rooms.len();
+            for id in rooms {
+                self.move_room(&id, no);
+            }
+            self.emptied.insert(no);
+            if budget == 0 {
+                return;
+            }
+        }
+    }
+
+    fn move_room(&mut self, id: &RoomId, from: ServerNo) {
+        let Some(room) = self.rooms.get(id) else { return };
+        let RoomState::Placed(placed) = &room.record.state else {
+            return;
+        };
+        let placement = placed.placement;
+        let mut record = (*room.record).clone();
+        let queue = self.queue.number(true);
+        record.state = RoomState::Moving(Moving {
+            from,
+            placement,
+            since: self.now,
+            queue,
+        });
+        let reason = self
+            .servers
+            .get(&from)
+            .map_or("its server is gone", |server| match &server.record.phase {
+                Phase::Terminating(_) | Phase::Failed(_) => "its server is being ended",
+                Phase::Requested(_) | Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) => {
+                    "its server was lost"
+                }
+            });
+        self.tell(What::RoomMoved(RoomMoved {
+            room: id.clone(),
+            from: self.server_name(from),
+            to: None,
+            placement,
+            tenant: record.wish.tenant.clone(),
+            reason: reason.into(),
+        }));
+        self.put(Record::Room(Box::new(record)));
+        self.note_left(from, id);
+        self.heard_of(id);
+        self.scaling.owe_up();
+    }
+
+    /// Returns a server's name; a gone one is called by its number.
+    pub(super) fn server_name(&self, no: ServerNo) -> ServerName {
+        match self.servers.get(&no) {
+            Some(server) => server.record.name.clone(),
+            None => format!("gone-{no}")
+                .parse()
+                .expect("a word, a dash and a number make a valid id"),
+        }
+    }
+}

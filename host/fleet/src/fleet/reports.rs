@@ -1,0 +1,144 @@
+//! What servers report of themselves. Reports refine the ledger and show life; they never free what is reserved at once.
+
+use super::Fleet;
+use super::changes::Thing;
+use super::ledger::{Cost, Used};
+use crate::ids::{PlacementNo, RoomId, ServerName, ServerNo};
+use crate::observation::{Report, Reported, ReportedRoom};
+use crate::room::RoomState;
+use crate::server::{Draining, Hold, HoldOwner, Phase};
+
+impl Fleet {
+    pub(super) fn reported(&mut self, reported: Reported) {
+        let Reported { server, report } = reported;
+        let Some(no) = self.server_numbers.get(&server).copied() else {
+            return;
+        };
+        let Some(known) = self.servers.get(&no) else { return };
+        if matches!(
+            known.record.phase,
+            Phase::Requested(_) | Phase::Terminating(_) | Phase::Failed(_)
+        ) {
+            // Before the provider has answered nobody can say which attempt this is; afterwards it is too late.
+            return;
+        }
+        self.take_url(no, &report);
+        if let Some(rooms) = &report.rooms {
+            self.take_rooms(no, rooms);
+        }
+        let begins_to_drain = report.draining;
+        let Some(known) = self.servers.get_mut(&no) else { return };
+        let had_more_load = known
+            .reported
+            .as_ref()
+            .is_some_and(|(_, old)| old.cpu_permille > report.cpu_permille);
+        known.reported = Some((self.now, report));
+        self.changes.touch(Thing::Usage(no));
+        if self
+            .servers
+            .get(&no)
+            .is_some_and(|server| server.reported.as_ref().is_some_and(|(_, r)| !r.figures.is_empty()))
+        {
+            self.changes.touch(Thing::Figures(no));
+        }
+        if had_more_load {
+            self.grown.insert(no);
+        }
+        self.emptied.insert(no);
+        self.sign_of_life(no, "it reports");
+        if begins_to_drain {
+            self.drains_itself(no);
+        }
+    }
+
+    fn take_url(&mut self, no: ServerNo, report: &Report) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let has_template = self
+            .pools
+            .get(&server.record.pool)
+            .is_some_and(|pool| pool.config.url.is_some());
+        if has_template || !self.is_automatic(server) || report.url.is_none() || report.url == server.record.url {
+            return;
+        }
+        let url = report.url.clone();
+        self.change_server(no, |record| record.url = url);
+    }
+
+    /// Takes in the rooms that are alive on a server: those of the ledger learn, the others count on top.
+    fn take_rooms(&mut self, no: ServerNo, rooms: &[ReportedRoom]) {
+        let mut unknown = Used::default();
+        for reported in rooms {
+            if self.is_home(no, reported) {
+                self.heard_of(&reported.room);
+                self.learn(&reported.room, reported.participants, reported.load);
+                continue;
+            }
+            let Some(server) = self.servers.get(&no) else { return };
+            if !self.has_left_lately(server, &reported.room) {
+                let load = reported.load.unwrap_or(reported.participants);
+                unknown += Cost {
+                    seats: reported.participants,
+                    load,
+                };
+            }
+        }
+        let Some(server) = self.servers.get_mut(&no) else {
+            return;
+        };
+        let old = std::mem::replace(&mut server.unknown, unknown);
+        if unknown.rooms < old.rooms || unknown.seats < old.seats || unknown.load < old.load {
+            self.grown.insert(no);
+        }
+    }
+
+    fn is_home(&self, no: ServerNo, reported: &ReportedRoom) -> bool {
+        let Some(room) = self.rooms.get(&reported.room) else {
+            return false;
+        };
+        match &room.record.state {
+            RoomState::Placed(placed) => {
+                placed.server == no && reported.placement.is_none_or(|placement| placement == placed.placement)
+            }
+            RoomState::Waiting(_) | RoomState::Moving(_) => false,
+        }
+    }
+
+    fn drains_itself(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        if server.is_draining() || !server.record.phase.is_ready() {
+            return;
+        }
+        let reason = "it says that it shuts down".into();
+        self.hold(
+            no,
+            Hold::Draining(Draining {
+                owner: HoldOwner::Server,
+                reason,
+                since: self.now,
+                deadline: None,
+            }),
+        );
+    }
+
+    /// Returns which of the rooms that a server names live elsewhere by now, and where: what its agent is told.
+    pub fn moved_rooms<'a>(
+        &self,
+        server: &ServerName,
+        rooms: impl IntoIterator<Item = &'a ReportedRoom>,
+    ) -> Vec<(RoomId, PlacementNo, Option<ServerName>)> {
+        let no = self.server_numbers.get(server);
+        let elsewhere = |reported: &ReportedRoom| {
+            let room = self.rooms.get(&reported.room)?;
+            match &room.record.state {
+                RoomState::Placed(placed) if Some(&placed.server) != no => Some((
+                    reported.room.clone(),
+                    placed.placement,
+                    Some(self.server_name(placed.server)),
+                )),
+                RoomState::Moving(moving) => Some((reported.room.clone(), moving.placement, None)),
+                RoomState::Placed(_) | RoomState::Waiting(_) => None,
+            }
+        };
+        rooms.into_iter().filter_map(elsewhere).collect()
+    }
+}

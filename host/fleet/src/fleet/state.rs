@@ -1,0 +1,158 @@
+//! What the fleet holds of each server, room and pool: the durable record, and beside it what starts anew after a restart.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::ledger::{Cost, Multiset, Used};
+use crate::config::{HealthSource, PoolConfig};
+use crate::ids::{RoomId, ServerNo};
+use crate::observation::{OrderKey, Report};
+use crate::pool::PoolRecord;
+use crate::room::{RoomRecord, RoomState};
+use crate::server::{Health, Hold, HoldOwner, ServerRecord};
+use crate::status::ServerCard;
+use crate::units::Timestamp;
+
+/// A server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) record: ServerRecord,
+    pub(super) card: Arc<ServerCard>,
+    /// The rooms whose home it is, in the ledger.
+    pub(super) rooms: BTreeSet<RoomId>,
+    /// What the ledger counts for them.
+    pub(super) used: Used,
+    /// What its last report names that the ledger does not know.
+    pub(super) unknown: Used,
+    pub(super) room_seats: Multiset,
+    pub(super) room_ends: Multiset,
+    pub(super) rooms_open_ended: u32,
+    pub(super) newest_room: Timestamp,
+    pub(super) health: Health,
+    /// When it was last heard of, or when waiting for a sign began.
+    pub(super) sign: Timestamp,
+    pub(super) reported: Option<(Timestamp, Report)>,
+    /// Rooms that left it lately: a report that was under way still names them.
+    pub(super) left_lately: BTreeMap<RoomId, Timestamp>,
+    /// The long-waiting room that it is kept for.
+    pub(super) kept_for: Option<RoomId>,
+    /// When an order to its provider is repeated, and how often it was.
+    pub(super) retry: Option<Retry>,
+    /// Lists of its provider in a row that lacked it.
+    pub(super) missing: u32,
+    /// When phase, hold or health last changed.
+    pub(super) changed: Timestamp,
+    /// Whether a prober watches it, and where.
+    pub(super) watched: Option<String>,
+    pub(super) timer: Option<Timestamp>,
+}
+
+/// An order to a provider that is to be repeated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retry {
+    pub(super) at: Timestamp,
+    pub(super) times: u32,
+}
+
+impl Server {
+    pub(super) fn no(&self) -> ServerNo {
+        self.record.no
+    }
+
+    /// What counts against its limits.
+    pub(super) fn use_now(&self) -> Used {
+        self.used + self.unknown
+    }
+
+    /// Rooms in the ledger, and rooms that only its last report knows.
+    pub(super) fn rooms_known(&self) -> u32 {
+        self.used.rooms.saturating_add(self.unknown.rooms)
+    }
+
+    /// Whether it may be sold or left: nobody is on it, as far as anyone can tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.unknown.rooms == 0
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        matches!(self.health, Health::Silent { .. })
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.record.lost.is_some()
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self.record.hold, Some(Hold::Draining(_)))
+    }
+
+    pub(super) fn is_drained_by_policy(&self) -> bool {
+        self.is_draining()
+            && self
+                .record
+                .hold
+                .as_ref()
+                .is_some_and(|hold| hold.owner() == HoldOwner::Policy)
+    }
+}
+
+/// A room.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) record: Box<RoomRecord>,
+    /// What the ledger counts for it on its server now.
+    pub(super) counted: Cost,
+    /// What was reported of it, since when in this placement.
+    pub(super) known: Option<Known>,
+    /// When its app or its server was last heard to name it.
+    pub(super) heard: Timestamp,
+    /// Since when nobody has been in it.
+    pub(super) empty: Option<Timestamp>,
+    /// Whether `room.stale` was told.
+    pub(super) stale: bool,
+    pub(super) timer: Option<Timestamp>,
+}
+
+/// What was reported of a room.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) participants: u32,
+    pub(super) load: Option<u32>,
+    pub(super) since: Timestamp,
+}
+
+impl Room {
+    pub(super) fn server(&self) -> Option<ServerNo> {
+        match &self.record.state {
+            RoomState::Placed(placed) => Some(placed.server),
+            RoomState::Waiting(_) | RoomState::Moving(_) => None,
+        }
+    }
+}
+
+/// A pool.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) config: PoolConfig,
+    /// Gone from the configuration: takes no rooms, launches nothing, waits for its last server to go.
+    pub(super) retired: bool,
+    pub(super) record: PoolRecord,
+    pub(super) servers: BTreeSet<ServerNo>,
+    /// When the last launches started; those within a minute count.
+    pub(super) launches: VecDeque<Timestamp>,
+    /// What the provider said that stands in the way of launching, and until when.
+    pub(super) blocked: Option<(&'static str, Timestamp)>,
+    /// A launch let through an open circuit; its outcome closes it or opens it anew.
+    pub(super) trial: Option<ServerNo>,
+    pub(super) frozen: bool,
+    /// What the policies' view says of its allowances.
+    pub(super) told: Option<crate::view::PoolStateRow>,
+    /// Instances of this fleet that no record knows, told once each.
+    pub(super) unknown_told: BTreeSet<OrderKey>,
+}
+
+impl Pool {
+    pub(super) fn is_probed(&self) -> bool {
+        self.config.health == HealthSource::Probe
+    }
+}

@@ -1,0 +1,121 @@
+//! When something is due. A timer may ring early or for nothing: whoever is rung looks, and sets the next one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Fleet;
+use crate::ids::{PoolName, RoomId, ServerNo};
+use crate::units::Timestamp;
+
+/// Timers that ring within one input; the rest ring in the next, at once.
+const RINGS_PER_INPUT_MAX: usize = 1024;
+
+/// What is overdue and could not be done now is looked at again after so long.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Who is rung.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// The scale decisions, the pools' minimums, the bill.
+    Tick,
+    /// A group of waiting rooms that its policy wants to be asked for again.
+    Queue,
+    /// A list of the pool's instances.
+    List(PoolName),
+    /// A server's silence, deadlines, repeats.
+    Server(ServerNo),
+    /// A room's lease, emptiness, silence, wait.
+    Room(RoomId),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Timers(BTreeSet<(Timestamp, Timer)>);
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Timestamp, timer: Timer) {
+        self.0.insert((at, timer));
+    }
+
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.0.first().map(|(at, _)| *at)
+    }
+
+    fn take_due(&mut self, now: Timestamp) -> Option<Timer> {
+        if self.0.first()?.0 > now {
+            return None;
+        }
+        self.0.pop_first().map(|(_, timer)| timer)
+    }
+}
+
+impl Fleet {
+    /// Rings whoever is due.
+    pub(super) fn run_due(&mut self) {
+        for _ in 0..RINGS_PER_INPUT_MAX {
+            let Some(timer) = self.timers.take_due(self.now) else {
+                return;
+            };
+            match timer {
+                Timer::Tick => self.tick(),
+                Timer::Queue => self.ask_again(),
+                Timer::List(pool) => self.ask_for_list(pool),
+                Timer::Server(no) => self.server_due(no),
+                Timer::Room(id) => self.room_due(&id),
+            }
+        }
+    }
+
+    /// Sets a room's timer where its next deadline lies before the one that is set; a later one is found when that rings.
+    pub(super) fn time_room(&mut self, id: &RoomId) {
+        let Some(room) = self.rooms.get(id) else { return };
+        let Some(at) = self.room_deadline(room).map(|at| self.not_overdue(at)) else {
+            return;
+        };
+        if room.timer.is_some_and(|set| set <= at) {
+            return;
+        }
+        self.timers.set(at, Timer::Room(id.clone()));
+        if let Some(room) = self.rooms.get_mut(id) {
+            room.timer = Some(at);
+        }
+    }
+
+    /// Does the same for a server.
+    pub(super) fn time_server(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let Some(at) = self.server_deadline(server).map(|at| self.not_overdue(at)) else {
+            return;
+        };
+        if server.timer.is_some_and(|set| set <= at) {
+            return;
+        }
+        self.timers.set(at, Timer::Server(no));
+        if let Some(server) = self.servers.get_mut(&no) {
+            server.timer = Some(at);
+        }
+    }
+
+    fn not_overdue(&self, at: Timestamp) -> Timestamp {
+        if at > self.now { at } else { self.now + AGAIN }
+    }
+
+    fn room_due(&mut self, id: &RoomId) {
+        if let Some(room) = self.rooms.get_mut(id)
+            && room.timer.is_some_and(|at| at <= self.now)
+        {
+            room.timer = None;
+            self.check_room(id);
+            self.time_room(id);
+        }
+    }
+
+    fn server_due(&mut self, no: ServerNo) {
+        if let Some(server) = self.servers.get_mut(&no)
+            && server.timer.is_some_and(|at| at <= self.now)
+        {
+            server.timer = None;
+            self.check_server(no);
+            self.time_server(no);
+        }
+    }
+}
