@@ -5,7 +5,11 @@
 
 mod apply;
 mod billing;
+mod booting;
 mod changes;
+mod choosing;
+mod configuring;
+mod growing;
 mod guards;
 mod health;
 mod holding;
@@ -13,6 +17,7 @@ mod launching;
 mod ledger;
 mod listing;
 mod moving;
+mod offering;
 mod placing;
 mod queries;
 mod queue;
@@ -20,6 +25,7 @@ mod reports;
 mod rooms;
 mod rows;
 mod scaling;
+mod shrinking;
 mod state;
 mod timers;
 

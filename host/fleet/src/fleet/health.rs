@@ -349,4 +349,40 @@ impl Fleet {
             self.timers.set(self.now, Timer::Tick);
         }
     }
+
+    /// Has a server's URL probed from now on, where its pool's health is known so.
+    pub(super) fn watch(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let Some(pool) = self.pools.get(&server.record.pool) else {
+            return;
+        };
+        let is_up = matches!(
+            server.record.phase,
+            Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_)
+        );
+        let Some(url) = server.record.url.clone().filter(|_| is_up && pool.is_probed()) else {
+            return;
+        };
+        if server.watched.as_ref() == Some(&url) {
+            return;
+        }
+        let watch = Watch {
+            server: server.record.name.clone(),
+            pool: server.record.pool.clone(),
+            url: url.clone(),
+        };
+        self.out.effects.push(Effect::Watch(watch));
+        if let Some(server) = self.servers.get_mut(&no) {
+            server.watched = Some(url);
+        }
+    }
+
+    pub(super) fn unwatch(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get_mut(&no) else {
+            return;
+        };
+        if server.watched.take().is_some() {
+            self.out.effects.push(Effect::Unwatch(server.record.name.clone()));
+        }
+    }
 }

@@ -5,15 +5,13 @@ use std::time::Duration;
 use super::Fleet;
 use super::state::{Pool, Retry, Server};
 use crate::advice::{Subject, Verdict, VerdictOutcome, VerdictRow};
-use crate::config::HealthSource;
 use crate::decision::PolicyRef;
-use crate::effect::{Effect, LaunchOrder, TerminateOrder, Watch};
-use crate::event::{PoolEvent, What};
-use crate::ids::{Attempt, DecisionNo, PoolName, ServerName, ServerNo};
-use crate::observation::{Instance, InstanceState, Launched, OrderKey, ProviderError, Terminated};
-use crate::pool::{Circuit, Open, PoolRecord};
-use crate::record::Record;
-use crate::server::{Booting, Failed, Launching, Phase, Ready, Requested, ServerRecord};
+use crate::effect::{Effect, LaunchOrder, TerminateOrder};
+use crate::event::What;
+use crate::ids::{Attempt, DecisionNo, ID_BYTES_MAX, PoolName, ServerName, ServerNo};
+use crate::observation::{Instance, Launched, OrderKey, ProviderError, Terminated};
+use crate::pool::Circuit;
+use crate::server::{Phase, Requested, ServerRecord};
 use crate::units::Timestamp;
 
 /// An order whose outcome is unknown is repeated after this, doubling up to [`RETRY_MAX`].
@@ -33,15 +31,6 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// A pool that only a human can mend is tried again after so long.
 const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(300);
-
-/// How long an opened circuit stays open at first, in seconds; failing again doubles it.
-const CIRCUIT_SECONDS: u32 = 300;
-
-/// The longest that a circuit stays open, in seconds.
-const CIRCUIT_SECONDS_MAX: u32 = 3600;
-
-/// How many boots a pool remembers for the median of their times.
-const BOOTS_REMEMBERED: usize = 16;
 
 /// Verdicts that wait for the next scale decision; the oldest are dropped beyond that.
 const VERDICTS_MAX: usize = 1000;
@@ -97,7 +86,7 @@ impl Fleet {
             } else {
                 format!("-{no}-{twist}")
             };
-            let room = crate::ids::ID_BYTES_MAX - suffix.len();
+            let room = ID_BYTES_MAX - suffix.len();
             let stem = &pool.as_str()[..pool.as_str().len().min(room)];
             format!("{stem}{suffix}")
                 .parse::<ServerName>()
@@ -202,152 +191,6 @@ impl Fleet {
         self.rebill(&pool);
     }
 
-    fn begin_boot(&mut self, no: ServerNo, state: InstanceState) {
-        let Some(server) = self.servers.get(&no) else { return };
-        let Some(pool) = self.pools.get(&server.record.pool) else {
-            return;
-        };
-        let deadline = self.now + pool.config.guards.boot_max;
-        let is_looked_at = pool.config.health != HealthSource::None;
-        let since = self.now;
-        let phase = match state {
-            InstanceState::Pending => Phase::Launching(Launching { since, deadline }),
-            InstanceState::Running => Phase::Booting(Booting {
-                since,
-                deadline: Some(deadline),
-            }),
-            InstanceState::Ended => return self.boot_failed(no, "its instance ended at once".into()),
-        };
-        let is_running = matches!(phase, Phase::Booting(_));
-        self.change_server(no, |record| record.phase = phase);
-        if is_running && !is_looked_at {
-            self.became_ready(no, "its provider says that it runs; nobody looks at its health");
-        } else {
-            self.watch(no);
-        }
-        self.time_server(no);
-    }
-
-    /// The provider says that a launching server runs now.
-    pub(super) fn runs(&mut self, no: ServerNo) {
-        let Some(server) = self.servers.get(&no) else { return };
-        let Phase::Launching(launching) = &server.record.phase else {
-            return;
-        };
-        let deadline = Some(launching.deadline);
-        let is_looked_at = self
-            .pools
-            .get(&server.record.pool)
-            .is_none_or(|pool| pool.config.health != HealthSource::None);
-        let phase = Phase::Booting(Booting {
-            since: launching.since,
-            deadline,
-        });
-        self.change_server(no, |record| record.phase = phase);
-        if is_looked_at {
-            self.watch(no);
-            self.time_server(no);
-        } else {
-            self.became_ready(no, "its provider says that it runs; nobody looks at its health");
-        }
-    }
-
-    /// A starting server has shown that it serves.
-    pub(super) fn became_ready(&mut self, no: ServerNo, reason: &str) {
-        let Some(server) = self.servers.get(&no) else { return };
-        let is_launching = matches!(server.record.phase, Phase::Launching(_) | Phase::Booting(_));
-        if !is_launching {
-            return;
-        }
-        let (pool, boot) = (server.record.pool.clone(), self.now.since(server.record.created));
-        let phase = Phase::Ready(Ready { since: self.now });
-        self.change_server(no, |record| record.phase = phase);
-        self.tell_ready(no, reason);
-        if self.pools.get(&pool).is_some_and(|pool| pool.config.automatic) {
-            self.boot_ended(&pool, no, Some(boot));
-        }
-        self.time_server(no);
-    }
-
-    pub(super) fn tell_ready(&mut self, no: ServerNo, reason: &str) {
-        let Some(server) = self.servers.get(&no) else { return };
-        let told = self.server_event(server, reason.to_owned());
-        self.tell(What::ServerReady(told));
-        self.grown.insert(no);
-    }
-
-    /// A launched server will not become ready: it is ended, and counts against its pool's circuit.
-    pub(super) fn boot_failed(&mut self, no: ServerNo, reason: String) {
-        let Some(server) = self.servers.get(&no) else { return };
-        let pool = server.record.pool.clone();
-        let told = self.server_event(server, reason.clone());
-        let phase = Phase::Failed(Failed {
-            since: self.now,
-            reason: reason.clone(),
-        });
-        self.change_server(no, |record| record.phase = phase);
-        self.tell(What::ServerFailed(told));
-        self.verdict_failed(no, "boot_failed", self.now);
-        self.boot_ended(&pool, no, None);
-        self.terminate(no, format!("failed to boot: {reason}"));
-    }
-
-    /// Counts how a boot ended, and opens or closes the pool's circuit.
-    fn boot_ended(&mut self, name: &PoolName, no: ServerNo, took: Option<Duration>) {
-        let Some(pool) = self.pools.get_mut(name) else { return };
-        let is_trial = pool.trial == Some(no);
-        if is_trial {
-            pool.trial = None;
-        }
-        let mut record = pool.record.clone();
-        let (max, window) = (
-            pool.config.guards.boot_failures_max,
-            pool.config.guards.boot_failures_window,
-        );
-        push_bounded(&mut record.boots, took.is_some(), window as usize);
-        if let Some(took) = took {
-            let millis = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
-            push_bounded(&mut record.boot_millis, millis, BOOTS_REMEMBERED);
-        }
-        let failures = record.boots.iter().filter(|became_ready| !**became_ready).count();
-        let opens = took.is_none() && (is_trial || failures >= max as usize);
-        let told = match &record.circuit {
-            Circuit::Open(open) if opens && is_trial => {
-                let seconds = open.seconds.saturating_mul(2).min(CIRCUIT_SECONDS_MAX);
-                Some(self.open_circuit(&mut record, seconds))
-            }
-            Circuit::Closed if opens => Some(self.open_circuit(&mut record, CIRCUIT_SECONDS)),
-            Circuit::Open(_) if took.is_some() => {
-                record.circuit = Circuit::Closed;
-                record.boots.clear();
-                let reason = "a server became ready".into();
-                Some(What::CircuitClosed(PoolEvent {
-                    pool: name.clone(),
-                    reason,
-                }))
-            }
-            Circuit::Open(_) | Circuit::Closed => None,
-        };
-        self.put(Record::Pool(Box::new(record)));
-        if let Some(told) = told {
-            self.tell(told);
-        }
-    }
-
-    fn open_circuit(&self, record: &mut PoolRecord, seconds: u32) -> What {
-        let until = self.now + Duration::from_secs(seconds.into());
-        record.circuit = Circuit::Open(Open { until, seconds });
-        let failures = record.boots.iter().filter(|became_ready| !**became_ready).count();
-        let reason = format!(
-            "{failures} of the last {} launched servers never became ready; no launches for {seconds} s, then one trial",
-            record.boots.len()
-        );
-        What::CircuitOpened(PoolEvent {
-            pool: record.name.clone(),
-            reason,
-        })
-    }
-
     /// Takes in a provider's answer to a terminate.
     pub(super) fn terminated(&mut self, terminated: Terminated) {
         let Some(no) = self.by_key(&terminated.key) else { return };
@@ -431,43 +274,7 @@ impl Fleet {
         }
     }
 
-    /// Has a server's URL probed from now on, where its pool's health is known so.
-    pub(super) fn watch(&mut self, no: ServerNo) {
-        let Some(server) = self.servers.get(&no) else { return };
-        let Some(pool) = self.pools.get(&server.record.pool) else {
-            return;
-        };
-        let is_up = matches!(
-            server.record.phase,
-            Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_)
-        );
-        let Some(url) = server.record.url.clone().filter(|_| is_up && pool.is_probed()) else {
-            return;
-        };
-        if server.watched.as_ref() == Some(&url) {
-            return;
-        }
-        let watch = Watch {
-            server: server.record.name.clone(),
-            pool: server.record.pool.clone(),
-            url: url.clone(),
-        };
-        self.out.effects.push(Effect::Watch(watch));
-        if let Some(server) = self.servers.get_mut(&no) {
-            server.watched = Some(url);
-        }
-    }
-
-    pub(super) fn unwatch(&mut self, no: ServerNo) {
-        let Some(server) = self.servers.get_mut(&no) else {
-            return;
-        };
-        if server.watched.take().is_some() {
-            self.out.effects.push(Effect::Unwatch(server.record.name.clone()));
-        }
-    }
-
-    fn verdict_failed(&mut self, no: ServerNo, code: &'static str, until: Timestamp) {
+    pub(super) fn verdict_failed(&mut self, no: ServerNo, code: &'static str, until: Timestamp) {
         let Some((policy, decision)) = self.scaling.asked_by(no) else {
             return;
         };
@@ -542,7 +349,7 @@ pub(super) fn key(server: &Server) -> OrderKey {
 }
 
 /// Adds to the end and drops from the front what is beyond `max`.
-fn push_bounded<T>(list: &mut Vec<T>, item: T, max: usize) {
+pub(super) fn push_bounded<T>(list: &mut Vec<T>, item: T, max: usize) {
     list.push(item);
     let excess = list.len().saturating_sub(max);
     list.drain(..excess);

@@ -1,6 +1,6 @@
 //! When something is due. A timer may ring early or for nothing: whoever is rung looks, and sets the next one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Fleet;
@@ -28,23 +28,44 @@ pub(super) enum Timer {
     Room(RoomId),
 }
 
+/// The timers that are set: each of [`Timer::Tick`], [`Timer::Queue`] and the pools' lists once, at its earliest moment.
 #[derive(Debug, Default)]
-pub(super) struct Timers(BTreeSet<(Timestamp, Timer)>);
+pub(super) struct Timers {
+    by_time: BTreeSet<(Timestamp, Timer)>,
+    once: BTreeMap<Timer, Timestamp>,
+}
 
 impl Timers {
     pub(super) fn set(&mut self, at: Timestamp, timer: Timer) {
-        self.0.insert((at, timer));
+        match &timer {
+            // These note themselves when they ring.
+            Timer::Server(_) | Timer::Room(_) => {}
+            Timer::Tick | Timer::Queue | Timer::List(_) => match self.once.get(&timer) {
+                Some(set) if *set <= at => return,
+                Some(set) => {
+                    let later = (*set, timer.clone());
+                    self.by_time.remove(&later);
+                    self.once.insert(timer.clone(), at);
+                }
+                None => {
+                    self.once.insert(timer.clone(), at);
+                }
+            },
+        }
+        self.by_time.insert((at, timer));
     }
 
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.0.first().map(|(at, _)| *at)
+        self.by_time.first().map(|(at, _)| *at)
     }
 
     fn take_due(&mut self, now: Timestamp) -> Option<Timer> {
-        if self.0.first()?.0 > now {
+        if self.by_time.first()?.0 > now {
             return None;
         }
-        self.0.pop_first().map(|(_, timer)| timer)
+        let (_, timer) = self.by_time.pop_first()?;
+        self.once.remove(&timer);
+        Some(timer)
     }
 }
 

@@ -1,0 +1,161 @@
+//! One room before the chain: the policies are asked link by link, and each advice is checked before it counts.
+
+use std::time::Duration;
+
+use super::Fleet;
+use super::ledger::Cost;
+use super::queue::Hint;
+use crate::advice::{Advisor, Fault, FaultKind, PlaceAnswer, PlaceAsk, Placement};
+use crate::decision::{Advised, Decision, DecisionNote, DecisionPoint, PolicyRef};
+use crate::event::{PolicyEventBody, What};
+use crate::ids::{DecisionNo, RoomId, ServerNo};
+use crate::room::{RoomRecord, RoomState};
+
+/// The most policies that one decision asks: far more than a folder sensibly holds, so that no chain is endless.
+const LINKS_MAX: usize = 64;
+
+/// What the chain came to for one room.
+pub(super) enum Choice {
+    On(ServerNo, DecisionNote),
+    Wait(Hint),
+    Reject(PolicyRef, Option<String>),
+}
+
+impl Fleet {
+    /// Asks the chain for one room until an advice holds.
+    pub(super) fn choose(&mut self, record: &RoomRecord, advisor: &mut dyn Advisor) -> Choice {
+        let decision = self.next_decision();
+        let (seats, load) = self.asked(&record.wish);
+        let (since, avoid) = match &record.state {
+            RoomState::Waiting(waiting) => (waiting.since, None),
+            RoomState::Moving(moving) => (moving.since, Some(moving.from)),
+            RoomState::Placed(placed) => (placed.at, Some(placed.server)),
+        };
+        for link in 0..LINKS_MAX {
+            let ask = PlaceAsk {
+                now: self.now,
+                seed: seed(&record.id, decision),
+                decision,
+                room: &record.id,
+                seats,
+                load,
+                expected_minutes: record.wish.expected_minutes.unwrap_or(0),
+                region: record.wish.region.as_deref().unwrap_or(""),
+                tenant: record.wish.tenant.as_ref().map_or("", |tenant| tenant.as_str()),
+                labels: &record.wish.labels,
+                waited_seconds: self.now.since(since).as_secs().try_into().unwrap_or(u32::MAX),
+                avoid,
+            };
+            let Some(answer) = advisor.place(link, self, &ask) else {
+                break;
+            };
+            if let Some(choice) = self.judge(decision, record, answer) {
+                return choice;
+            }
+        }
+        Choice::Wait(Hint::default())
+    }
+
+    /// Checks one policy's advice, and records what became of it; `None` = the next policy shall say.
+    fn judge(&mut self, no: DecisionNo, record: &RoomRecord, answer: PlaceAnswer) -> Option<Choice> {
+        let PlaceAnswer { policy, advice, took } = answer;
+        let mut decision = Decision {
+            no,
+            at: self.now,
+            point: DecisionPoint::Place,
+            room: Some(record.id.clone()),
+            server: None,
+            pool: None,
+            policy: policy.clone(),
+            advice: Advised::Nothing,
+            verdict: "accepted",
+            code: "",
+            reason: None,
+            took,
+        };
+        let choice = match advice {
+            Err(fault) => self.faulted(&mut decision, fault),
+            Ok(advice) => {
+                decision.reason = advice.reason;
+                match advice.placement {
+                    Placement::On(server) => self.judge_server(&mut decision, record, server),
+                    Placement::Wait { pool, again_seconds } => {
+                        decision.pool = pool.and_then(|no| self.pool_name(no).cloned());
+                        decision.advice = Advised::Wait(decision.pool.clone());
+                        let again = Duration::from_secs(again_seconds.into());
+                        Some(Choice::Wait(Hint {
+                            pool: decision.pool.is_some().then_some(pool).flatten(),
+                            again: (again_seconds > 0).then(|| self.now + again),
+                        }))
+                    }
+                    Placement::Reject => {
+                        decision.advice = Advised::Reject;
+                        Some(Choice::Reject(policy, decision.reason.clone()))
+                    }
+                    Placement::Defer => {
+                        decision.advice = Advised::Defer;
+                        decision.verdict = "deferred";
+                        None
+                    }
+                }
+            }
+        };
+        self.out.decisions.push(decision);
+        choice
+    }
+
+    fn judge_server(&self, decision: &mut Decision, record: &RoomRecord, no: ServerNo) -> Option<Choice> {
+        let Some(server) = self.servers.get(&no) else {
+            decision.advice = Advised::Unknown(no.0);
+            decision.verdict = "refused";
+            decision.code = "unknown_server";
+            return None;
+        };
+        decision.server = Some(server.record.name.clone());
+        decision.pool = Some(server.record.pool.clone());
+        decision.advice = Advised::On(server.record.name.clone());
+        let cost = self
+            .pools
+            .get(&server.record.pool)
+            .map_or_else(Cost::default, |pool| self.reservation(pool, &record.wish));
+        match self.refusal(server, &record.wish, cost, Some(&record.id)) {
+            None => Some(Choice::On(
+                no,
+                DecisionNote {
+                    policy: decision.policy.clone(),
+                    reason: decision.reason.clone(),
+                },
+            )),
+            Some(code) => {
+                decision.verdict = "refused";
+                decision.code = code;
+                None
+            }
+        }
+    }
+
+    fn faulted(&mut self, decision: &mut Decision, fault: Fault) -> Option<Choice> {
+        decision.verdict = "fault";
+        decision.code = fault.kind.word();
+        decision.reason = Some(fault.message.clone());
+        // That a policy is being rebuilt was told when it faulted.
+        if fault.kind != FaultKind::Unavailable {
+            self.tell(What::PolicyFault(PolicyEventBody {
+                policy: decision.policy.name.clone(),
+                version: decision.policy.version.clone(),
+                sha256: "".into(),
+                step: decision.point.word().into(),
+                reason: format!("{}: {}", fault.kind.word(), fault.message),
+            }));
+        }
+        fault.wait.then(|| Choice::Wait(Hint::default()))
+    }
+}
+
+/// Returns chance that can be repeated: from the room and the decision's number (FNV-1a).
+pub(super) fn seed(room: &RoomId, decision: DecisionNo) -> u32 {
+    let bytes = room.as_str().bytes().chain(decision.0.to_le_bytes());
+    bytes.fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}

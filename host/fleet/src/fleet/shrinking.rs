@@ -1,0 +1,103 @@
+//! Fewer servers: what a policy would retire is drained, and goes when empty.
+
+use super::Fleet;
+use super::scaling::ROWS_MAX;
+use crate::advice::{Direction, Retirement, Shrinkage, Subject, VerdictOutcome};
+use crate::decision::{Advised, Decision, PolicyRef};
+use crate::ids::{PoolName, ServerName};
+use crate::server::HoldOwner;
+use crate::units::Timestamp;
+
+impl Fleet {
+    pub(super) fn judge_shrinkage(&mut self, report: &Decision, shrinkage: Shrinkage) {
+        let Some(name) = self.pool_name(shrinkage.pool).cloned() else {
+            let verdict = "refused";
+            let decision = Decision {
+                advice: Advised::Retire,
+                verdict,
+                code: "unknown_pool",
+                ..report.clone()
+            };
+            return self.out.decisions.push(decision);
+        };
+        if !self.may_speak_for(shrinkage.pool) {
+            return;
+        }
+        let mut gone = Vec::new();
+        for retirement in shrinkage.servers.into_iter().take(ROWS_MAX) {
+            let mut decision = Decision {
+                advice: Advised::Retire,
+                pool: Some(name.clone()),
+                reason: Some(retirement.reason.clone()).filter(|reason| !reason.is_empty()),
+                verdict: "accepted",
+                ..report.clone()
+            };
+            let refusal = self.judge_retirement(&name, &mut decision, &retirement);
+            let outcome = match refusal {
+                None => VerdictOutcome::Accepted,
+                Some((code, _)) => {
+                    decision.code = code;
+                    VerdictOutcome::Refused
+                }
+            };
+            decision.verdict = outcome.word();
+            let until = refusal.and_then(|(_, until)| until).map_or(0, Timestamp::seconds);
+            let subject = Subject::Retire(retirement.server);
+            self.verdict(
+                decision.policy.clone(),
+                decision.no,
+                subject,
+                outcome,
+                1,
+                decision.code,
+                until,
+            );
+            if refusal.is_none() {
+                gone.extend(decision.server.clone());
+                self.drain(retirement.server, HoldOwner::Policy, retirement.reason, None);
+            }
+            self.out.decisions.push(decision);
+        }
+        if !gone.is_empty() {
+            self.note_scaled(&name, |record, now| record.scaled_down = now);
+            self.lower_wanted(&name, gone, &report.policy);
+        }
+    }
+
+    fn judge_retirement(
+        &self,
+        name: &PoolName,
+        decision: &mut Decision,
+        retirement: &Retirement,
+    ) -> Option<(&'static str, Option<Timestamp>)> {
+        let known = self
+            .servers
+            .get(&retirement.server)
+            .filter(|server| server.record.pool == *name);
+        let Some(server) = known else {
+            decision.advice = Advised::Unknown(retirement.server.0);
+            return Some(("unknown_server", None));
+        };
+        decision.server = Some(server.record.name.clone());
+        let pool = self.pools.get(name)?;
+        let allowance = self.allowance(pool, Direction::Down);
+        if allowance.servers == 0 {
+            return Some((allowance.code, allowance.until));
+        }
+        self.retire_refusal(pool, server)
+    }
+
+    fn lower_wanted(&mut self, name: &PoolName, gone: Vec<ServerName>, policy: &PolicyRef) {
+        let Some(pool) = self.pools.get(name).filter(|pool| !pool.config.automatic) else {
+            return;
+        };
+        let staying = self
+            .of(pool)
+            .filter(|server| server.record.phase.counts() && !server.is_draining())
+            .count();
+        let level = u32::try_from(staying)
+            .unwrap_or(u32::MAX)
+            .min(pool.record.servers_wanted);
+        self.set_wanted(name, level, gone, policy, "its policy can do without these servers");
+    }
+}
