@@ -8,6 +8,7 @@ use super::choosing::Choice;
 use super::ledger::Used;
 use super::rooms::End;
 use super::state::Server;
+use super::timers::Timer;
 use super::{Fleet, OFFERS_PER_INPUT_MAX, guards};
 use crate::advice::Advisor;
 use crate::event::{RoomWaiting, What};
@@ -183,5 +184,8 @@ impl Fleet {
         let now = self.now;
         self.queue
             .unblock(|_, group| group.hint.again.is_some_and(|at| at <= now));
+        if let Some(at) = self.queue.next_again() {
+            self.timers.set(at, Timer::Queue);
+        }
     }
 }

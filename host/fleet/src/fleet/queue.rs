@@ -134,6 +134,11 @@ impl Queue {
         }
     }
 
+    /// Returns when the first policy wants to be asked again.
+    pub(super) fn next_again(&self) -> Option<Timestamp> {
+        self.groups.values().filter_map(|group| group.hint.again).min()
+    }
+
     /// Returns the groups, the one with the oldest room first.
     pub(super) fn oldest_groups(&self) -> impl Iterator<Item = (&RoomWish, &Group)> {
         self.heads
