@@ -31,7 +31,7 @@ impl Address {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(format!("{url:?} has no scheme or no host"));
         };
-        let (security, default_port) = match scheme {
+        let (security, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "http" | "ws" => (Security::Plain, Some(80)),
             "https" | "wss" => (Security::Tls, Some(443)),
             _ => (Security::Plain, None),
