@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use usher_fleet::{Record, RecordKey, Write};
 
 use crate::batch::{Batch, BatchNo, EventId, Snapshot};
+use crate::disk::free_bytes;
 use crate::error::{StoreError, cause};
 use crate::event_log::{EventLog, Extent, PublishedEnds, Retention};
 use crate::key::{self, Kind};
@@ -83,18 +84,25 @@ pub(crate) struct Progress {
     pub(crate) bytes_dropped: u64,
 }
 
+impl Progress {
+    fn read(view: &fjall::Snapshot, records: &Keyspace, dir: &Path) -> Result<Progress, StoreError> {
+        let name = || key::name(&key::PROGRESS);
+        let value = view.get(records, key::PROGRESS).map_err(|error| StoreError::Read {
+            dir: dir.to_owned(),
+            source: cause(error),
+        })?;
+        let value = value.ok_or_else(|| StoreError::Corrupt {
+            record: name(),
+            reason: "it is missing".to_owned(),
+        })?;
+        format::decode(&value, name)
+    }
+}
+
 impl Shared {
     /// Reads how far the store has come.
     pub(crate) fn progress(&self, view: &fjall::Snapshot) -> Result<Progress, StoreError> {
-        let name = || key::name(&key::PROGRESS);
-        let value = view
-            .get(&self.records, key::PROGRESS)
-            .map_err(|error| self.unreadable(error))?
-            .ok_or_else(|| StoreError::Corrupt {
-                record: name(),
-                reason: "it is missing".to_owned(),
-            })?;
-        format::decode(&value, name)
+        Progress::read(view, &self.records, &self.dir)
     }
 
     /// Returns the error for a failed read.
@@ -102,6 +110,16 @@ impl Shared {
         StoreError::Read {
             dir: self.dir.clone(),
             source: cause(error),
+        }
+    }
+
+    /// Returns why a write failed. What failed in the background fjall only logs; the disk's free space is then the best hint.
+    fn unwritable(&self, error: fjall::Error) -> io::Error {
+        let is_background = matches!(error, fjall::Error::Poisoned);
+        let source = cause(error);
+        match free_bytes(&self.dir) {
+            Ok(bytes) if is_background => io::Error::other(format!("{source}; {} MiB are free there", bytes >> 20)),
+            Ok(_) | Err(_) => source,
         }
     }
 
@@ -120,7 +138,9 @@ impl Shared {
         let start = Instant::now();
         while self.is_behind() {
             // Flushes nothing here; it says whether the background has failed.
-            self.db.persist(PersistMode::Buffer).map_err(cause)?;
+            self.db
+                .persist(PersistMode::Buffer)
+                .map_err(|error| self.unwritable(error))?;
             if start.elapsed() >= BACKLOG_WAIT_MAX {
                 let seconds = BACKLOG_WAIT_MAX.as_secs();
                 let message = format!("the disk has not kept up with writing for {seconds} s");
@@ -193,7 +213,7 @@ impl Embedded {
             bytes_dropped: extent.bytes_dropped,
         };
         out.insert(&self.shared.records, key::PROGRESS, format::encode(&progress)?);
-        out.commit().map_err(cause)?;
+        out.commit().map_err(|error| self.shared.unwritable(error))?;
         Ok(extent)
     }
 

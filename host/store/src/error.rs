@@ -86,7 +86,7 @@ pub enum StoreError {
 pub(crate) fn cause(error: fjall::Error) -> io::Error {
     match error {
         fjall::Error::Io(error) => error,
-        fjall::Error::Poisoned => io::Error::other("a write in the background failed; the log says which"),
+        fjall::Error::Poisoned => io::Error::other("an earlier write in the background failed"),
         other => io::Error::other(other),
     }
 }

@@ -3,6 +3,10 @@
 //! That needs root, or user namespaces; where the machine lets us have neither, the tests say so and prove nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test program")]
+#![expect(
+    clippy::explicit_write,
+    reason = "eprintln is swallowed by a test that passes, and a skip must be seen"
+)]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -149,7 +153,11 @@ fn a_journal_that_cannot_be_written_fails_the_commit_and_keeps_what_was_acknowle
 }
 
 #[test]
-fn a_flush_that_finds_the_disk_full_fails_the_next_commit_and_keeps_what_was_acknowledged() {
-    // More than the journal up to the first flush, less than that and the flushed table.
-    run_on_a_disk_of(26);
+fn a_disk_that_fills_during_a_flush_fails_a_commit_and_keeps_what_was_acknowledged() {
+    // More than the journal up to the first flush, less than that and the flushed table: now one of them is the first to
+    // find the disk full, now the other.
+    if let Some(told) = run_on_a_disk_of(26) {
+        let by_flush = told.contains("write in the background failed; ") && told.contains("MiB are free there");
+        assert!(by_flush || told.contains("No space left on device"), "{told}");
+    }
 }

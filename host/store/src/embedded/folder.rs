@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use crate::batch::{BatchNo, EventId};
 use crate::embedded::Progress;
@@ -74,16 +74,7 @@ pub(super) fn open_or_make(dir: &Path) -> Result<Opened, StoreError> {
         make(dir, &store).map_err(unopened)?;
     }
     let (db, records, events) = open(&store).map_err(unopened)?;
-    let name = || key::name(&key::PROGRESS);
-    let value = db
-        .snapshot()
-        .get(&records, key::PROGRESS)
-        .map_err(|error| unopened(cause(error)))?
-        .ok_or_else(|| StoreError::Corrupt {
-            record: name(),
-            reason: "it is missing".to_owned(),
-        })?;
-    let progress = format::decode(&value, name)?;
+    let progress = Progress::read(&db.snapshot(), &records, dir)?;
     Ok(Opened {
         records,
         events,
