@@ -48,7 +48,6 @@ fn room(side: &str, no: BatchNo) -> Write {
             since: Timestamp(0),
             queue: QueueNo(0),
             expires: Timestamp(0),
-            pool: None,
         }),
     })))
 }

@@ -48,7 +48,6 @@ fn batch(no: BatchNo) -> Batch {
             since: Timestamp(0),
             queue: QueueNo(0),
             expires: Timestamp(0),
-            pool: None,
         }),
     };
     Batch {

@@ -36,7 +36,6 @@ pub(super) fn room(id: &str, seats: u32) -> RoomRecord {
             since: Timestamp(1),
             queue: QueueNo(u64::MAX),
             expires: Timestamp(2),
-            pool: Some("demo".parse().unwrap()),
         }),
     }
 }
