@@ -15,7 +15,7 @@ pub use builder::{FleetBuilder, ServerSketch};
 pub use fitting::Fitting;
 pub use server::Server;
 
-use crate::request::{REQUIRE_PREFIX, value_of};
+use crate::request::REQUIRE_PREFIX;
 use crate::{
     Change, Figure, Label, Outcome, Pool, PoolId, PoolState, ServerId, ServerRow, Size, Subject, Timestamp, Usage,
     Verdict,
@@ -130,8 +130,7 @@ impl Fleet {
         Fitting::new(self, size)
     }
 
-    /// Returns whether a server's pool lets in rooms of this tenant (empty = none) with these labels, and whether the server or
-    /// its pool carries what they require ([`ONLY_PREFIX`](crate::ONLY_PREFIX), [`REQUIRE_PREFIX`]).
+    /// Returns whether a server, or its pool, carries all that a room's labels require ([`REQUIRE_PREFIX`]).
     ///
     /// ```
     /// use usher_sdk::{Fleet, Label};
@@ -142,18 +141,17 @@ impl Fleet {
     ///     .server("gpu", |server| server.row.labels.push(Label::new("gpu", "yes")))
     ///     .build();
     /// let wants_gpu = [Label::new("require.gpu", "yes")];
-    /// let let_in: Vec<_> = fleet.servers().filter(|server| fleet.lets_in(server, "", &wants_gpu)).map(|s| s.name()).collect();
-    /// assert_eq!(let_in, ["gpu"]);
+    /// let names: Vec<_> = fleet.servers().filter(|server| fleet.carries(server, &wants_gpu)).map(|s| s.name()).collect();
+    /// assert_eq!(names, ["gpu"]);
     /// ```
-    pub fn lets_in(&self, server: &Server, tenant: &str, labels: &[Label]) -> bool {
-        let Some(pool) = self.pool(server.pool_id()) else {
-            return false;
-        };
+    pub fn carries(&self, server: &Server, labels: &[Label]) -> bool {
         let mut required = labels
             .iter()
             .filter_map(|label| Some((label.key.strip_prefix(REQUIRE_PREFIX)?, &label.value)));
-        pool.lets_in(tenant, labels)
-            && required.all(|(key, value)| server.label(key).or_else(|| value_of(&pool.labels, key)) == Some(value))
+        required.all(|(key, value)| {
+            let of_pool = || self.pool(server.pool_id()).and_then(|pool| pool.label(key));
+            server.label(key).or_else(of_pool) == Some(value)
+        })
     }
 
     /// Returns what became of launches that this policy ordered, since its last `scale_up`; the oldest first, at most

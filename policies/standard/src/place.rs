@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use usher_sdk::{Fleet, Moment, PlacementAdvice, PoolId, Relation, RoomRequest, Server, ServerId, Timestamp};
+use usher_sdk::{Fleet, Moment, PlacementAdvice, Pool, PoolId, Relation, RoomRequest, Server, ServerId, Timestamp};
 
 use crate::Settings;
 use crate::pools::{Asked, Price, launchable};
@@ -12,6 +12,10 @@ use crate::pools::{Asked, Price, launchable};
 /// Enough to find one that outlasts the room among many that do not, few enough that a decision takes the same microseconds in
 /// a fleet of any size.
 pub const CANDIDATES_MAX: usize = 32;
+
+/// How many servers with room are looked at, also if they are above their marks or lack a label, so that a decision stays within its
+/// fuel. Beyond that the room waits, and is asked for again.
+const LOOKED_AT_MAX: usize = 1_024;
 
 /// By how much a server's life may differ without counting, in seconds: expectations are no more exact than that.
 const PROLONGS_STEP_SECONDS: u32 = 300;
@@ -40,6 +44,13 @@ pub struct Score {
     pub ends: Reverse<Timestamp>,
     /// The SDK's order: fewest seats left first, then by id.
     pub order: usize,
+}
+
+impl Score {
+    /// Returns whether no server after one of this score can be better: they come the fullest first.
+    fn is_beyond_reach_of(&self, later: &Score) -> bool {
+        !self.is_far && !self.is_empty && self.prolongs == 0 && self.fullness < later.fullness
+    }
 }
 
 /// Answers where a room goes.
@@ -74,11 +85,11 @@ fn reason(score: &Score, tier: usize, fleet: &Fleet, server: ServerId) -> String
     } else {
         "fullest server with room"
     };
-    let pool = fleet.server(server).and_then(|server| fleet.pool(server.pool_id()));
-    match pool.filter(|_| tier > 0) {
-        Some(pool) => format!("{why}, in fallback region {}", pool.region),
-        None => why.into(),
+    if tier == 0 {
+        return why.into();
     }
+    let pool = fleet.server(server).and_then(|server| fleet.pool(server.pool_id()));
+    format!("{why}, in fallback region {}", pool.map_or("", |pool| &pool.region))
 }
 
 /// Returns the cheapest pool that suits, rather one that may launch now, in the first region that has one.
@@ -131,19 +142,29 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn best_in(&self, region: &'a str) -> Found {
+    fn best_in(&self, region: &str) -> Found {
+        let lets_in = |pool: &Pool| pool.lets_in(&self.room.tenant, &self.room.labels);
+        let fullest = self
+            .fleet
+            .fitting(self.room.size())
+            .in_region(region)
+            .in_pools(&lets_in);
         let mut found = Found {
             best: None,
             is_any_hot: false,
         };
-        let suited = self.candidates(region).filter(|server| self.is_suited(server));
+        let suited = self
+            .near(region)
+            .chain(fullest)
+            .take(LOOKED_AT_MAX)
+            .filter(|server| self.is_suited(server));
         let cool = suited.filter(|server| {
             let is_hot = self.settings.is_hot(server);
             found.is_any_hot |= is_hot;
             !is_hot
         });
         let mut best: Option<(Score, ServerId)> = None;
-        for (order, server) in cool.take(CANDIDATES_MAX).enumerate() {
+        for (order, server) in cool.take(self.candidates_max()).enumerate() {
             let score = self.score(server, order);
             if best.as_ref().is_none_or(|(least, _)| score < *least) {
                 best = Some((score, server.id()));
@@ -155,22 +176,31 @@ impl<'a> Search<'a> {
         found
     }
 
-    /// Returns the servers with room, those that the room wished to be near first, then the fullest first.
-    fn candidates(&self, region: &'a str) -> impl Iterator<Item = &'a Server> {
+    /// Where neither ends nor wishes count, the first is the best.
+    fn candidates_max(&self) -> usize {
+        if self.ends.is_none() && !self.has_near {
+            1
+        } else {
+            CANDIDATES_MAX
+        }
+    }
+
+    /// Returns the servers that the room wished to be near, as far as they have room for it and may be taken.
+    fn near(&self, region: &str) -> impl Iterator<Item = &'a Server> {
         let fleet = self.fleet;
-        let size = self.room.size();
-        let in_region = move |server: &&Server| {
-            region.is_empty() || fleet.pool(server.pool_id()).is_some_and(|pool| pool.region == region)
-        };
         let near = self.room.ties.iter().filter(|tie| tie.relation == Relation::Near);
-        let near = near
+        let fitting = near
             .filter_map(|tie| fleet.server(tie.server))
-            .filter(move |server| server.fits(size));
-        near.filter(in_region).chain(fleet.fitting(size).in_region(region))
+            .filter(|server| server.fits(self.room.size()));
+        fitting.filter(move |server| {
+            fleet.pool(server.pool_id()).is_some_and(|pool| {
+                (region.is_empty() || pool.region == region) && pool.lets_in(&self.room.tenant, &self.room.labels)
+            })
+        })
     }
 
     fn is_suited(&self, server: &Server) -> bool {
-        !self.is_tied(server, Relation::Avoid) && self.fleet.lets_in(server, &self.room.tenant, &self.room.labels)
+        !self.is_tied(server, Relation::Avoid) && self.fleet.carries(server, &self.room.labels)
     }
 
     fn is_tied(&self, server: &Server, relation: Relation) -> bool {
@@ -194,13 +224,6 @@ impl<'a> Search<'a> {
             ends: Reverse(until.unwrap_or(Timestamp::MAX)),
             order,
         }
-    }
-}
-
-impl Score {
-    /// Returns whether no server after one of this score can be better: they come the fullest first.
-    fn is_beyond_reach_of(&self, later: &Score) -> bool {
-        !self.is_far && !self.is_empty && self.prolongs == 0 && self.fullness < later.fullness
     }
 }
 

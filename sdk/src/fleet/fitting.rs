@@ -1,18 +1,21 @@
 //! The question "which open servers have room for this?", answered fullest first.
 
+use core::fmt;
+
 use super::open::{Run, Step};
 use super::{Fleet, PoolEntry, Server};
-use crate::{PoolId, Size};
+use crate::{Pool, PoolId, Size};
 
 /// The open servers with room for a size, the fullest first; made by [`Fleet::fitting`].
 ///
 /// Each step to the next server is a look into an ordered index, so taking the first few costs the same in any fleet.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fitting<'a> {
     fleet: &'a Fleet,
     size: Size,
     region: Option<&'a str>,
     pool: Option<PoolId>,
+    pools: Option<&'a dyn Fn(&Pool) -> bool>,
     walk: Walk<'a>,
 }
 
@@ -38,6 +41,7 @@ impl<'a> Fitting<'a> {
             size,
             region: None,
             pool: None,
+            pools: None,
             walk: Walk::Start,
         }
     }
@@ -58,9 +62,33 @@ impl<'a> Fitting<'a> {
         self
     }
 
+    /// Narrows it to the pools that the question is answered with yes for; it is asked about each a few times. It starts from
+    /// the fullest again.
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, Pool, Size};
+    ///
+    /// let fleet = Fleet::builder()
+    ///     .pool("spot", |pool| pool.market = "spot".into())
+    ///     .server("a", |server| server.usage.rooms = 3)
+    ///     .pool("on demand", |_| {})
+    ///     .server("b", |_| {})
+    ///     .build();
+    /// let lasts = |pool: &Pool| pool.market != "spot";
+    /// let names: Vec<_> = fleet.fitting(Size::default()).in_pools(&lasts).map(|server| server.name()).collect();
+    /// assert_eq!(names, ["b"]);
+    /// ```
+    #[must_use]
+    pub fn in_pools(mut self, pools: &'a dyn Fn(&Pool) -> bool) -> Self {
+        self.pools = Some(pools);
+        self.walk = Walk::Start;
+        self
+    }
+
     fn is_asked(&self, entry: &PoolEntry) -> bool {
         self.region.is_none_or(|region| region == entry.pool.region)
             && self.pool.is_none_or(|pool| pool == entry.pool.id)
+            && self.pools.is_none_or(|is_asked| is_asked(&entry.pool))
     }
 
     /// Goes to the next pool in the step, or to the first of the next step.
@@ -98,6 +126,15 @@ impl<'a> Fitting<'a> {
             },
             None => Walk::Over,
         }
+    }
+}
+
+impl fmt::Debug for Fitting<'_> {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.debug_struct("Fitting")
+            .field("size", &self.size)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
     }
 }
 

@@ -139,7 +139,7 @@ impl Server {
     ///
     /// [`Fleet::fitting`](crate::Fleet::fitting) goes down these steps.
     pub fn fullness(&self) -> u8 {
-        open::step_of(self)
+        self.open.map_or_else(|| open::step_of(self), |key| key.step)
     }
 
     /// Returns whether it is open and one more room of this size fits.
