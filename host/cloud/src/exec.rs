@@ -12,6 +12,10 @@
 //! | any other, a signal, no end in time, an answer that cannot be read | unknown |
 //!
 //! The message is the last line on stderr.
+//!
+//! A program runs in the folder of `usher.toml`, in a process group of its own, with our environment and none of our open
+//! files. Out of time, the whole group is killed. What a program leaves running when it ends by itself is left alone, but
+//! its pipes are closed a second later: a daemon had better not write to them.
 
 mod program;
 mod protocol;
