@@ -9,5 +9,7 @@
 //! Only [`driver`] changes the fleet, only its store thread lets anything out. [`api`] turns requests into commands and
 //! replies into responses, and knows nothing of clouds, policies or the store. [`serve`] wires; nothing else names all of them.
 
+pub mod cli;
 pub mod config;
 pub mod serve;
+pub mod telemetry;

@@ -1,0 +1,160 @@
+//! The command line: what can be asked, and who does it.
+//!
+//! `serve` runs the host in this process. Everything else that needs a host asks one over HTTP, with the same calls that any
+//! client has; nothing here opens the data folder.
+
+mod act;
+mod client;
+mod columns;
+mod configuration;
+mod events;
+mod failure;
+mod list;
+mod serving;
+mod table;
+mod token;
+
+use std::io::Write;
+
+use clap::{Args, Parser, Subcommand};
+use usher_fleet::ids::ServerName;
+
+pub use failure::Failure;
+
+use act::{DrainArgs, PlaceArgs, ReasonArgs, ReleaseArgs, RemoveArgs, ScalingArgs};
+use configuration::ConfigCommand;
+use events::EventsArgs;
+use list::{DecisionsArgs, RoomsArgs, ServersArgs};
+use serving::ServeArgs;
+use token::TokenCommand;
+
+/// What stands under every `--help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed: a file with problems, a broken answer, a host that ended with an error
+  2  the command line was not understood
+  3  the host refused, and said why
+  4  no host was reached";
+
+/// What stands under `usher --help`.
+const EXAMPLES: &str = "\
+Examples:
+  usher config reference > usher.toml    every key with its meaning and default
+  usher config check                     every problem of usher.toml at once
+  usher serve                            serve what usher.toml says
+  usher place standup-42                 ask for a room, as an app would
+  usher servers                          what stands where, and how full it is
+  usher drain media-7 --reason patching  no new rooms; it goes when the last one has left
+  usher decisions --room standup-42      why a room is where it is";
+
+/// Places conference rooms on media servers, and has servers launched and ended as the rooms come and go.
+#[derive(Debug, Parser)]
+#[command(name = "usher", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve: place rooms, watch servers, keep what was promised. Runs until SIGTERM or Ctrl-C.
+    Serve(ServeArgs),
+    /// Rooms and where they are; with ROOM one of them.
+    Rooms(RoomsArgs),
+    /// Servers, how full they are and how they do; with SERVER one of them.
+    Servers(ServersArgs),
+    /// Pools: servers, free room, limits in the way, dollars.
+    Pools(ListArgs),
+    /// Policies in the order in which they are asked.
+    Policies(ListArgs),
+    /// Decisions, the newest first: which policy advised what, what became of it, and why.
+    Decisions(DecisionsArgs),
+    /// Events: those kept, or with --follow those that come.
+    Events(EventsArgs),
+    /// Dollars now, today and this month, by pool and against the one big server.
+    Bill(ListArgs),
+    /// Let no new rooms onto a server, and let it go when it is empty.
+    Drain(DrainArgs),
+    /// Let no new rooms onto a server; it stays.
+    Cordon(ReasonArgs),
+    /// Lift a cordon or a drain.
+    Uncordon(ReasonArgs),
+    /// End a server, or forget an external one; refused while rooms are on it.
+    Remove(RemoveArgs),
+    /// Switch a pool's scaling by policies on or off.
+    Scaling(ScalingArgs),
+    /// Ask for rooms, as an app would: for trying.
+    Place(PlaceArgs),
+    /// Release a room, as an app would: for trying.
+    Release(ReleaseArgs),
+    /// Tokens for the API.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// The config file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Which host is asked, and as whom.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "The host")]
+struct HostArgs {
+    /// Where the host's API is.
+    #[arg(long, env = "USHER_URL", default_value = "http://127.0.0.1:7070")]
+    url: String,
+    /// The bearer token; better in the environment than on the command line, where other users can see it.
+    #[arg(long, env = "USHER_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+/// A list of the host's.
+#[derive(Debug, Clone, Args)]
+struct ListArgs {
+    /// Print the API's JSON as it is.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// One server of the host's.
+#[derive(Debug, Clone, Args)]
+struct ServerArgs {
+    /// The server's name, as `usher servers` shows it.
+    server: ServerName,
+    /// Print the API's JSON as it is.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Does what the command line says; what is to be read goes to `out`.
+///
+/// # Errors
+/// It could not be done; the failure has its exit code.
+pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve(args) => serving::serve(args),
+        Command::Rooms(args) => list::rooms(args, out),
+        Command::Servers(args) => list::servers(args, out),
+        Command::Pools(args) => list::pools(args, out),
+        Command::Policies(args) => list::policies(args, out),
+        Command::Decisions(args) => list::decisions(args, out),
+        Command::Events(args) => events::events(args, out),
+        Command::Bill(args) => list::bill(args, out),
+        Command::Drain(args) => act::drain(args, out),
+        Command::Cordon(args) => act::cordon(args, out),
+        Command::Uncordon(args) => act::uncordon(args, out),
+        Command::Remove(args) => act::remove(args, out),
+        Command::Scaling(args) => act::scaling(args, out),
+        Command::Place(args) => act::place(args, out),
+        Command::Release(args) => act::release(args, out),
+        Command::Token(command) => token::run(command, out),
+        Command::Config(command) => configuration::run(command, out),
+    }
+}
+
+#[cfg(test)]
+mod tests;
