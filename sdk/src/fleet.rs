@@ -46,6 +46,8 @@ pub const VERDICTS_MAX: usize = 1024;
 pub struct Fleet {
     /// Ordered by id.
     pools: Vec<PoolEntry>,
+    /// Ordered by id; apart from the pools, since one may be told before the other.
+    pool_states: Vec<PoolState>,
     /// Rows; a removed server leaves a gap that the next new one fills.
     rows: Vec<Option<Server>>,
     gaps: Vec<Row>,
@@ -57,11 +59,10 @@ pub struct Fleet {
 /// A place in [`Fleet::rows`].
 type Row = u32;
 
-/// A pool, what may be done with it, and its open servers.
+/// A pool and its open servers.
 #[derive(Debug)]
 struct PoolEntry {
     pool: Pool,
-    state: Option<PoolState>,
     open: OpenServers,
 }
 
@@ -83,7 +84,7 @@ impl Fleet {
 
     /// Returns what may be done with a pool now; none before it was told.
     pub fn pool_state(&self, id: PoolId) -> Option<&PoolState> {
-        self.pool_entry(id)?.state.as_ref()
+        self.pool_state_at(id).ok().map(|at| &self.pool_states[at])
     }
 
     /// Returns all servers, ordered by id: starting, serving and ending ones.
@@ -173,14 +174,16 @@ impl Fleet {
     pub fn apply(&mut self, now: Timestamp, change: Change) {
         match change {
             Change::PoolSet(pool) => self.set_pool(pool),
-            Change::PoolState(state) => {
-                if let Ok(at) = self.pool_at(state.id) {
-                    self.pools[at].state = Some(state);
-                }
-            }
+            Change::PoolState(state) => match self.pool_state_at(state.id) {
+                Ok(at) => self.pool_states[at] = state,
+                Err(at) => self.pool_states.insert(at, state),
+            },
             Change::PoolRemoved(id) => {
                 if let Ok(at) = self.pool_at(id) {
                     self.pools.remove(at);
+                }
+                if let Ok(at) = self.pool_state_at(id) {
+                    self.pool_states.remove(at);
                 }
             }
             Change::ServerSet(row) => self.set_server(now, row),
@@ -228,6 +231,10 @@ impl Fleet {
         self.pools.binary_search_by_key(&id, |entry| entry.pool.id)
     }
 
+    fn pool_state_at(&self, id: PoolId) -> Result<usize, usize> {
+        self.pool_states.binary_search_by_key(&id, |state| state.id)
+    }
+
     fn pool_entry(&self, id: PoolId) -> Option<&PoolEntry> {
         self.pool_at(id).ok().map(|at| &self.pools[at])
     }
@@ -245,7 +252,6 @@ impl Fleet {
                     at,
                     PoolEntry {
                         pool,
-                        state: None,
                         open: OpenServers::default(),
                     },
                 );
