@@ -1,7 +1,7 @@
 //! The command line: what can be asked, and who does it.
 //!
-//! `serve` runs the host in this process. Everything else that needs a host asks one over HTTP, with the same calls that any
-//! client has; nothing here opens the data folder.
+//! `serve` runs the host in this process. Everything else that needs a host asks one over HTTP, with the same calls that
+//! any client has; nothing here opens the data folder.
 
 mod act;
 mod client;
@@ -80,6 +80,8 @@ enum Command {
     Cordon(ReasonArgs),
     /// Lift a cordon or a drain.
     Uncordon(ReasonArgs),
+    /// Declare a server lost, without waiting for a second witness: its rooms are placed elsewhere.
+    Lost(ReasonArgs),
     /// End a server, or forget an external one; refused while rooms are on it.
     Remove(RemoveArgs),
     /// Switch a pool's scaling by policies on or off.
@@ -147,6 +149,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Drain(args) => act::drain(args, out),
         Command::Cordon(args) => act::cordon(args, out),
         Command::Uncordon(args) => act::uncordon(args, out),
+        Command::Lost(args) => act::lost(args, out),
         Command::Remove(args) => act::remove(args, out),
         Command::Scaling(args) => act::scaling(args, out),
         Command::Place(args) => act::place(args, out),

@@ -28,7 +28,8 @@ use usher_fleet::units::Microdollars;
 
 pub use problem::{ConfigProblems, Problem};
 pub use reference::reference;
-pub use summary::summary;
+pub use reload::ReloadCheck;
+pub use summary::{missing, summary};
 pub use token::{AppToken, AuthConfig, RegisterToken, ServerToken, TokenHash, TokenHashError};
 
 /// The file that is read where none is named, in the current folder.
@@ -119,7 +120,7 @@ impl Config {
         let file = match path {
             Some(file) => file,
             None if default.exists() => default,
-            None => return Config::parse(WITHOUT_FILE, &absolute(Path::new(".")), overrides),
+            None => return Config::parse(WITHOUT_FILE, &absolute(Path::new("")), overrides),
         };
         let text = read(file).map_err(|wrong| ConfigProblems::unreadable(file, wrong))?;
         let folder = absolute(file.parent().unwrap_or(Path::new("")));
@@ -137,9 +138,15 @@ impl Config {
         problems.finish(config)
     }
 
-    /// Returns what cannot be taken over from `newer` while Usher runs: problems for what would be dangerous (a pool that
-    /// changes its provider or region), and warnings for what needs a restart.
-    pub fn check_reload(&self, newer: &Config) -> Vec<Problem> {
+    /// Returns what is served where there is no file, for tests that need any config.
+    #[cfg(test)]
+    pub(crate) fn without_file(base_dir: &Path) -> Config {
+        Config::parse(WITHOUT_FILE, base_dir, &Overrides::default()).unwrap()
+    }
+
+    /// Returns what cannot be taken over from `newer` while Usher runs: problems for what would be dangerous (a pool
+    /// that changes its provider or region), and warnings for what needs a restart.
+    pub fn check_reload(&self, newer: &Config) -> ReloadCheck {
         reload::check(self, newer)
     }
 }

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::list::Query;
 use super::{EXIT_CODES, HostArgs, ServerArgs, columns, table};
 
-/// Arguments of `usher cordon` and `usher uncordon`.
+/// Arguments of `usher cordon`, `usher uncordon` and `usher lost`.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct ReasonArgs {
@@ -32,7 +32,7 @@ pub(super) struct DrainArgs {
     /// Why, for people: it stands in the events.
     #[arg(long)]
     reason: Option<String>,
-    /// After so many seconds it goes with its rooms; without it, as the pool's config says, else never before it is empty.
+    /// After so many seconds it goes with its rooms; without it as the pool's config says, else never before it is empty.
     #[arg(long)]
     deadline_seconds: Option<u32>,
 }
@@ -118,12 +118,12 @@ pub(super) fn drain(args: DrainArgs, out: &mut dyn Write) -> Result<(), Failure>
         ("reason", args.reason.map(Value::from)),
         ("deadline_seconds", args.deadline_seconds.map(Value::from)),
     ]);
-    hold("drain", &args.server, &body, out)
+    order("drain", &args.server, &body, out)
 }
 
 /// Cordons a server.
 pub(super) fn cordon(args: ReasonArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    hold(
+    order(
         "cordon",
         &args.server,
         &fields([("reason", args.reason.map(Value::from))]),
@@ -133,8 +133,18 @@ pub(super) fn cordon(args: ReasonArgs, out: &mut dyn Write) -> Result<(), Failur
 
 /// Lifts a server's hold.
 pub(super) fn uncordon(args: ReasonArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    hold(
+    order(
         "uncordon",
+        &args.server,
+        &fields([("reason", args.reason.map(Value::from))]),
+        out,
+    )
+}
+
+/// Declares a server lost.
+pub(super) fn lost(args: ReasonArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    order(
+        "lost",
         &args.server,
         &fields([("reason", args.reason.map(Value::from))]),
         out,
@@ -222,7 +232,7 @@ pub(super) fn release(args: ReleaseArgs, out: &mut dyn Write) -> Result<(), Fail
     })
 }
 
-fn hold(action: &str, args: &ServerArgs, body: &Value, out: &mut dyn Write) -> Result<(), Failure> {
+fn order(action: &str, args: &ServerArgs, body: &Value, out: &mut dyn Write) -> Result<(), Failure> {
     let path = format!("{}/{action}", server_path(&args.server));
     let answer = ask(&args.host, Method::POST, &path, Some(body))?;
     match args.json {

@@ -17,11 +17,11 @@ pub(super) const ROOMS: &[Column] = &[
 ];
 
 pub(super) const SERVERS: &[Column] = &[
-    Column::words("SERVER", |server| first(server, &["/server", "/name"])),
+    Column::words("SERVER", |server| text(server, "/name")),
     Column::words("POOL", |server| text(server, "/pool")),
     Column::words("PHASE", |server| text(server, "/phase")),
     Column::words("HOLD", server_hold),
-    Column::words("HEALTH", |server| first(server, &["/health/state", "/health"])),
+    Column::words("HEALTH", |server| text(server, "/health")),
     Column::number("ROOMS", |server| of_most(server, "rooms")),
     Column::number("SEATS", |server| of_most(server, "seats")),
     Column::number("LOAD", |server| of_most(server, "load")),
@@ -46,15 +46,14 @@ pub(super) const POOLS: &[Column] = &[
 ];
 
 pub(super) const POLICIES: &[Column] = &[
-    Column::words("POLICY", |policy| first(policy, &["/name", "/policy"])),
-    Column::words("VERSION", |policy| first(policy, &["/serving/version", "/version"])),
-    Column::words("DECIDES", |policy| list(policy, "/decisions")),
-    Column::number("ASKED", |policy| text(policy, "/asked")),
-    Column::number("DEFERRED", |policy| text(policy, "/deferred")),
-    Column::number("FAULTS", |policy| text(policy, "/faults")),
-    Column::words("PROBLEM", |policy| {
-        first(policy, &["/problem", "/refused/message", "/error"])
-    }),
+    Column::words("POLICY", |policy| text(policy, "/name")),
+    Column::words("VERSION", |policy| text(policy, "/serving/version")),
+    Column::words("DECIDES", |policy| list(policy, "/serving/decisions")),
+    Column::number("ASKED", |policy| tally(policy, "asked")),
+    Column::number("DEFERRED", |policy| tally(policy, "deferred")),
+    Column::number("FAULTS", |policy| tally(policy, "faults")),
+    Column::words("FILE", |policy| text(policy, "/wanted/state")),
+    Column::words("PROBLEM", policy_problem),
 ];
 
 pub(super) const DECISIONS: &[Column] = &[
@@ -152,10 +151,34 @@ fn ordinal(room: &Value) -> String {
 }
 
 fn server_hold(server: &Value) -> String {
-    let hold = first(server, &["/hold/state", "/hold/kind", "/hold"]);
-    match text(server, "/hold/owner") {
-        owner if owner == NOTHING => hold,
-        owner => format!("{hold} by {owner}"),
+    match text(server, "/hold/kind") {
+        kind if kind == NOTHING => kind,
+        kind => format!("{kind} by {}", text(server, "/hold/owner")),
+    }
+}
+
+/// Returns a count over all decisions that a policy takes; faults are counted by kind.
+fn tally(policy: &Value, what: &str) -> String {
+    let count = |of: &Value| match of {
+        Value::Object(kinds) => kinds.values().filter_map(Value::as_u64).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            of.as_u64().unwrap_or(0)
+        }
+    };
+    let points = ["place", "scale_up", "scale_down"];
+    let counts = points
+        .iter()
+        .filter_map(|point| policy.get(*point)?.get(what))
+        .map(count);
+    counts.sum::<u64>().to_string()
+}
+
+fn policy_problem(policy: &Value) -> String {
+    let quarantined = list(policy, "/serving/quarantined");
+    match text(policy, "/wanted/problem") {
+        problem if problem != NOTHING => format!("{}: {problem}", text(policy, "/wanted/step")),
+        _ if quarantined != NOTHING => format!("too many faults: {quarantined} is quarantined"),
+        nothing => nothing,
     }
 }
 

@@ -44,7 +44,11 @@ fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
     for warning in warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    for line in config::summary(&checked?) {
+    let config = checked?;
+    for line in config::missing(&config) {
+        writeln!(out, "missing: {line}")?;
+    }
+    for line in config::summary(&config) {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "no problems")?;

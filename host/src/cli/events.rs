@@ -13,7 +13,7 @@ use super::client::{Client, block_on};
 use super::failure::Failure;
 use super::{EXIT_CODES, HostArgs};
 
-/// Without `--follow`: when nothing has come for so long, all that was kept has come. Replays have no pauses of this length.
+/// Without `--follow`: when nothing has come for so long, all that was kept has come. Replays have no such pauses.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// With `--follow`: how long after the stream ended the host is asked again.
@@ -222,7 +222,8 @@ mod tests {
 
     #[test]
     fn events_are_whole_wherever_the_packets_end() {
-        let stream = "id: 7-0\nevent: room.placed\ndata: {\"at\":\"T\",\"room\":\"a b\",\"server\":{\"name\":\"s\"}}\n\n: alive\n\n\
+        let stream = "id: 7-0\nevent: room.placed\n\
+                      data: {\"at\":\"T\",\"room\":\"a b\",\"server\":{\"name\":\"s\"}}\n\n: alive\n\n\
                       event: reset\ndata: {}\n\n";
         for cut in 0..stream.len() {
             let (head, tail) = stream.as_bytes().split_at(cut);

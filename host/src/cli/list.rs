@@ -24,7 +24,8 @@ pub(super) struct RoomsArgs {
     #[arg(long, conflicts_with = "room")]
     state: Option<RoomState>,
     /// At most so many rooms.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with = "room")]
+    #[arg(long, default_value_t = 100, conflicts_with = "room")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// Only rooms after this one, in the order of their names.
     #[arg(long, conflicts_with = "room")]

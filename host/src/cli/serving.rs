@@ -55,6 +55,9 @@ fn say(config: &Config, file: Option<&PathBuf>) {
     for line in config::summary(config) {
         tracing::info!("{line}");
     }
+    for line in config::missing(config) {
+        tracing::warn!("{line}");
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

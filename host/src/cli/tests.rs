@@ -101,6 +101,7 @@ fn every_command_of_the_design_is_understood() {
         "usher drain s --deadline-seconds 60 --reason patching",
         "usher cordon s",
         "usher uncordon s --url http://h:1 --token t",
+        "usher lost s --reason unplugged",
         "usher remove s --force",
         "usher scaling demo off",
         "usher place a b --seats 5 --wait-seconds 60",

@@ -16,10 +16,12 @@ use super::section::{Entry, Key, Section, section, with_section};
 use super::unknown::unknown;
 
 section! {
-    /// Usher's configuration. Relative paths count from this file's folder. Pools and guards are read again when the file
+    /// Usher's configuration. Relative paths count from this file's folder. Pools and guards are read again when the
+    /// file
     /// changes; a file with any problem changes nothing. `usher config check` names every problem at once.
     Raw {
-        /// The installation's name: it marks every server that Usher launches, so that no other installation takes it for its own.
+        /// The installation's name: it marks every server that Usher launches, so that no other installation takes it
+        /// for its own.
         fleet: Id<PoolName> = Preset(r#""default""#),
         /// Where the API listens. Without [auth] only a loopback address is allowed.
         listen: Address = Preset(r#""127.0.0.1:7070""#),
@@ -27,7 +29,8 @@ section! {
         data_dir: Text = Preset(r#""usher-data""#),
         /// The folder that is watched for policies (`*.wasm`, and `*.toml` with their settings).
         policies_dir: Text = Preset(r#""policies""#),
-        /// How often policies are asked for scale decisions, in seconds; they are also asked when a room begins to wait.
+        /// How often policies are asked for scale decisions, in seconds; they are also asked when a room begins to
+        /// wait.
         tick_seconds: Seconds<1, 3600> = Preset("5"),
         /// Who may call the API.
         auth: RawAuth = Example(""),
@@ -47,7 +50,8 @@ section! {
 }
 
 section! {
-    /// Who may call the API: hashes of bearer tokens, by scope; several, so that they can be rotated. Without this table
+    /// Who may call the API: hashes of bearer tokens, by scope; several, so that they can be rotated. Without this
+    /// table
     /// there are no tokens, and Usher listens on loopback only. `usher token new --scope app` prints both halves.
     RawAuth {
         /// May do everything.
@@ -106,7 +110,8 @@ section! {
         waiting_rooms_max: Count<1, 1_000_000> = Preset("10000"),
         /// The longest that a room waits, in seconds; must exceed every pool's boot_seconds_max.
         waiting_seconds_max: Seconds<1, 86_400> = Preset("1200"),
-        /// So many percent of a pool or the fleet silent at once is our own problem: nothing is declared lost or scaled down.
+        /// So many percent of a pool or the fleet silent at once is our own problem: nothing is declared lost or
+        /// scaled down.
         freeze_silent_percent: Count<1, 100> = Preset("45"),
     }
 }
@@ -118,7 +123,8 @@ section! {
         launches_in_flight_max: Count<1, 1000> = Preset("10"),
         /// The most launches started within a minute.
         launches_per_minute_max: Count<1, 10_000> = Preset("60"),
-        /// The most drains, at the same time, that policies began on servers with rooms. Without it a tenth of the pool's servers, at least 1.
+        /// The most drains, at the same time, that policies began on servers with rooms. Without it a tenth of the
+        /// pool's servers, at least 1.
         drains_in_flight_max: Count<0, 10_000> = Example("1"),
         /// The least life of a server, in seconds from `ready`, before a policy may take it down.
         server_life_seconds_min: Seconds<0, 604_800> = Preset("300"),
@@ -144,7 +150,8 @@ section! {
 section! {
     /// How long rooms are kept without a word.
     RawRooms {
-        /// With figures for so long, in seconds, a room counts what it uses × 1.25 instead of what it reserved; 0 turns that off.
+        /// With figures for so long, in seconds, a room counts what it uses × 1.25 instead of what it reserved; 0
+        /// turns that off.
         settle_seconds: Seconds<0, 86_400> = Preset("600"),
         /// A room that reports nobody in it for so long, in seconds, is released.
         empty_seconds: Seconds<1, 604_800> = Preset("300"),
@@ -158,7 +165,8 @@ section! {
     RawServers {
         /// A server without a sign for so long, in seconds, is silent: it gets no new rooms.
         silent_seconds: Seconds<1, 3600> = Preset("15"),
-        /// A server silent for so long, in seconds, is lost if a probe of its URL fails too: its rooms are placed again.
+        /// A server silent for so long, in seconds, is lost if a probe of its URL fails too: its rooms are placed
+        /// again.
         lost_seconds: Seconds<1, 86_400> = Preset("60"),
         /// A lost server without any sign for so long, in seconds, is terminated.
         lost_terminate_seconds: Seconds<1, 604_800> = Preset("900"),
@@ -190,7 +198,8 @@ section! {
     RawPool {
         /// The pool's name, once in the file.
         name: Id<PoolName> = Required(r#""example""#),
-        /// Who makes its servers: "external" = somebody else, who registers them; "exec" = your own programs; "simulated" = nobody, for trying.
+        /// Who makes its servers: "external" = somebody else, who registers them; "exec" = your own programs;
+        /// "simulated" = nobody, for trying.
         provider: Word<Provider> = Required(r#""external""#),
         /// Where its servers stand: what a room may ask for.
         region: Text = Preset(r#""default""#),
@@ -216,9 +225,11 @@ section! {
         servers_max: Count<0, 10_000> = Preset("10"),
         /// Words that every server of the pool carries.
         labels: ByName<Text> = Example(r#"{ tier = "standard" }"#),
-        /// Which rooms may come here, whatever a policy says: for `tenant`, or for a label of the room, the values that are let in.
+        /// Which rooms may come here, whatever a policy says: for `tenant`, or for a label of the room, the values
+        /// that are let in.
         only: ByName<List<Text>> = Example(r#"{ tenant = ["acme"] }"#),
-        /// How its servers' health is known: "tcp" or "http" = Usher probes their URL; "report" = they report; "none" = nobody looks. Without it "tcp"; simulated servers report.
+        /// How its servers' health is known: "tcp" or "http" = Usher probes their URL; "report" = they report; "none"
+        /// = nobody looks. Without it "tcp"; simulated servers report.
         health: Word<Health> = Example(r#""tcp""#),
         /// The path that health "http" asks, instead of the URL's own.
         health_path: Text = Example(r#""/healthz""#),
@@ -254,8 +265,10 @@ section! {
 }
 
 section! {
-    /// For provider "exec": your own programs, each with its arguments. A program with a slash in its name counts from this
-    /// file's folder; one without is looked up in PATH. They get an order as JSON on stdin and answer with JSON on stdout.
+    /// For provider "exec": your own programs, each with its arguments. A program with a slash in its name counts
+    /// from this
+    /// file's folder; one without is looked up in PATH. They get an order as JSON on stdin and answer with JSON on
+    /// stdout.
     RawExec {
         /// Launches a server.
         launch: List<Text> = Required(r#"["./launch.sh"]"#),

@@ -3,13 +3,22 @@
 use super::problem::Problem;
 use super::{Config, PoolSetup};
 
-/// Returns what `newer` changes and must not, or not without a restart. It compares files only: whether a pool has servers
-/// is the fleet's to know, so a pool's provider and region never change here; under another name they may.
-pub(super) fn check(older: &Config, newer: &Config) -> Vec<Problem> {
-    let mut problems = Vec::new();
+/// What a new version of the file changes that is not simply taken over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReloadCheck {
+    /// What would be dangerous: with any of these nothing of the file is taken over.
+    pub problems: Vec<Problem>,
+    /// What is taken over with the next restart only.
+    pub warnings: Vec<Problem>,
+}
+
+/// Returns what `newer` changes and must not, or not without a restart. It compares files only: whether a pool has
+/// servers is the fleet's to know, so a pool's provider and region never change here; under another name they may.
+pub(super) fn check(older: &Config, newer: &Config) -> ReloadCheck {
+    let mut check = ReloadCheck::default();
     for pool in &newer.pools {
         if let Some(was) = older.pools.iter().find(|was| was.name == pool.name) {
-            check_pool(was, pool, &mut problems);
+            check_pool(was, pool, &mut check.problems);
         }
     }
     let restarts = [
@@ -26,13 +35,12 @@ pub(super) fn check(older: &Config, newer: &Config) -> Vec<Problem> {
         ("events", older.events != newer.events),
     ];
     for (key, _) in restarts.iter().filter(|(_, has_changed)| *has_changed) {
-        problems.push(problem(
-            key.to_string(),
-            "changes only with a restart".to_owned(),
-            "restart Usher to take it over",
-        ));
+        let wrong = "changes only with a restart".to_owned();
+        check
+            .warnings
+            .push(problem(key.to_string(), wrong, "restart Usher to take it over"));
     }
-    problems
+    check
 }
 
 fn check_pool(was: &PoolSetup, pool: &PoolSetup, problems: &mut Vec<Problem>) {

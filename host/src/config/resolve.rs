@@ -84,8 +84,8 @@ fn guards(raw: &Option<&RawGuards>, problems: &mut Collector<'_>) -> (FleetGuard
 fn waits_too_short(at: &Place, waiting: std::time::Duration, boot: std::time::Duration, problems: &mut Collector<'_>) {
     let (waiting, boot) = (waiting.as_secs(), boot.as_secs());
     let wrong = format!(
-        "a room waits {waiting} s at most (waiting_seconds_max) and a server may boot for {boot} s (boot_seconds_max): it \
-         would give up before its server is ready"
+        "a room waits {waiting} s at most (waiting_seconds_max) and a server may boot for {boot} s (boot_seconds_max): \
+         it would give up before its server is ready"
     );
     let remedy = format!(
         "write waiting_seconds_max = {} under [guards], or a shorter boot_seconds_max",
@@ -233,7 +233,7 @@ fn folders(raw: &Raw, base_dir: &Path, overrides: &Overrides, problems: &mut Col
         problems.warning(
             &raw.policies_dir.at,
             wrong,
-            "make it; policies put into it are taken up while Usher runs",
+            "make it: policies put into it are taken up while Usher runs",
         );
     }
     (data_dir, policies_dir)

@@ -130,7 +130,13 @@ macro_rules! section {
                 }
             }
 
-            fn take(&mut self, key: &str, value: &Spanned<DeValue<'_>>, at: &Place, problems: &mut Collector<'_>) -> bool {
+            fn take(
+                &mut self,
+                key: &str,
+                value: &Spanned<DeValue<'_>>,
+                at: &Place,
+                problems: &mut Collector<'_>,
+            ) -> bool {
                 match key {
                     $(stringify!($key) => {
                         let example = format!("{} = {}", stringify!($key), $shown.value());
@@ -160,7 +166,12 @@ macro_rules! section {
 
             const SECTION: Option<&'static Section> = Some(&$name::KEYS);
 
-            fn read(value: &Spanned<DeValue<'_>>, at: &Place, example: &str, problems: &mut Collector<'_>) -> Option<Self> {
+            fn read(
+                value: &Spanned<DeValue<'_>>,
+                at: &Place,
+                example: &str,
+                problems: &mut Collector<'_>,
+            ) -> Option<Self> {
                 let table = value.get_ref().as_table();
                 if table.is_none() {
                     not_a("a table", value, at, example, problems);

@@ -7,7 +7,7 @@ use usher_fleet::units::Microdollars;
 
 use super::Config;
 
-/// Returns the lines that `usher serve` says at start and `usher config check` prints.
+/// Returns what holds: the lines that `usher serve` says at start and `usher config check` prints.
 pub fn summary(config: &Config) -> Vec<String> {
     let mut lines = vec![
         format!("fleet {}, listening on http://{}", config.fleet_name, config.listen),
@@ -20,7 +20,6 @@ pub fn summary(config: &Config) -> Vec<String> {
         fleet_guards(config),
     ];
     lines.extend(config.fleet.pools.iter().map(pool));
-    lines.extend(missing(config).into_iter().map(|line| format!("missing: {line}")));
     lines
 }
 
@@ -82,7 +81,8 @@ fn pool(pool: &PoolConfig) -> String {
     )
 }
 
-fn missing(config: &Config) -> Vec<String> {
+/// Returns what stands in the way of placing any room, as sentences that say what to do.
+pub fn missing(config: &Config) -> Vec<String> {
     let mut missing = Vec::new();
     let pools = &config.fleet.pools;
     if pools.is_empty() {

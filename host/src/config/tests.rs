@@ -11,7 +11,7 @@ fn parse(text: &str) -> Result<Config, ConfigProblems> {
     Config::parse(text, Path::new("/etc/usher"), &Overrides::default())
 }
 
-/// Checks that a text has exactly these problems: each `(line, key, what is wrong, what to write)`, the last two in parts.
+/// Checks that a text has exactly these problems: each `(line, key, what is wrong, what to write)`, the last two in part.
 fn check(text: &str, expected: &[(usize, &str, &str, &str)]) {
     let problems = match parse(text) {
         Ok(_) => Vec::new(),
@@ -38,7 +38,8 @@ fn check_warning(text: &str, key: &str, wrong: &str) {
 #[test]
 fn every_problem_is_named_at_once_in_the_order_of_the_lines() {
     check(
-        "listne = \"127.0.0.1:1\"\ntick_seconds = \"5\"\n[guards]\nfleet_servers_max = 0\n[[pool]]\nname = \"a b\"\nprovider = \"aws\"\nrooms_per_server = 10\n",
+        "listne = \"127.0.0.1:1\"\ntick_seconds = \"5\"\n[guards]\nfleet_servers_max = 0\n\
+         [[pool]]\nname = \"a b\"\nprovider = \"aws\"\nrooms_per_server = 10\n",
         &[
             (1, "listne", "no such key", "did you mean listen?"),
             (
@@ -362,7 +363,6 @@ fn programs_must_exist_and_be_executable() {
 
 #[test]
 fn what_is_probably_not_meant_is_warned_of() {
-    check_warning("", "", "no [[pool]]");
     check_warning(POOL, "policies_dir", "no folder /etc/usher/policies");
     check_warning(&format!("{POOL}health = \"none\"\n"), "pool[1].health", "nobody looks");
     check_warning(
@@ -407,7 +407,7 @@ fn health_is_probed_unless_the_servers_report() {
 #[test]
 fn without_a_file_there_is_one_external_pool() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config::parse(WITHOUT_FILE, folder.path(), &Overrides::default()).unwrap();
+    let config = Config::without_file(folder.path());
     assert_eq!(config.fleet.pools.len(), 1);
     assert_eq!(config.fleet.pools[0].name.as_str(), "default");
     assert!(!config.fleet.pools[0].automatic);
@@ -510,18 +510,23 @@ fn a_file_that_cannot_be_read_says_what_to_do() {
 #[test]
 fn a_reload_keeps_provider_and_region_of_a_pool() {
     let older = parse(POOL).unwrap();
-    assert_eq!(older.check_reload(&older), []);
+    assert_eq!(older.check_reload(&older), ReloadCheck::default());
     let moved = parse(&format!("{POOL}region = \"elsewhere\"\n").replace("external", "simulated")).unwrap();
     let keys: Vec<String> = older
         .check_reload(&moved)
+        .problems
         .into_iter()
         .map(|problem| problem.key)
         .collect();
     assert_eq!(keys, ["pool a.provider", "pool a.region"]);
     let other = parse(&format!("listen = \"127.0.0.1:1\"\n{}", POOL.replace("\"a\"", "\"b\""))).unwrap();
-    let found = older.check_reload(&other);
-    assert_eq!(found.len(), 1, "{found:#?}");
-    assert!(found[0].to_string().contains("restart"), "{}", found[0]);
+    let check = older.check_reload(&other);
+    assert_eq!((check.problems.len(), check.warnings.len()), (0, 1), "{check:#?}");
+    assert!(
+        check.warnings[0].to_string().contains("restart"),
+        "{}",
+        check.warnings[0]
+    );
 }
 
 #[test]
@@ -532,13 +537,11 @@ fn the_summary_says_what_holds_and_what_is_missing() {
         "no [auth]: loopback only",
         "at most 100 servers, no limit an hour",
         "pool a: external in default, servers register, 10 rooms each, $0.000 an hour, probed",
-        "missing: nobody launches servers of the pool a",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    assert!(
-        summary(&parse("").unwrap())
-            .join("\n")
-            .contains("missing: there is no pool")
-    );
+    let missing_with = |text: &str| missing(&parse(text).unwrap()).join("\n");
+    assert!(missing_with(POOL).contains("nobody launches servers of the pool a"));
+    assert!(missing_with("").contains("there is no pool"));
+    assert_eq!(missing_with(&POOL.replace("external", "simulated")), "");
 }

@@ -29,13 +29,6 @@ pub(super) fn pools(
     around: &Around<'_>,
     problems: &mut Collector<'_>,
 ) -> Vec<(PoolConfig, PoolSetup)> {
-    if !entry.is_written {
-        problems.warning(
-            &Place::default(),
-            "there is no [[pool]]: no room can be placed",
-            "add one; see `usher config reference`",
-        );
-    }
     let raw = entry.get().map_or(&[][..], Vec::as_slice);
     check_names(raw, problems);
     raw.iter().filter_map(|raw| pool(raw, around, problems)).collect()
