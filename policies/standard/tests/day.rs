@@ -1,5 +1,7 @@
 //! A day in the office, minute by minute: the three decisions together, on a cloud of a few lines.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is a test")]
+
 use std::collections::BTreeMap;
 
 use usher_sdk::{
