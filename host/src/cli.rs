@@ -10,6 +10,7 @@ mod configuration;
 mod events;
 mod failure;
 mod list;
+mod query;
 mod serving;
 mod table;
 mod token;

@@ -9,7 +9,7 @@ use usher_fleet::ids::{PoolName, RoomId, ServerName, Tenant};
 
 use super::client::{Answer, Client, block_on};
 use super::failure::Failure;
-use super::list::Query;
+use super::query::Query;
 use super::{EXIT_CODES, HostArgs, ServerArgs, columns, table};
 
 /// Arguments of `usher cordon`, `usher uncordon` and `usher lost`.

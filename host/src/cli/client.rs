@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::HostArgs;
 use super::failure::{Failure, Problem};
+use super::query::Query;
 
 /// How long a connection may take: a host in another continent answers in a tenth of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,16 +73,12 @@ impl Client {
         }
     }
 
-    /// Opens the stream of events after `last`, if one is named.
-    pub(super) async fn events(&self, last: Option<&str>) -> Result<Incoming, Failure> {
-        let mut request = self.request(Method::GET, "/v1/events", None)?;
-        request
-            .headers_mut()
-            .insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if let Some(last) = last {
-            let id = HeaderValue::from_str(last).map_err(|_| Failure::Usage(format!("{last:?} is no event id")))?;
-            request.headers_mut().insert("last-event-id", id);
-        }
+    /// Opens the stream of events after `last`, if one is named; without `follow` it ends with the newest.
+    pub(super) async fn events(&self, last: Option<&str>, follow: bool) -> Result<Incoming, Failure> {
+        let mut query = Query::default();
+        query.add("after", last);
+        query.add("follow", (!follow).then_some(false));
+        let request = self.request(Method::GET, &query.of("/v1/events"), None)?;
         let response = self.send(request).await?;
         if response.status().is_success() {
             return Ok(response.into_body());

@@ -30,18 +30,18 @@ pub(super) const SERVERS: &[Column] = &[
 ];
 
 pub(super) const POOLS: &[Column] = &[
-    Column::words("POOL", |pool| first(pool, &["/pool", "/name"])),
+    Column::words("POOL", |pool| text(pool, "/name")),
     Column::words("PROVIDER", |pool| text(pool, "/provider")),
     Column::words("REGION", |pool| text(pool, "/region")),
     Column::number("READY", |pool| text(pool, "/servers_ready")),
     Column::number("STARTING", |pool| text(pool, "/servers_starting")),
+    Column::number("HELD", |pool| text(pool, "/servers_held")),
+    Column::number("SILENT", |pool| text(pool, "/servers_silent")),
     Column::number("WANTED", |pool| text(pool, "/servers_wanted")),
     Column::number("MAX", |pool| text(pool, "/servers_max")),
     Column::number("ROOMS", |pool| text(pool, "/rooms")),
     Column::number("FREE", |pool| text(pool, "/rooms_free")),
-    Column::number("$/HOUR", |pool| {
-        first(pool, &["/dollars_per_hour", "/bill/dollars_per_hour"])
-    }),
+    Column::number("$/HOUR", |pool| dollars(pool, "/dollars_per_hour")),
     Column::words("IN THE WAY", pool_obstacle),
 ];
 
@@ -57,18 +57,19 @@ pub(super) const POLICIES: &[Column] = &[
 ];
 
 pub(super) const DECISIONS: &[Column] = &[
-    Column::number("NO", |decision| first(decision, &["/decision", "/no"])),
+    Column::number("NO", |decision| text(decision, "/decision")),
     Column::words("AT", |decision| text(decision, "/at")),
-    Column::words("DECIDES", |decision| first(decision, &["/point", "/kind"])),
-    Column::words("SUBJECT", |decision| first(decision, &["/room", "/server", "/pool"])),
-    Column::words("POLICY", |decision| first(decision, &["/policy/name", "/policy"])),
+    Column::words("DECIDES", |decision| text(decision, "/point")),
+    Column::words("ABOUT", |decision| first(decision, &["/room", "/server", "/pool"])),
+    Column::words("POLICY", |decision| text(decision, "/policy")),
     Column::words("ADVICE", |decision| text(decision, "/advice")),
     Column::words("VERDICT", decision_verdict),
     Column::words("WHY", |decision| text(decision, "/reason")),
+    Column::number("µs", |decision| text(decision, "/took_microseconds")),
 ];
 
 pub(super) const BILL: &[Column] = &[
-    Column::words("POOL", |pool| first(pool, &["/pool", "/name"])),
+    Column::words("POOL", |pool| text(pool, "/pool")),
     Column::number("$/HOUR", |pool| dollars(pool, "/dollars_per_hour")),
     Column::number("$ TODAY", |pool| dollars(pool, "/dollars_today")),
     Column::number("$ THIS MONTH", |pool| dollars(pool, "/dollars_this_month")),
@@ -127,27 +128,24 @@ fn of_most(server: &Value, what: &str) -> String {
 }
 
 fn room_why(room: &Value) -> String {
-    match text(room, "/state").as_str() {
-        "placed" => match (text(room, "/decision/policy"), text(room, "/decision/reason")) {
+    if text(room, "/state") == "placed" {
+        return match (text(room, "/decision/policy"), text(room, "/decision/reason")) {
             (policy, reason) if reason == NOTHING => policy,
             (policy, reason) => format!("{policy}: {reason}"),
-        },
-        _ => {
-            let mut why = format!(
-                "{} in the queue, waits for {}",
-                ordinal(room),
-                text(room, "/waiting_for")
-            );
-            if let Some(seconds) = room.pointer("/expected_seconds").and_then(Value::as_u64) {
-                why.push_str(&format!(", about {seconds} s"));
-            }
-            why
-        }
+        };
     }
-}
-
-fn ordinal(room: &Value) -> String {
-    format!("no. {}", text(room, "/position"))
+    let mut why = format!(
+        "no. {} in the queue, waits for {}",
+        text(room, "/position"),
+        text(room, "/waiting_for")
+    );
+    if let Some(seconds) = room.get("expected_seconds").and_then(Value::as_u64) {
+        why.push_str(&format!(", about {seconds} s"));
+    }
+    match text(room, "/moving_from") {
+        server if server == NOTHING => why,
+        server => format!("{why}; its server {server} was lost"),
+    }
 }
 
 fn server_hold(server: &Value) -> String {
@@ -190,11 +188,16 @@ fn pool_obstacle(pool: &Value) -> String {
             .then_some(word)
     };
     let off = pool.pointer("/scaling_enabled").and_then(Value::as_bool) == Some(false);
+    let circuit = match text(pool, "/circuit_open_until") {
+        until if until == NOTHING => None,
+        until => Some(format!("boots fail: no launches until {until}")),
+    };
     let code = text(pool, "/code");
     let words: Vec<&str> = [
         flag("/retired", "retired"),
         off.then_some("scaling off"),
         flag("/frozen", "frozen"),
+        circuit.as_deref(),
         (code != NOTHING).then_some(code.as_str()),
     ]
     .into_iter()

@@ -13,9 +13,6 @@ use super::client::{Client, block_on};
 use super::failure::Failure;
 use super::{EXIT_CODES, HostArgs};
 
-/// Without `--follow`: when nothing has come for so long, all that was kept has come. Replays have no such pauses.
-const QUIET: Duration = Duration::from_secs(1);
-
 /// With `--follow`: how long after the stream ended the host is asked again.
 const RECONNECT: Duration = Duration::from_secs(1);
 
@@ -57,17 +54,17 @@ pub(super) fn events(args: EventsArgs, out: &mut dyn Write) -> Result<(), Failur
         if args.follow {
             return follow(&client, &mut reader).await;
         }
-        reader.last.get_or_insert_with(|| BEFORE_ALL.to_owned());
-        let stream = client.events(reader.last.as_deref()).await?;
-        reader.read(stream, Some(QUIET)).await
+        let first = args.after.as_deref().unwrap_or(BEFORE_ALL);
+        let stream = client.events(Some(first), false).await?;
+        reader.read(stream).await
     })
 }
 
 async fn follow(client: &Client, reader: &mut Reader<'_>) -> Result<(), Failure> {
     // The first time a host that is not there is an error at once; afterwards it may be restarting.
-    let mut stream = client.events(reader.last.as_deref()).await?;
+    let mut stream = client.events(reader.last.as_deref(), true).await?;
     loop {
-        reader.read(stream, None).await?;
+        reader.read(stream).await?;
         stream = reconnect(client, reader.last.as_deref()).await?;
     }
 }
@@ -77,7 +74,7 @@ async fn reconnect(client: &Client, last: Option<&str>) -> Result<Incoming, Fail
     loop {
         tokio::time::sleep(RECONNECT).await;
         tries += 1;
-        match client.events(last).await {
+        match client.events(last, true).await {
             Err(Failure::Unreachable { .. }) if tries < RECONNECTS_MAX => {}
             other => return other,
         }
@@ -92,17 +89,11 @@ struct Reader<'o> {
 }
 
 impl Reader<'_> {
-    /// Reads until the stream ends, or has been quiet for so long.
-    async fn read(&mut self, mut stream: Incoming, quiet: Option<Duration>) -> Result<(), Failure> {
+    /// Reads until the stream ends.
+    async fn read(&mut self, mut stream: Incoming) -> Result<(), Failure> {
         let mut decoder = Decoder::default();
         loop {
-            let frame = match quiet {
-                Some(quiet) => match tokio::time::timeout(quiet, stream.frame()).await {
-                    Ok(frame) => frame,
-                    Err(_) => return Ok(()),
-                },
-                None => stream.frame().await,
-            };
+            let frame = stream.frame().await;
             // A stream that breaks off ends like one that was closed: what is after it is asked for anew.
             let Some(Ok(frame)) = frame else { return Ok(()) };
             let Ok(bytes) = frame.into_data() else { continue };

@@ -8,6 +8,7 @@ use usher_fleet::ids::{RoomId, ServerName};
 
 use super::client::{Answer, Client, block_on};
 use super::failure::Failure;
+use super::query::Query;
 use super::table::{self, Column};
 use super::{EXIT_CODES, HostArgs, ListArgs, columns};
 
@@ -213,23 +214,4 @@ fn one(path: &str, columns: &[Column], args: &ListArgs, out: &mut dyn Write) -> 
 
 fn get(path: &str, host: &HostArgs) -> Result<Answer, Failure> {
     block_on(async { Client::new(host)?.get(path).await })
-}
-
-/// A query of ids, words and numbers: nothing in it needs escaping, because an id has no other characters.
-#[derive(Debug, Default)]
-pub(super) struct Query(String);
-
-impl Query {
-    /// Adds a parameter, if it has a value.
-    pub(super) fn add(&mut self, name: &str, value: Option<impl std::fmt::Display>) {
-        if let Some(value) = value {
-            let mark = if self.0.is_empty() { '?' } else { '&' };
-            self.0.push_str(&format!("{mark}{name}={value}"));
-        }
-    }
-
-    /// Returns the path with this query.
-    pub(super) fn of(&self, path: &str) -> String {
-        format!("{path}{}", self.0)
-    }
 }

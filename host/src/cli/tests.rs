@@ -163,6 +163,61 @@ there are more: usher rooms --after b
 }
 
 #[test]
+fn every_list_shows_what_the_api_says() {
+    let server = json!({ "name": "demo-3", "pool": "demo", "url": null, "phase": "ready", "health": "ok", "rooms": 3,
+        "hold": { "kind": "draining", "owner": "policy", "reason": "idle" }, "rooms_max": 10, "seats": 60, "seats_max": null,
+        "load": 60, "load_max": 100, "cpu_permille": 415 });
+    let expected = "\
+SERVER  POOL  PHASE  HOLD                HEALTH  ROOMS  SEATS    LOAD   CPU  URL
+demo-3  demo  ready  draining by policy  ok       3/10     60  60/100  42 %  -";
+    assert_eq!(table::table(columns::SERVERS, &[server], None), expected);
+
+    let pool = json!({ "name": "demo", "provider": "exec", "region": "eu", "retired": false, "scaling_enabled": false,
+        "servers_starting": 1, "servers_ready": 2, "servers_held": 0, "servers_silent": 0, "servers_max": 20,
+        "servers_wanted": null, "rooms": 7, "rooms_free": 13, "frozen": true, "circuit_open_until": null,
+        "code": "scaling_disabled", "dollars_per_hour": 1.044 });
+    let expected = "\
+POOL  PROVIDER  REGION  READY  STARTING  HELD  SILENT  WANTED  MAX  ROOMS  FREE  $/HOUR  IN THE WAY
+demo  exec      eu          2         1     0       0       -   20      7    13    1.04  scaling off, frozen, scaling_disabled";
+    assert_eq!(table::table(columns::POOLS, &[pool], None), expected);
+
+    let faults = json!({ "trap": 1, "out_of_fuel": 2, "error": 0, "bad_answer": 0, "unavailable": 0 });
+    let policy = json!({ "name": "10-vip", "built_in": false, "place": { "asked": 9, "deferred": 4, "faults": faults },
+        "scale_up": { "asked": 1, "deferred": 0, "faults": {} }, "scale_down": null,
+        "serving": { "version": "1.2.0", "decisions": ["place", "scale_up"], "quarantined": [] },
+        "wanted": { "state": "refused", "step": "compile", "problem": "not a component" } });
+    let expected = "\
+POLICY  VERSION  DECIDES         ASKED  DEFERRED  FAULTS  FILE     PROBLEM
+10-vip  1.2.0    place scale_up     10         4       3  refused  compile: not a component";
+    assert_eq!(table::table(columns::POLICIES, &[policy], None), expected);
+
+    let decision = json!({ "decision": 7, "at": "T", "point": "scale_up", "room": null, "server": null, "pool": "demo",
+        "policy": "standard", "version": "0.1.0", "advice": "2 servers", "verdict": "clamped", "code": "servers_max",
+        "reason": "3 rooms wait", "took_microseconds": 12 });
+    let expected = "\
+NO  AT  DECIDES   ABOUT  POLICY    ADVICE     VERDICT                WHY           µs
+ 7  T   scale_up  demo   standard  2 servers  clamped (servers_max)  3 rooms wait  12";
+    assert_eq!(table::table(columns::DECISIONS, &[decision], None), expected);
+}
+
+#[test]
+fn the_bill_stands_beside_the_one_big_server() {
+    let bill = json!({ "at": "T", "dollars_per_hour": 0.696, "dollars_today": 3.1, "dollars_this_month": 50.0,
+        "pools": [{ "pool": "demo", "dollars_per_hour": 0.696, "dollars_today": 3.1, "dollars_this_month": 50.0 }],
+        "baseline": { "dollars_per_hour": 3.492, "dollars_today": 31.428, "dollars_this_month": 1791.396 } });
+    let (text, result, _) = against(200, &bill.to_string(), "bill");
+    assert!(result.is_ok(), "{result:?}");
+    let expected = "\
+POOL  $/HOUR  $ TODAY  $ THIS MONTH
+demo    0.70     3.10         50.00
+
+now $0.70 an hour; today $3.10; this month $50.00
+the one big server: $3.49 an hour; today $31.43; this month $1791.40
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
 fn a_table_is_wrapped_to_the_terminal() {
     let text = table::table(columns::ROOMS, &[room()], Some(70));
     assert!(text.lines().all(|line| line.chars().count() <= 70), "{text}");
@@ -239,7 +294,7 @@ fn kept_events_end_when_they_have_come() {
     let stream = "id: 7-0\nevent: room.placed\ndata: {\"room\":\"a\"}\n\n";
     let (text, result, seen) = against(200, stream, "events --json");
     assert!(result.is_ok(), "{result:?}");
-    assert_eq!(seen, ["GET /v1/events"]);
+    assert_eq!(seen, ["GET /v1/events?after=0-0&follow=false"]);
     assert_eq!(text, "{\"room\":\"a\"}\n");
 }
 
