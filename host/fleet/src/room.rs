@@ -1,5 +1,7 @@
 //! A conference room: its durable record. A released or expired room has none.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::Labels;
@@ -47,6 +49,21 @@ pub struct RoomWish {
     /// Words that a server must carry; enforced whatever a policy answers.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub require: Labels,
+}
+
+impl RoomWish {
+    /// Returns the labels as policies see them: the room's own, and `require.KEY` for each word that a server must carry, so
+    /// that a policy need not propose what would be refused.
+    pub fn labels_for_policies(&self) -> Cow<'_, Labels> {
+        if self.require.is_empty() {
+            return Cow::Borrowed(&self.labels);
+        }
+        let required = self
+            .require
+            .iter()
+            .map(|(key, value)| (format!("require.{key}"), value.clone()));
+        Cow::Owned(self.labels.clone().into_iter().chain(required).collect())
+    }
 }
 
 /// Where a room stands.

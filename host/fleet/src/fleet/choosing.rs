@@ -31,6 +31,7 @@ impl Fleet {
             RoomState::Moving(moving) => (moving.since, Some(moving.from)),
             RoomState::Placed(placed) => (placed.at, Some(placed.server)),
         };
+        let labels = record.wish.labels_for_policies();
         for link in 0..LINKS_MAX {
             let ask = PlaceAsk {
                 now: self.now,
@@ -42,7 +43,7 @@ impl Fleet {
                 expected_minutes: record.wish.expected_minutes.unwrap_or(0),
                 region: record.wish.region.as_deref().unwrap_or(""),
                 tenant: record.wish.tenant.as_ref().map_or("", |tenant| tenant.as_str()),
-                labels: &record.wish.labels,
+                labels: &labels,
                 waited_seconds: self.now.since(since).as_secs().try_into().unwrap_or(u32::MAX),
                 avoid,
             };

@@ -3,7 +3,7 @@
 use super::Fleet;
 use super::changes::Thing;
 use super::state::{Pool, Server};
-use crate::config::Limits;
+use crate::config::{Labels, Limits, PoolConfig};
 use crate::ids::{PoolName, PoolNo};
 use crate::server::{Health, Hold, HoldOwner, Phase};
 use crate::units::Microdollars;
@@ -73,7 +73,7 @@ impl Fleet {
             seats_per_server,
             load_per_server,
             price_microdollars_per_hour: price(config.price_per_hour),
-            labels: config.labels.clone(),
+            labels: pool_labels(config),
         }
     }
 
@@ -187,6 +187,15 @@ fn phase(server: &Server) -> PhaseView {
 /// Returns the limits as the contract has them: 0 = does not limit.
 fn maxima(limits: &Limits) -> [u32; 3] {
     [limits.rooms_max, limits.seats_max, limits.load_max].map(|max| max.unwrap_or(0))
+}
+
+/// Returns a pool's labels as policies see them: its own, and `only.KEY` with the values that it lets in, joined by commas.
+fn pool_labels(config: &PoolConfig) -> Labels {
+    let only = config
+        .only
+        .iter()
+        .map(|(key, values)| (format!("only.{key}"), values.join(",")));
+    config.labels.clone().into_iter().chain(only).collect()
 }
 
 fn price(price: Microdollars) -> u32 {

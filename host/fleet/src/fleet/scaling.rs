@@ -1,6 +1,7 @@
 //! When servers are launched and which go: scale policies are asked link by link, away from the requests' path, and their
 //! advice is checked against the state of the moment in which it comes back.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -124,7 +125,7 @@ impl Fleet {
     }
 
     fn demand(&self) -> Demand {
-        type Key<'a> = (&'a str, &'a str, &'a Labels, Option<PoolNo>);
+        type Key<'a> = (&'a str, &'a str, Cow<'a, Labels>, Option<PoolNo>);
         let mut wants: BTreeMap<Key<'_>, (usize, Want)> = BTreeMap::new();
         let mut demand = Demand::default();
         for (order, (wish, group)) in self.queue.oldest_groups().enumerate() {
@@ -137,10 +138,11 @@ impl Fleet {
             let tenant = wish.tenant.as_ref().map_or("", |tenant| tenant.as_str());
             let oldest = group.rooms.first_key_value().and_then(|(_, room)| self.rooms.get(room));
             let waited = oldest.map_or(0, |room| self.now.since(room.record.created).as_secs());
+            let labels = wish.labels_for_policies();
             let new = || Want {
                 region: region.to_owned(),
                 tenant: tenant.to_owned(),
-                labels: wish.labels.clone(),
+                labels: labels.clone().into_owned(),
                 pool: group.hint.pool,
                 rooms: 0,
                 seats: 0,
@@ -150,7 +152,7 @@ impl Fleet {
                 longest_wait_seconds: 0,
             };
             let (_, want) = wants
-                .entry((region, tenant, &wish.labels, group.hint.pool))
+                .entry((region, tenant, labels.clone(), group.hint.pool))
                 .or_insert_with(|| (order, new()));
             want.rooms = want.rooms.saturating_add(rooms);
             want.seats = want.seats.saturating_add(seats.saturating_mul(rooms));
