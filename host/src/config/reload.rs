@@ -32,7 +32,9 @@ pub(super) fn check(older: &Config, newer: &Config) -> ReloadCheck {
             older.data_dir != newer.data_dir && older.overrides.data_dir.is_none(),
         ),
         ("policies_dir", older.policies_dir != newer.policies_dir),
+        ("auth", older.auth != newer.auth),
         ("events", older.events != newer.events),
+        ("bill", older.bill != newer.bill),
     ];
     for (key, _) in restarts.iter().filter(|(_, has_changed)| *has_changed) {
         let wrong = "changes only with a restart".to_owned();

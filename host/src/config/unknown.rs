@@ -12,12 +12,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("rooms_max", "rooms_per_server"),
     ("seats_max", "seats_per_server"),
     ("load_max", "load_per_server"),
-    ("servers_per_pool_max", "servers_max"),
     ("type", "instance_type"),
     ("price_microdollars_per_hour", "price_per_hour"),
-    ("room_silence_seconds_max", "room_seconds_max"),
-    ("silent_after_seconds", "silent_seconds"),
-    ("lost_after_seconds", "lost_seconds"),
 ];
 
 /// Says that `section` has no such key, and which was probably meant.
