@@ -9,7 +9,15 @@
 //! Only [`driver`] changes the fleet, only its store thread lets anything out. [`api`] turns requests into commands and
 //! replies into responses, and knows nothing of clouds, policies or the store. [`serve`] wires; nothing else names all of them.
 
+pub mod api;
+pub mod auth;
+pub mod builtin;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod driver;
+pub mod listen;
+pub mod metrics;
+pub mod policies;
 pub mod serve;
 pub mod telemetry;

@@ -1,0 +1,335 @@
+//! From a request's parts to values that are known to be good: names in the path, queries, bodies, who is asking.
+//!
+//! Each thing that can be wrong has its own answer, and names the field.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use serde::de::DeserializeOwned;
+use usher_fleet::config::Labels;
+use usher_fleet::ids::{IdError, PoolName, Tenant};
+
+use super::Api;
+use super::respond::{Code, Problem};
+use crate::auth::Caller;
+
+/// The largest body, in bytes: a room with all its labels has less than a tenth of it.
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The largest report, in bytes: ten thousand rooms.
+pub(super) const REPORT_BYTES_MAX: usize = 1024 * 1024;
+/// The longest that a body may take to come: a megabyte on a slow mobile line.
+const BODY_WAIT: Duration = Duration::from_secs(20);
+
+/// Labels of one thing: what a person can keep in mind.
+pub(super) const LABELS_MAX: usize = 32;
+/// The longest name of a label or figure, in characters.
+pub(super) const KEY_CHARS_MAX: usize = 64;
+/// The longest value of a label, in characters.
+pub(super) const VALUE_CHARS_MAX: usize = 256;
+/// The longest reason, in characters: a sentence or two for a person.
+pub(super) const REASON_CHARS_MAX: usize = 500;
+/// The longest region or zone, in characters.
+pub(super) const PLACE_CHARS_MAX: usize = 64;
+/// The longest URL, in characters.
+pub(super) const URL_CHARS_MAX: usize = 2048;
+
+/// The one name in the path.
+pub(super) struct Id<T>(pub(super) T);
+
+impl<T: FromStr<Err = IdError> + Send> FromRequestParts<Arc<Api>> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let not_text = |_| {
+            Problem::new(
+                Code::InvalidId,
+                "the path is not valid UTF-8 once its % signs are resolved",
+            )
+        };
+        let params = RawPathParams::from_request_parts(parts, api).await.map_err(not_text)?;
+        let Some((name, text)) = params.iter().next() else {
+            return Err(Problem::new(Code::NotFound, "the path has no name in it"));
+        };
+        text.parse().map(Id).map_err(|error| Problem::id(name, &error))
+    }
+}
+
+/// The query, by a type that knows every parameter.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Api>> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
+        match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(query)) => Ok(Query(query)),
+            Err(error) => {
+                let text = error.body_text();
+                let text = text
+                    .strip_prefix("Failed to deserialize query string: ")
+                    .unwrap_or(&text);
+                Err(Problem::new(Code::InvalidQuery, text.to_owned()))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let header = parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+        Ok(api.doorkeeper.caller(header)?)
+    }
+}
+
+/// Which servers a caller may work with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All.
+    All,
+    /// Those of one pool.
+    Pool(PoolName),
+}
+
+impl Caller {
+    /// Lets in who works with rooms; returns the tenant whose rooms alone it sees.
+    pub(super) fn with_rooms(self) -> Result<Option<Tenant>, Problem> {
+        match self {
+            Caller::Admin => Ok(None),
+            Caller::App(tenant) => Ok(tenant),
+            Caller::Register(_) | Caller::Server(_) => Err(wrong_scope("app")),
+        }
+    }
+
+    /// Lets in who makes and drains servers.
+    pub(super) fn with_servers(self) -> Result<Reach, Problem> {
+        match self {
+            Caller::Admin => Ok(Reach::All),
+            Caller::Register(pool) => Ok(Reach::Pool(pool)),
+            Caller::App(_) | Caller::Server(_) => Err(wrong_scope("register")),
+        }
+    }
+
+    /// Lets in who reports for servers.
+    pub(super) fn with_reports(self) -> Result<Reach, Problem> {
+        match self {
+            Caller::Admin | Caller::Server(None) => Ok(Reach::All),
+            Caller::Register(pool) | Caller::Server(Some(pool)) => Ok(Reach::Pool(pool)),
+            Caller::App(_) => Err(wrong_scope("server")),
+        }
+    }
+
+    /// Lets in admins alone.
+    pub(super) fn admin(self) -> Result<(), Problem> {
+        match self {
+            Caller::Admin => Ok(()),
+            Caller::App(_) | Caller::Register(_) | Caller::Server(_) => Err(wrong_scope("admin")),
+        }
+    }
+}
+
+/// Says which scope is needed.
+pub(super) fn wrong_scope(needed: &str) -> Problem {
+    Problem::new(
+        Code::WrongScope,
+        format!("a token of scope `{needed}` or `admin` is needed"),
+    )
+}
+
+/// A JSON body; none at all is as good as `{}`.
+pub(super) struct Json<T, const BYTES_MAX: usize = BODY_BYTES_MAX>(pub(super) T);
+
+impl<T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<Arc<Api>> for Json<T, BYTES_MAX> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Arc<Api>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        if body.is_end_stream() {
+            return parse(b"{}").map(Json);
+        }
+        let is_json = is_json(&parts.headers);
+        let bytes = tokio::time::timeout(BODY_WAIT, read(body, BYTES_MAX, is_json))
+            .await
+            .map_err(|_| {
+                Problem::new(
+                    Code::BodyTimeout,
+                    format!("the body took longer than {} s", BODY_WAIT.as_secs()),
+                )
+            })??;
+        if bytes.is_empty() {
+            return parse(b"{}").map(Json);
+        }
+        if !is_json {
+            return Err(not_json());
+        }
+        parse(&bytes).map(Json)
+    }
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        Code::UnsupportedMediaType,
+        "send the body as JSON, with the header `Content-Type: application/json`",
+    )
+}
+
+async fn read(body: Body, bytes_max: usize, is_json: bool) -> Result<Bytes, Problem> {
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|least| least > 0 && !is_json) {
+        return Err(not_json());
+    }
+    let too_large = || Problem::new(Code::BodyTooLarge, format!("the body has more than {bytes_max} bytes"));
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|least| least > bytes_max) {
+        return Err(too_large());
+    }
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(Problem::new(
+            Code::InvalidJson,
+            format!("the body ended early: {error}"),
+        )),
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return false;
+    };
+    let essence = value.to_str().unwrap_or("").split(';').next().unwrap_or("").trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// Reads JSON; only when that fails is it read again, to name the field.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let error = match serde_json::from_slice(bytes) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    if !error.is_data() {
+        return Err(Problem::new(Code::InvalidJson, error.to_string()));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let problem = Problem::new(Code::InvalidField, error.to_string());
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(error) if error.path().iter().next().is_some() => Err(problem.at(error.path().to_string())),
+        Err(_) | Ok(_) => Err(problem),
+    }
+}
+
+/// Checks a number's range.
+pub(super) fn within(field: &str, value: Option<u32>, range: RangeInclusive<u32>) -> Result<Option<u32>, Problem> {
+    match value {
+        Some(number) if !range.contains(&number) => {
+            let detail = format!("`{field}` is from {} to {}, not {number}", range.start(), range.end());
+            Err(Problem::field(field, detail))
+        }
+        Some(_) | None => Ok(value),
+    }
+}
+
+/// Checks a text's length, in characters.
+pub(super) fn short(field: &str, text: Option<String>, chars_max: usize) -> Result<Option<String>, Problem> {
+    match text {
+        Some(text) if text.is_empty() || text.chars().count() > chars_max => Err(Problem::field(
+            field,
+            format!("`{field}` has from 1 to {chars_max} characters"),
+        )),
+        Some(_) | None => Ok(text),
+    }
+}
+
+/// Checks how many labels there are, their keys and values.
+pub(super) fn labels(field: &str, labels: Labels) -> Result<Labels, Problem> {
+    keyed(field, &labels, LABELS_MAX)?;
+    match labels.iter().find(|(_, value)| value.chars().count() > VALUE_CHARS_MAX) {
+        Some((key, _)) => {
+            let detail = format!("a value in `{field}` has at most {VALUE_CHARS_MAX} characters");
+            Err(Problem::field(format!("{field}.{key}"), detail))
+        }
+        None => Ok(labels),
+    }
+}
+
+/// Checks how many entries there are, and their keys.
+pub(super) fn keyed<V>(
+    field: &str,
+    map: &std::collections::BTreeMap<String, V>,
+    entries_max: usize,
+) -> Result<(), Problem> {
+    if map.len() > entries_max {
+        return Err(Problem::field(
+            field,
+            format!("`{field}` has at most {entries_max} entries, not {}", map.len()),
+        ));
+    }
+    let is_good = |key: &str| {
+        (1..=KEY_CHARS_MAX).contains(&key.len())
+            && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/-".contains(&b))
+    };
+    match map.keys().find(|key| !is_good(key)) {
+        Some(key) => {
+            let detail =
+                format!("a key in `{field}` has 1 to {KEY_CHARS_MAX} characters A-Z a-z 0-9 . _ : / -, not {key:?}");
+            Err(Problem::field(field, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What [`url`] takes, as the OpenAPI document says it.
+pub(super) const URL_PATTERN: &str = concat!(
+    r"^(https?|wss?)://(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})",
+    r"(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?",
+    r"([/?][!-~]*)?$"
+);
+
+/// Checks an address that clients will use.
+pub(super) fn url(field: &str, text: String) -> Result<String, Problem> {
+    if text.len() <= URL_CHARS_MAX && is_url(&text) {
+        return Ok(text);
+    }
+    let detail: Cow<'static, str> = format!(
+        "`{field}` is a URL such as wss://media-1.example.com:8188/janus: http, https, ws or wss, a host, perhaps a port \
+         and a path, at most {URL_CHARS_MAX} characters"
+    )
+    .into();
+    Err(Problem::field(field, detail))
+}
+
+fn is_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return false;
+    };
+    if !["http", "https", "ws", "wss"].contains(&scheme) {
+        return false;
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => {
+            let is_address = (2..=45).contains(&address.len())
+                && address.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b));
+            (is_address, port)
+        }
+        None => {
+            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+            let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+            ((1..=253).contains(&host.len()) && host.bytes().all(is_plain), port)
+        }
+    };
+    let is_port = |digits: &str| !digits.starts_with(['0', '+']) && digits.parse::<u16>().is_ok();
+    host && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+        && path.bytes().all(|b| b.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,537 @@
+//! Rooms: ask for a place, find, change, release, list.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use usher_fleet::command::{Command, PlaceRoom, Rejection, ReleaseRoom, Reply, RoomOutcome, UpdateRoom};
+use usher_fleet::config::Labels;
+use usher_fleet::decision::DecisionNote;
+use usher_fleet::ids::{PlacementNo, RoomId, ServerName, Tenant};
+use usher_fleet::room::RoomWish;
+use usher_fleet::status::{RoomPlace, RoomStatus, ServerCard};
+use usher_fleet::{RoomFilter, RoomStateFilter};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::request::{self, Id, Json, PLACE_CHARS_MAX, Query, short, within};
+use super::respond::{self, Code, Problem};
+use super::shown::{self, Time};
+use crate::auth::Caller;
+use crate::driver::Answer;
+
+/// The largest conference that is asked for: far beyond what any server holds.
+const SEATS_MAX: u32 = 1_000_000;
+/// The largest load: seats with a unit of a thousand each.
+const LOAD_MAX: u32 = 1_000_000_000;
+/// The longest expected life, in minutes: 30 days.
+const EXPECTED_MINUTES_MAX: u32 = 60 * 24 * 30;
+/// The longest lease, in seconds: 7 days.
+const LEASE_SECONDS_MAX: u32 = 604_800;
+/// The longest that an answer is held back, in seconds: what proxies between let pass.
+const WAIT_SECONDS_MAX: u32 = 60;
+/// The most rooms on a page.
+const LIMIT_MAX: u32 = 1000;
+/// Rooms on a page that does not say.
+const LIMIT_USUAL: u32 = 100;
+
+/// Returns the calls on rooms.
+pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(put_room, get_room, patch_room, delete_room))
+        .routes(routes!(list_rooms))
+}
+
+/// What a room asks for.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoomRequest {
+    /// How many participants are expected; by default what the pool says.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 50)]
+    seats: Option<u32>,
+    /// What it costs a server in the operator's unit; by default its seats.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    load: Option<u32>,
+    /// How long it will live; policies pack better when they know.
+    #[schema(minimum = 1, maximum = 43_200)]
+    expected_minutes: Option<u32>,
+    /// Where it should be.
+    #[schema(schema_with = shown::place_or_null)]
+    region: Option<String>,
+    /// To whom it belongs. A token that is bound to a tenant needs not say.
+    #[schema(schema_with = shown::id_or_null)]
+    tenant: Option<Tenant>,
+    /// Words for policies.
+    #[serde(default)]
+    #[schema(schema_with = shown::labels)]
+    labels: Labels,
+    /// Words that the server must carry.
+    #[serde(default)]
+    #[schema(schema_with = shown::labels)]
+    require: Labels,
+    /// The room ends so long after it was last asked for, changed or reported.
+    #[schema(minimum = 1, maximum = 604_800)]
+    lease_seconds: Option<u32>,
+    /// Holds the answer so long until the room is placed.
+    #[schema(minimum = 0, maximum = 60)]
+    wait_seconds: Option<u32>,
+}
+
+impl RoomRequest {
+    fn into_command(self, room: RoomId, bound_to: Option<Tenant>) -> Result<(PlaceRoom, Duration), Problem> {
+        let tenant = match (bound_to, self.tenant) {
+            (Some(bound), Some(asked)) if bound != asked => {
+                let detail = format!("this token is bound to the tenant {bound}");
+                return Err(Problem::new(Code::WrongScope, detail).at("tenant"));
+            }
+            (Some(bound), _) => Some(bound),
+            (None, asked) => asked,
+        };
+        let wish = RoomWish {
+            seats: within("seats", self.seats, 1..=SEATS_MAX)?,
+            load: within("load", self.load, 0..=LOAD_MAX)?,
+            expected_minutes: within("expected_minutes", self.expected_minutes, 1..=EXPECTED_MINUTES_MAX)?,
+            region: short("region", self.region, PLACE_CHARS_MAX)?,
+            tenant,
+            labels: request::labels("labels", self.labels)?,
+            require: request::labels("require", self.require)?,
+        };
+        let lease_seconds = within("lease_seconds", self.lease_seconds, 1..=LEASE_SECONDS_MAX)?;
+        let wait = within("wait_seconds", self.wait_seconds, 0..=WAIT_SECONDS_MAX)?.unwrap_or(0);
+        Ok((
+            PlaceRoom {
+                room,
+                wish,
+                lease_seconds,
+            },
+            Duration::from_secs(u64::from(wait)),
+        ))
+    }
+}
+
+/// Places a room, or finds it where it is. Asking again never moves it, and renews its lease.
+#[utoipa::path(
+    put, path = "/v1/rooms/{room}", tag = "rooms", params(RoomPath),
+    request_body(content = Option<RoomRequest>, description = "What the room asks for; none at all is as good as `{}`."),
+    responses(respond::PutRoom), security(("token" = ["app"]), ("token" = ["admin"])),
+)]
+async fn put_room(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(room): Id<RoomId>,
+    Json(request): Json<RoomRequest>,
+) -> Result<Response, Problem> {
+    let (place, wait) = request.into_command(room, caller.with_rooms()?)?;
+    if api.is_disk_low() && !is_known(&api, &place).await? {
+        return Err(Problem::new(
+            Code::DiskLow,
+            "the disk is nearly full: rooms are released, and no new one is placed",
+        ));
+    }
+    match api.mailbox.place(place, wait).await? {
+        Answer::Reply(Reply::Room(status, outcome)) => {
+            let room = Room::of(&status);
+            Ok(match (&status.place, outcome) {
+                (RoomPlace::Waiting { .. }, _) => respond::accepted(&room),
+                (RoomPlace::Placed { .. }, RoomOutcome::Placed) => respond::created(&room),
+                (RoomPlace::Placed { .. }, RoomOutcome::Found | RoomOutcome::Waiting) => respond::found(&room),
+            })
+        }
+        answer => Err(no_room(answer)),
+    }
+}
+
+/// Whether asking for this place only finds a room again.
+async fn is_known(api: &Api, place: &PlaceRoom) -> Result<bool, Problem> {
+    let room = place.room.clone();
+    Ok(api.mailbox.read(move |fleet, _| fleet.room(&room).is_some()).await?)
+}
+
+/// Tells where a room is.
+#[utoipa::path(
+    get, path = "/v1/rooms/{room}", tag = "rooms", params(RoomPath, WaitQuery),
+    responses(respond::GetRoom), security(("token" = ["app"]), ("token" = ["admin"])),
+)]
+async fn get_room(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(room): Id<RoomId>,
+    Query(query): Query<WaitQuery>,
+) -> Result<Response, Problem> {
+    let tenant = caller.with_rooms()?;
+    let wait = query.wait_seconds.unwrap_or(0);
+    if wait > WAIT_SECONDS_MAX {
+        return Err(out_of_range("wait_seconds", format!("from 0 to {WAIT_SECONDS_MAX}")));
+    }
+    match api
+        .mailbox
+        .room(room, tenant, Duration::from_secs(u64::from(wait)))
+        .await?
+    {
+        Answer::Reply(Reply::Room(status, _)) => Ok(respond::found(&Room::of(&status))),
+        answer => Err(no_room(answer)),
+    }
+}
+
+/// Says what really came, or changes the seats. It renews the lease.
+#[utoipa::path(
+    patch, path = "/v1/rooms/{room}", tag = "rooms", params(RoomPath), request_body(content = Option<RoomChange>),
+    responses(respond::PatchRoom), security(("token" = ["app"]), ("token" = ["admin"])),
+)]
+async fn patch_room(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(room): Id<RoomId>,
+    Json(change): Json<RoomChange>,
+) -> Result<Response, Problem> {
+    let update = UpdateRoom {
+        room,
+        tenant: caller.with_rooms()?,
+        participants: within("participants", change.participants, 0..=SEATS_MAX)?,
+        seats: within("seats", change.seats, 1..=SEATS_MAX)?,
+    };
+    match Answer::Reply(api.mailbox.command(Command::UpdateRoom(update)).await?) {
+        Answer::Reply(Reply::Room(status, _)) => Ok(respond::found(&Room::of(&status))),
+        answer => Err(no_room(answer)),
+    }
+}
+
+/// Releases a room. It can be repeated, and says the same of a room that is not known.
+#[utoipa::path(
+    delete, path = "/v1/rooms/{room}", tag = "rooms", params(RoomPath, PlacementQuery),
+    responses(respond::DeleteRoom), security(("token" = ["app"]), ("token" = ["admin"])),
+)]
+async fn delete_room(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(room): Id<RoomId>,
+    Query(query): Query<PlacementQuery>,
+) -> Result<Response, Problem> {
+    let release = ReleaseRoom {
+        room,
+        tenant: caller.with_rooms()?,
+        placement: query.placement.map(PlacementNo),
+    };
+    api.mailbox.command(Command::ReleaseRoom(release)).await?;
+    Ok(respond::done())
+}
+
+/// Lists rooms, page by page, in the order of their names.
+#[utoipa::path(
+    get, path = "/v1/rooms", tag = "rooms", params(RoomsQuery),
+    responses(respond::ListRooms), security(("token" = ["app"]), ("token" = ["admin"])),
+)]
+async fn list_rooms(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Query(query): Query<RoomsQuery>,
+) -> Result<Response, Problem> {
+    let limit = query.limit.unwrap_or(LIMIT_USUAL);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(out_of_range("limit", format!("from 1 to {LIMIT_MAX}")));
+    }
+    let state = query.state.map(|state| match state {
+        RoomState::Waiting => RoomStateFilter::Waiting,
+        RoomState::Placed => RoomStateFilter::Placed,
+        RoomState::Moving => RoomStateFilter::Moving,
+    });
+    let filter = RoomFilter {
+        server: query.server,
+        state,
+        tenant: caller.with_rooms()?,
+    };
+    let limit = limit as usize;
+    let read = api
+        .mailbox
+        .read(move |fleet, moment| (fleet.rooms(&filter, query.after.as_ref(), limit), moment.as_of));
+    let ((rooms, next), as_of) = read.await?;
+    let rooms = rooms.iter().map(Room::of).collect();
+    Ok(respond::found(&RoomPage {
+        rooms,
+        next: next.as_ref(),
+        as_of: as_of.to_string(),
+    }))
+}
+
+pub(super) fn out_of_range(parameter: &str, range: String) -> Problem {
+    Problem::new(Code::InvalidQuery, format!("`{parameter}` is {range}")).at(parameter)
+}
+
+/// Why there is no room to show.
+fn no_room(answer: Answer) -> Problem {
+    match answer {
+        Answer::Reply(Reply::Rejected(rejection)) => rejection.into(),
+        Answer::Expired(room) => Problem::expired(&room),
+        Answer::Released(room) => Problem::released(&room),
+        Answer::Reply(Reply::Room(status, _)) => Rejection::NoSuchRoom(status.room).into(),
+        Answer::Reply(Reply::Server(..) | Reply::Done) => unreachable_reply(),
+    }
+}
+
+/// The fleet's commands say which reply each has; another one is a mistake in the program, told as such.
+pub(super) fn unreachable_reply() -> Problem {
+    debug_assert!(false, "a command was answered with another command's reply");
+    Problem::new(
+        Code::StoreUnreadable,
+        "the fleet's reply was not one to this request; please report this",
+    )
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "documentation of the path")]
+struct RoomPath {
+    /// The room's name, chosen by the app.
+    #[param(
+        pattern = "^[A-Za-z0-9._:-]{1,128}$",
+        min_length = 1,
+        max_length = 128,
+        example = "standup-42"
+    )]
+    room: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WaitQuery {
+    /// Holds the answer so long until the room is placed.
+    #[param(minimum = 0, maximum = 60)]
+    wait_seconds: Option<u32>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PlacementQuery {
+    /// Only this placement: a room that has been placed anew since is left alone.
+    #[param(minimum = 0)]
+    placement: Option<u64>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RoomsQuery {
+    /// Only rooms of this server.
+    #[param(value_type = Option<String>, pattern = "^[A-Za-z0-9._:-]{1,128}$", min_length = 1, max_length = 128)]
+    server: Option<ServerName>,
+    /// Only rooms in this state.
+    #[param(inline)]
+    state: Option<RoomState>,
+    /// The most rooms on the page; default 100.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// Only rooms after this one: `next` of the page before.
+    #[param(value_type = Option<String>, pattern = "^[A-Za-z0-9._:-]{1,128}$", min_length = 1, max_length = 128)]
+    after: Option<RoomId>,
+}
+
+/// What is said of a room.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoomChange {
+    /// How many are in it.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    participants: Option<u32>,
+    /// More or fewer seats.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    seats: Option<u32>,
+}
+
+/// Where a room stands.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum RoomState {
+    /// In the queue.
+    Waiting,
+    /// On a server.
+    Placed,
+    /// In the queue again, because its server was lost.
+    Moving,
+}
+
+/// A room.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Room<'a> {
+    /// Its name.
+    #[schema(schema_with = shown::id)]
+    room: &'a RoomId,
+    /// Where it stands.
+    #[schema(inline)]
+    state: RoomState,
+    /// Which placement this is; releases and reports may name it. Of a moving room the one that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placement: Option<u64>,
+    /// Reserved seats; while it waits what it asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seats: Option<u32>,
+    /// Reserved load, in the operator's unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load: Option<u32>,
+    /// How many are in it, as far as was reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participants: Option<u32>,
+    /// To whom it belongs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    tenant: Option<&'a Tenant>,
+    /// The region that it asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    /// Its server; null while it waits.
+    server: Option<Card<'a>>,
+    /// When it was first asked for.
+    created_at: Time,
+    /// When it was placed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placed_at: Option<Time>,
+    /// Who decided that, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<Decided<'a>>,
+    /// While it waits: its place in the queue, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u32>,
+    /// While it waits: since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_since: Option<Time>,
+    /// While it waits, for what: `boot` of a server that could hold it, `capacity`, a `limit` that lets no server be
+    /// launched, or `nobody_launches` servers in the pools that could hold it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_for: Option<&'static str>,
+    /// While it waits: how long that may take, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_seconds: Option<u32>,
+    /// While it moves: the server that was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = shown::id_or_null)]
+    moving_from: Option<&'a ServerName>,
+}
+
+/// A page of rooms.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RoomPage<'a> {
+    rooms: Vec<Room<'a>>,
+    /// The next page begins after this room; null when this one was the last. A page may be short and still have a next.
+    #[schema(schema_with = shown::id_or_null)]
+    next: Option<&'a RoomId>,
+    /// The event up to which this page is true: follow `/v1/events` from here.
+    as_of: String,
+}
+
+/// A server, as those who use a room need to know it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Card<'a> {
+    #[schema(schema_with = shown::id)]
+    name: &'a ServerName,
+    #[schema(value_type = String)]
+    pool: &'a usher_fleet::ids::PoolName,
+    region: &'a str,
+    zone: Option<&'a str>,
+    /// Where clients reach it.
+    url: Option<&'a str>,
+    /// Other addresses by name.
+    #[schema(value_type = BTreeMap<String, String>)]
+    endpoints: &'a BTreeMap<String, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    labels: &'a Labels,
+}
+
+impl<'a> Card<'a> {
+    pub(super) fn of(card: &'a ServerCard) -> Card<'a> {
+        Card {
+            name: &card.name,
+            pool: &card.pool,
+            region: &card.region,
+            zone: card.zone.as_deref(),
+            url: card.url.as_deref(),
+            endpoints: &card.endpoints,
+            labels: &card.labels,
+        }
+    }
+}
+
+/// Who placed a room, and why.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Decided<'a> {
+    policy: &'a str,
+    version: &'a str,
+    /// In the author's words.
+    reason: Option<&'a str>,
+}
+
+impl<'a> Decided<'a> {
+    fn of(note: &'a DecisionNote) -> Decided<'a> {
+        Decided {
+            policy: &note.policy.name,
+            version: &note.policy.version,
+            reason: note.reason.as_deref(),
+        }
+    }
+}
+
+impl<'a> Room<'a> {
+    fn of(status: &'a RoomStatus) -> Room<'a> {
+        let room = Room {
+            room: &status.room,
+            state: RoomState::Placed,
+            placement: None,
+            seats: status.seats,
+            load: status.load,
+            participants: status.participants,
+            tenant: status.tenant.as_ref(),
+            region: status.region.as_deref(),
+            server: None,
+            created_at: Time(status.created),
+            placed_at: None,
+            decision: None,
+            position: None,
+            waiting_since: None,
+            waiting_for: None,
+            expected_seconds: None,
+            moving_from: None,
+        };
+        match &status.place {
+            RoomPlace::Placed {
+                server,
+                placement,
+                at,
+                decision,
+            } => Room {
+                placement: Some(placement.0),
+                server: Some(Card::of(server)),
+                placed_at: Some(Time(*at)),
+                decision: Some(Decided::of(decision)),
+                ..room
+            },
+            RoomPlace::Waiting {
+                moving,
+                since,
+                position,
+                waiting_for,
+                expected_seconds,
+            } => Room {
+                state: if moving.is_some() {
+                    RoomState::Moving
+                } else {
+                    RoomState::Waiting
+                },
+                placement: moving.as_ref().map(|(_, placement)| placement.0),
+                moving_from: moving.as_ref().map(|(server, _)| server),
+                position: Some(*position),
+                waiting_since: Some(Time(*since)),
+                waiting_for: Some(waiting_for.word()),
+                expected_seconds: *expected_seconds,
+                ..room
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
