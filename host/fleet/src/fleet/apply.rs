@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::Fleet;
 use super::changes::Thing;
 use super::ledger::{self, Cost, Multiset, Used};
+use super::queue;
 use super::state::{Pool, Room, Server};
+use super::timers::Timer;
 use crate::config::{HealthSource, Limits, PoolConfig, PoolGuards};
 use crate::ids::{PoolName, RoomId, ServerNo};
 use crate::pool::PoolRecord;
@@ -62,7 +64,6 @@ impl Fleet {
                     servers: BTreeSet::new(),
                     launches: VecDeque::new(),
                     blocked: None,
-                    trial: None,
                     frozen: false,
                     told: None,
                     unknown_told: BTreeSet::new(),
@@ -116,18 +117,23 @@ impl Fleet {
     fn drop_server(&mut self, no: ServerNo) {
         let Some(server) = self.servers.remove(&no) else { return };
         self.server_numbers.remove(&server.record.name);
+        if let Some(at) = server.timer {
+            self.timers.unset(at, Timer::Server(no));
+        }
         if let Some(pool) = self.pools.get_mut(&server.record.pool) {
             pool.servers.remove(&no);
         }
         self.leaving.remove(&no);
         self.grown.remove(&no);
         self.emptied.remove(&no);
+        self.kept.remove(&no);
         self.changes.server_gone(no);
     }
 
     fn put_room(&mut self, record: &RoomRecord) {
         let old = self.rooms.remove(&record.id);
-        if let Some(old) = &old {
+        let stays = old.as_ref().is_some_and(|old| stays_in_queue(&old.record, record));
+        if let Some(old) = old.as_ref().filter(|_| !stays) {
             self.leave(old);
         }
         let heard = old.as_ref().map_or(self.now, |old| old.heard);
@@ -141,21 +147,36 @@ impl Fleet {
             stale: false,
             timer: old.as_ref().and_then(|old| old.timer),
         };
-        self.enter(&mut room);
+        // Who asks for more seats expects more people: what was known so far says nothing of them.
+        if let (Some(known), true) = (&mut room.known, old.as_ref().is_some_and(|old| seats(&old.record) < seats(record))) {
+            known.since = self.now;
+        }
+        if !stays {
+            self.enter(&mut room);
+        }
         self.rooms.insert(record.id.clone(), room);
     }
 
     fn drop_room(&mut self, id: &RoomId) {
         if let Some(room) = self.rooms.remove(id) {
             self.leave(&room);
+            if let Some(at) = room.timer {
+                self.timers.unset(at, Timer::Room(id.clone()));
+            }
         }
     }
 
     /// Takes a room off where it stands: its server's ledger, or the queue.
     fn leave(&mut self, room: &Room) {
         match &room.record.state {
-            RoomState::Waiting(waiting) => self.queue.remove(waiting.queue, &room.record.wish),
-            RoomState::Moving(moving) => self.queue.remove(moving.queue, &room.record.wish),
+            RoomState::Waiting(waiting) => {
+                self.queue.remove(waiting.queue, &room.record.wish);
+                self.keep_no_more(&room.record.id);
+            }
+            RoomState::Moving(moving) => {
+                self.queue.remove(moving.queue, &room.record.wish);
+                self.keep_no_more(&room.record.id);
+            }
             RoomState::Placed(placed) => {
                 let Some(server) = self.servers.get_mut(&placed.server) else {
                     return;
@@ -199,9 +220,6 @@ impl Fleet {
                 }
                 server.newest_room = server.newest_room.max(placed.at);
                 server.left_lately.remove(&room.record.id);
-                if server.kept_for.as_ref() == Some(&room.record.id) {
-                    server.kept_for = None;
-                }
                 self.changes.touch(Thing::Usage(placed.server));
                 self.note_leaving(placed.server);
             }
@@ -270,6 +288,24 @@ fn placement(room: &Room) -> Option<crate::ids::PlacementNo> {
 fn placement_of(record: &RoomRecord) -> Option<crate::ids::PlacementNo> {
     match &record.state {
         RoomState::Placed(placed) => Some(placed.placement),
+        RoomState::Waiting(_) | RoomState::Moving(_) => None,
+    }
+}
+
+/// Whether a room waits on in its place and in its group, whatever else has changed of it.
+fn stays_in_queue(old: &RoomRecord, new: &RoomRecord) -> bool {
+    let place = |record: &RoomRecord| match &record.state {
+        RoomState::Waiting(waiting) => Some(waiting.queue),
+        RoomState::Moving(moving) => Some(moving.queue),
+        RoomState::Placed(_) => None,
+    };
+    place(old).is_some() && place(old) == place(new) && queue::key(&old.wish) == queue::key(&new.wish)
+}
+
+/// Returns the seats that a placed room reserves.
+fn seats(record: &RoomRecord) -> Option<u32> {
+    match &record.state {
+        RoomState::Placed(placed) => Some(placed.seats),
         RoomState::Waiting(_) | RoomState::Moving(_) => None,
     }
 }

@@ -114,11 +114,8 @@ impl Fleet {
 
     /// Counts how a boot ended, and opens or closes the pool's circuit.
     fn boot_ended(&mut self, name: &PoolName, no: ServerNo, took: Option<Duration>) {
-        let Some(pool) = self.pools.get_mut(name) else { return };
-        let is_trial = pool.trial == Some(no);
-        if is_trial {
-            pool.trial = None;
-        }
+        let Some(pool) = self.pools.get(name) else { return };
+        let is_trial = self.servers.get(&no).is_some_and(|server| pool.is_trial(server));
         let mut record = pool.record.clone();
         let (max, window) = (
             pool.config.guards.boot_failures_max,

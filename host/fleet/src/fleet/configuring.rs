@@ -30,7 +30,7 @@ impl Fleet {
             self.drop_retired_pool(&name);
         }
         // What is configured otherwise may fit otherwise.
-        self.queue.unblock(|_, _| true);
+        self.queue.begin_anew();
     }
 
     fn configure_pool(&mut self, config: PoolConfig) {

@@ -125,7 +125,10 @@ impl Fleet {
             if self.now < open.until {
                 return Allowance::none("circuit_open", Some(open.until));
             }
-            allowance.clamp(u32::from(pool.trial.is_none()), "circuit_trial", None);
+            let is_tried = self
+                .of(pool)
+                .any(|server| server.record.phase.is_starting() && pool.is_trial(server));
+            allowance.clamp(u32::from(!is_tried), "circuit_trial", None);
         }
         allowance.clamp(
             guards.servers_max.saturating_sub(self.counting(pool)),

@@ -339,7 +339,9 @@ impl Fleet {
                 if server.is_silent() {
                     server.health = Health::Silent { since: self.now };
                 }
-                server.timer = None;
+                if let Some(at) = server.timer.take() {
+                    self.timers.unset(at, Timer::Server(no));
+                }
             }
             self.time_server(no);
         }

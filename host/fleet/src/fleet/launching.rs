@@ -10,7 +10,6 @@ use crate::effect::{Effect, LaunchOrder, TerminateOrder};
 use crate::event::What;
 use crate::ids::{Attempt, DecisionNo, ID_BYTES_MAX, PoolName, ServerName, ServerNo};
 use crate::observation::{Instance, Launched, OrderKey, ProviderError, Terminated};
-use crate::pool::Circuit;
 use crate::server::{Phase, Requested, ServerRecord};
 use crate::units::Timestamp;
 
@@ -68,9 +67,6 @@ impl Fleet {
             while pool.launches.len() > pool.config.guards.launches_per_minute_max as usize {
                 pool.launches.pop_front();
             }
-            if matches!(pool.record.circuit, Circuit::Open(_)) {
-                pool.trial = Some(no);
-            }
         }
         let server = self.servers.get(&no)?;
         let told = self.server_event(server, reason.to_owned());
@@ -105,6 +101,7 @@ impl Fleet {
             labels: server.record.labels.clone(),
         };
         self.out.effects.push(Effect::Launch(order));
+        self.await_answer(no);
     }
 
     pub(super) fn order_termination(&mut self, no: ServerNo) {
@@ -118,6 +115,15 @@ impl Fleet {
             instance: server.record.instance.clone(),
         };
         self.out.effects.push(Effect::Terminate(order));
+        self.await_answer(no);
+    }
+
+    /// Has an order repeated that is never answered. The count stays until an answer comes, so that pauses go on growing.
+    fn await_answer(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let times = server.retry.map_or(0, |retry| retry.times);
+        let at = self.now + ANSWER_MAX;
+        self.set_retry(no, Some(Retry { at, times }));
     }
 
     /// Takes in a provider's answer to a launch. A late success is recorded in any phase, and ended where unwanted.
@@ -140,7 +146,7 @@ impl Fleet {
                 }
             }
             // Whatever it says, nothing moves on from an answer that is not one.
-            Err(ProviderError::Unknown(_)) => self.retry_later(no),
+            Err(ProviderError::Unknown(_)) if is_requested => self.retry_later(no),
             Err(error) if is_requested => self.launch_refused(no, &error),
             Err(_) => {}
         }
@@ -160,9 +166,6 @@ impl Fleet {
         self.tell(What::ServerFailed(told));
         if let Some(pool) = self.pools.get_mut(&pool) {
             pool.blocked = Some((code, until));
-            if pool.trial == Some(no) {
-                pool.trial = None;
-            }
         }
         self.verdict_failed(no, code, until);
         // Nothing exists under the key, says the provider: the record may go.
@@ -235,18 +238,13 @@ impl Fleet {
         let Some(server) = self.servers.get_mut(&no) else {
             return;
         };
-        let Some(retry) = server.retry.filter(|retry| retry.at <= now) else {
+        if server.retry.is_none_or(|retry| now < retry.at) {
             return;
-        };
-        // The count stays until an answer comes, so that pauses go on growing.
-        server.retry = Some(Retry {
-            at: now + ANSWER_MAX,
-            ..retry
-        });
+        }
         match &server.record.phase {
             Phase::Requested(_) => self.order_launch(no),
             Phase::Terminating(_) => self.order_termination(no),
-            Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) | Phase::Failed(_) => {}
+            Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) | Phase::Failed(_) => server.retry = None,
         }
     }
 

@@ -34,8 +34,10 @@ impl Fleet {
         };
         let (seats, _) = self.asked(&record.wish);
         self.arrivals.note(self.now, seats);
-        // Rooms that ask the same wait already: what did not fit for them does not fit now, and they come first.
-        let choice = match self.queue.has(&record.wish) {
+        // Rooms that ask the same wait already: what did not fit for them does not fit now, and they come first. So do all
+        // that have not been offered yet what has appeared.
+        let comes_later = self.queue.has(&record.wish) || self.queue.next_open().is_some();
+        let choice = match comes_later {
             true => None,
             false => Some(self.choose(&record, advisor)),
         };
@@ -43,7 +45,7 @@ impl Fleet {
             Some(Choice::On(server, note)) => {
                 let id = record.id.clone();
                 self.settle_on(record, server, note);
-                self.note_overtaken(server);
+                self.note_overtaken(server, QueueNo(u64::MAX));
                 Ok(self.room_reply(&id, RoomOutcome::Placed))
             }
             Some(Choice::Reject(policy, reason)) => Err(Rejection::Rejected {

@@ -51,10 +51,17 @@ pub(super) struct Hint {
 }
 
 /// Returns the wish under which a room waits: how long it will live does not decide whether it fits.
-fn key(wish: &RoomWish) -> RoomWish {
+pub(super) fn key(wish: &RoomWish) -> RoomWish {
     RoomWish {
         expected_minutes: None,
         ..wish.clone()
+    }
+}
+
+impl Group {
+    /// Returns the oldest room and its number.
+    pub(super) fn oldest(&self) -> Option<(QueueNo, &RoomId)> {
+        self.rooms.first_key_value().map(|(no, room)| (*no, room))
     }
 }
 
@@ -134,6 +141,14 @@ impl Queue {
         }
     }
 
+    /// Opens every group, and forgets what was thought of it: who decides has changed.
+    pub(super) fn begin_anew(&mut self) {
+        for group in self.groups.values_mut() {
+            group.unplaceable = false;
+        }
+        self.unblock(|_, _| true);
+    }
+
     /// Returns when the first policy wants to be asked again.
     pub(super) fn next_again(&self) -> Option<Timestamp> {
         self.groups.values().filter_map(|group| group.hint.again).min()
@@ -144,6 +159,10 @@ impl Queue {
         self.heads
             .values()
             .filter_map(|wish| self.groups.get(wish).map(|group| (&**wish, group)))
+    }
+
+    pub(super) fn group(&self, wish: &RoomWish) -> Option<&Group> {
+        self.groups.get(&key(wish))
     }
 
     pub(super) fn group_mut(&mut self, wish: &RoomWish) -> Option<&mut Group> {

@@ -31,7 +31,7 @@ impl Fleet {
         let had_more_load = known
             .reported
             .as_ref()
-            .is_some_and(|(_, old)| old.cpu_permille > report.cpu_permille);
+            .is_some_and(|(_, old)| old.cpu_permille > report.cpu_permille || old.egress_kbps > report.egress_kbps);
         known.reported = Some((self.now, report));
         self.changes.touch(Thing::Usage(no));
         if self

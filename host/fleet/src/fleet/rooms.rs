@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Fleet;
-use super::ledger::Used;
+use super::ledger::Cost;
 use super::state::{Known, Room};
 use crate::command::{PlaceRoom, Rejection, ReleaseRoom, Reply, RoomOutcome, UpdateRoom};
 use crate::event::{RoomEnded, What};
 use crate::ids::{RoomId, ServerNo};
 use crate::record::{Record, RecordKey};
-use crate::room::RoomState;
+use crate::room::{Placed, RoomState};
 use crate::units::Timestamp;
 
 /// How long a room that has left a server is remembered there: longer than any report is under way.
@@ -76,11 +76,8 @@ impl Fleet {
         let outcome = match &mut record.state {
             RoomState::Placed(placed) => {
                 if let Some(seats) = command.wish.seats.filter(|seats| *seats > placed.seats) {
-                    self.check_growth(&command.room, placed.server, placed.seats, seats)?;
-                    if placed.load == placed.seats {
-                        placed.load = seats;
-                    }
-                    placed.seats = seats;
+                    self.check_growth(room, placed, seats)?;
+                    resize(placed, seats);
                     record.wish.seats = Some(seats);
                 }
                 RoomOutcome::Found
@@ -118,12 +115,9 @@ impl Fleet {
             match &mut record.state {
                 RoomState::Placed(placed) => {
                     if seats > placed.seats {
-                        self.check_growth(&command.room, placed.server, placed.seats, seats)?;
+                        self.check_growth(room, placed, seats)?;
                     }
-                    if placed.load == placed.seats {
-                        placed.load = seats;
-                    }
-                    placed.seats = seats;
+                    resize(placed, seats);
                 }
                 RoomState::Waiting(_) | RoomState::Moving(_) => self.check_possible(&record.wish)?,
             }
@@ -147,30 +141,26 @@ impl Fleet {
         Ok(self.room_reply(&command.room, outcome))
     }
 
-    fn check_growth(&self, room: &RoomId, server: ServerNo, from: u32, to: u32) -> Result<(), Rejection> {
-        let Some(server) = self.servers.get(&server) else {
+    /// Refuses seats for which the room's server has no room: beside all others the room must fit with all that it asks.
+    fn check_growth(&self, room: &Room, placed: &Placed, seats: u32) -> Result<(), Rejection> {
+        let Some(server) = self.servers.get(&placed.server) else {
             return Ok(());
         };
-        let used = server.use_now();
-        // What the room has is counted already; only what is added must fit.
-        let others = Used {
-            rooms: used.rooms.saturating_sub(1),
-            ..used
+        let mut others = server.use_now();
+        others -= room.counted;
+        let mut grown = placed.clone();
+        resize(&mut grown, seats);
+        let cost = Cost {
+            seats,
+            load: grown.load,
         };
-        let more = super::ledger::Cost {
-            seats: to - from,
-            load: to - from,
-        };
-        match others.refusal(more, &server.record.limits) {
+        match others.refusal(cost, &server.record.limits) {
             None => Ok(()),
-            Some(_) => {
-                let server = server.record.name.clone();
-                Err(Rejection::DoesNotFit {
-                    room: room.clone(),
-                    server,
-                    seats: to,
-                })
-            }
+            Some(_) => Err(Rejection::DoesNotFit {
+                room: room.record.id.clone(),
+                server: server.record.name.clone(),
+                seats,
+            }),
         }
     }
 
@@ -347,6 +337,14 @@ impl Fleet {
             self.time_room(&id);
         }
     }
+}
+
+/// Gives a placed room other seats; a load that was its seats goes with them.
+fn resize(placed: &mut Placed, seats: u32) {
+    if placed.load == placed.seats {
+        placed.load = seats;
+    }
+    placed.seats = seats;
 }
 
 fn is_theirs(room: &Room, tenant: Option<&crate::ids::Tenant>) -> bool {

@@ -7,7 +7,7 @@ use super::ledger::{Cost, Multiset, Used};
 use crate::config::{HealthSource, PoolConfig};
 use crate::ids::{RoomId, ServerNo};
 use crate::observation::{OrderKey, Report};
-use crate::pool::PoolRecord;
+use crate::pool::{Circuit, PoolRecord};
 use crate::room::{RoomRecord, RoomState};
 use crate::server::{Health, Hold, HoldOwner, ServerRecord};
 use crate::status::ServerCard;
@@ -142,8 +142,6 @@ pub(super) struct Pool {
     pub(super) launches: VecDeque<Timestamp>,
     /// What the provider said that stands in the way of launching, and until when.
     pub(super) blocked: Option<(&'static str, Timestamp)>,
-    /// A launch let through an open circuit; its outcome closes it or opens it anew.
-    pub(super) trial: Option<ServerNo>,
     pub(super) frozen: bool,
     /// What the policies' view says of its allowances.
     pub(super) told: Option<crate::view::PoolStateRow>,
@@ -154,5 +152,10 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn is_probed(&self) -> bool {
         self.config.health == HealthSource::Probe
+    }
+
+    /// Whether a server was let through the open circuit as a trial: its outcome closes it or opens it anew.
+    pub(super) fn is_trial(&self, server: &Server) -> bool {
+        matches!(&self.record.circuit, Circuit::Open(open) if server.record.created >= open.until)
     }
 }

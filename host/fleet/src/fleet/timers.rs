@@ -55,6 +55,12 @@ impl Timers {
         self.by_time.insert((at, timer));
     }
 
+    /// Forgets a timer that was set.
+    pub(super) fn unset(&mut self, at: Timestamp, timer: Timer) {
+        self.once.remove(&timer);
+        self.by_time.remove(&(at, timer));
+    }
+
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.by_time.first().map(|(at, _)| *at)
     }
@@ -96,8 +102,10 @@ impl Fleet {
             return;
         }
         self.timers.set(at, Timer::Room(id.clone()));
-        if let Some(room) = self.rooms.get_mut(id) {
-            room.timer = Some(at);
+        if let Some(room) = self.rooms.get_mut(id)
+            && let Some(later) = room.timer.replace(at)
+        {
+            self.timers.unset(later, Timer::Room(id.clone()));
         }
     }
 
@@ -111,8 +119,10 @@ impl Fleet {
             return;
         }
         self.timers.set(at, Timer::Server(no));
-        if let Some(server) = self.servers.get_mut(&no) {
-            server.timer = Some(at);
+        if let Some(server) = self.servers.get_mut(&no)
+            && let Some(later) = server.timer.replace(at)
+        {
+            self.timers.unset(later, Timer::Server(no));
         }
     }
 
