@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::advice::{Advisor, Verdict};
-use crate::command::{Command, Reply};
+use crate::command::{Command, Reply, RoomOutcome};
 use crate::config::FleetConfig;
 use crate::event::{Event, What};
 use crate::ids::{DecisionNo, PlacementNo, PoolName, PoolNo, RoomId, ServerName, ServerNo};
@@ -94,6 +94,8 @@ pub struct Fleet {
     grown: BTreeSet<ServerNo>,
     /// Draining servers that may have become empty in this input.
     emptied: BTreeSet<ServerNo>,
+    /// Servers that are kept for a room which was overtaken for long.
+    kept: BTreeSet<ServerNo>,
     changes: Changes,
     timers: Timers,
     scaling: Scaling,
@@ -127,6 +129,7 @@ impl Fleet {
             leaving: BTreeSet::new(),
             grown: BTreeSet::new(),
             emptied: BTreeSet::new(),
+            kept: BTreeSet::new(),
             changes: Changes::default(),
             timers: Timers::default(),
             scaling: Scaling::default(),
@@ -186,7 +189,19 @@ impl Fleet {
         self.move_rooms();
         self.offer_queue(advisor);
         self.finish_drains();
+        self.renew_reply();
         self.take_outcome()
+    }
+
+    /// A room that began to wait may have been offered capacity in the same input: its app is told where it is.
+    fn renew_reply(&mut self) {
+        if let Some(Reply::Room(status, RoomOutcome::Waiting)) = &self.out.reply
+            && let Some(room) = self.rooms.get(&status.room)
+            && room.server().is_some()
+        {
+            let id = room.record.id.clone();
+            self.out.reply = Some(self.room_reply(&id, RoomOutcome::Placed));
+        }
     }
 
     /// Returns what is asked of the world once at the end of a batch of inputs: the scale decisions that are owed.
@@ -198,7 +213,9 @@ impl Fleet {
 
     /// Returns when [`Input::Tick`] is wanted next; a moment that has passed means at once.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let is_owed = !self.leaving.is_empty() || self.queue.next_open().is_some();
+        let is_owed = !self.leaving.is_empty()
+            || self.queue.next_open().is_some()
+            || (!self.grown.is_empty() && !self.queue.is_empty());
         if is_owed { Some(self.now) } else { self.timers.next() }
     }
 
@@ -228,7 +245,7 @@ impl Fleet {
             Observation::Reported(reported) => self.reported(reported),
             Observation::Scaled(answer) => self.scaled(answer),
             Observation::Policy(event) => self.tell(What::from(event)),
-            Observation::PoliciesChanged => self.queue.unblock(|_, _| true),
+            Observation::PoliciesChanged => self.queue.begin_anew(),
             Observation::Configured(config) => {
                 self.config = *config;
                 self.configure_pools();

@@ -12,6 +12,9 @@ pub struct PoolRecord {
     pub no: PoolNo,
     /// Its name.
     pub name: PoolName,
+    /// Whether Usher launches and ends its servers: known also when the pool is gone from the configuration and has servers.
+    #[serde(default)]
+    pub automatic: bool,
     /// The kill switch: whether policies may launch and retire here.
     pub scaling_enabled: bool,
     /// External pools: how many servers are wanted, an absolute level.

@@ -58,7 +58,7 @@ impl Fleet {
             Some(pool) => pool.record = record.clone(),
             None => {
                 let pool = Pool {
-                    config: unconfigured(&record.name),
+                    config: unconfigured(record),
                     retired: true,
                     record: record.clone(),
                     servers: BTreeSet::new(),
@@ -148,7 +148,10 @@ impl Fleet {
             timer: old.as_ref().and_then(|old| old.timer),
         };
         // Who asks for more seats expects more people: what was known so far says nothing of them.
-        if let (Some(known), true) = (&mut room.known, old.as_ref().is_some_and(|old| seats(&old.record) < seats(record))) {
+        if let (Some(known), true) = (
+            &mut room.known,
+            old.as_ref().is_some_and(|old| seats(&old.record) < seats(record)),
+        ) {
             known.since = self.now;
         }
         if !stays {
@@ -345,10 +348,10 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
 }
 
 /// A pool that has a record and no configuration: it takes no rooms and launches nothing.
-fn unconfigured(name: &PoolName) -> PoolConfig {
+fn unconfigured(record: &PoolRecord) -> PoolConfig {
     PoolConfig {
-        name: name.clone(),
-        automatic: false,
+        name: record.name.clone(),
+        automatic: record.automatic,
         provider: "none".into(),
         region: String::new(),
         zones: Vec::new(),

@@ -46,6 +46,17 @@ impl Fleet {
             }));
             self.put(Record::Pool(Box::new(new_pool(no, name.clone(), self.now))));
         }
+        if let Some(pool) = self
+            .pools
+            .get(&name)
+            .filter(|pool| pool.record.automatic != config.automatic)
+        {
+            let record = PoolRecord {
+                automatic: config.automatic,
+                ..pool.record.clone()
+            };
+            self.put(Record::Pool(Box::new(record)));
+        }
         let Some(pool) = self.pools.get_mut(&name) else { return };
         let is_automatic = config.automatic;
         let was_otherwise = pool.retired || pool.config != config;
@@ -55,6 +66,7 @@ impl Fleet {
         if was_otherwise {
             self.changes.touch(Thing::Pool(pool.record.no));
             self.renew_cards(&name);
+            self.look_anew(&name);
         }
         if is_automatic && is_new {
             self.timers.set(self.now + self.config.reconcile, Timer::List(name));
@@ -77,6 +89,7 @@ fn new_pool(no: PoolNo, name: PoolName, now: Timestamp) -> PoolRecord {
     PoolRecord {
         no,
         name,
+        automatic: false,
         scaling_enabled: true,
         servers_wanted: 0,
         circuit: Circuit::Closed,

@@ -18,6 +18,17 @@ impl Fleet {
     /// Keeps `servers_min` by the fleet's own hand.
     pub(super) fn keep_minimum(&mut self, name: &PoolName) {
         let Some(pool) = self.pools.get(name) else { return };
+        if !pool.config.automatic && !pool.retired {
+            let (level, wanted) = (pool.config.guards.servers_min, pool.record.servers_wanted);
+            let fleet = PolicyRef {
+                name: "usher".into(),
+                version: "".into(),
+            };
+            if wanted < level {
+                self.set_wanted(name, level, Vec::new(), &fleet, "servers_min of its pool");
+            }
+            return;
+        }
         let missing = self.below_minimum(pool);
         if missing == 0 || !pool.config.automatic || pool.retired || self.is_frozen_for(pool) {
             return;

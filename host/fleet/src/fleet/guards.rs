@@ -94,18 +94,21 @@ impl Fleet {
         if !guards.scale_up_cooldown.is_zero() && self.now < cooled {
             return Allowance::none("scale_up_cooldown", Some(cooled));
         }
-        let resumable = self.resumable(pool).count();
+        let resumable = u32::try_from(self.resumable(pool).count()).unwrap_or(u32::MAX);
         if !pool.config.automatic {
             // Whoever creates the servers is told an absolute level; asking for what is asked for already is harmless.
-            let room = guards.servers_max.saturating_sub(self.counting(pool));
-            return Allowance {
-                servers: room,
-                code: if room == 0 { "servers_max" } else { "" },
+            let mut allowance = Allowance {
+                servers: u32::MAX,
+                code: "",
                 until: None,
             };
+            let room = guards.servers_max.saturating_sub(self.counting(pool));
+            allowance.clamp(room, "servers_max", None);
+            self.clamp_by_fleet(&mut allowance, pool.config.price_per_hour);
+            allowance.servers = allowance.servers.saturating_add(resumable);
+            return allowance;
         }
         let mut allowance = self.new_launches(pool);
-        let resumable = u32::try_from(resumable).unwrap_or(u32::MAX);
         allowance.servers = allowance.servers.saturating_add(resumable);
         allowance
     }
@@ -245,7 +248,12 @@ impl Fleet {
     /// Servers that a policy drained and that may take rooms again instead of a new one being launched.
     pub(super) fn resumable<'a>(&'a self, pool: &'a Pool) -> impl Iterator<Item = ServerNo> + 'a {
         let servers = self.of(pool).filter(|server| {
-            server.is_drained_by_policy() && server.record.phase.is_ready() && !server.is_silent() && !server.is_lost()
+            server.is_drained_by_policy()
+                && server.record.phase.is_ready()
+                && !server.is_silent()
+                && !server.is_lost()
+                // Whoever made it was told that it may go.
+                && !server.record.left
         });
         servers.map(Server::no)
     }

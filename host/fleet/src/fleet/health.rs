@@ -12,7 +12,7 @@ use crate::effect::{Effect, Watch};
 use crate::event::{FreezeEvent, What};
 use crate::ids::{PoolName, RoomId, ServerNo};
 use crate::observation::Probed;
-use crate::server::{Draining, Health, Hold, HoldOwner, Lost, Phase};
+use crate::server::{Booting, Draining, Health, Hold, HoldOwner, Launching, Lost, Phase};
 use crate::units::Timestamp;
 
 /// The freeze needs so many silent servers: one that is silent is no sign of trouble of ours.
@@ -29,6 +29,8 @@ const DECLARED_MAX: usize = super::SERVERS_MAX / 10;
 pub(super) struct FleetHealth {
     frozen: bool,
     declared: VecDeque<Timestamp>,
+    /// When everybody was last given time to be heard anew.
+    heard_anew: Timestamp,
     pub(super) budget_near: [bool; 2],
 }
 
@@ -36,6 +38,10 @@ impl Fleet {
     /// Whether the fleet as a whole or any pool is frozen: many of its servers are silent at once.
     pub fn is_frozen(&self) -> bool {
         self.health.frozen || self.pools.values().any(|pool| pool.frozen)
+    }
+
+    pub(super) fn is_fleet_frozen(&self) -> bool {
+        self.health.frozen
     }
 
     pub(super) fn is_frozen_for(&self, pool: &Pool) -> bool {
@@ -93,6 +99,8 @@ impl Fleet {
     fn came_back(&mut self, no: ServerNo, how: &str) {
         let Some(server) = self.servers.get(&no) else { return };
         let told = self.server_event(server, format!("{how}, after it was declared lost"));
+        // Somebody else's drain stands, with its deadline; a policy's would let it be resumed.
+        let is_leaving = server.is_draining() && !server.is_drained_by_policy();
         let reason = "it came back after it was declared lost".into();
         let drain = Draining {
             owner: HoldOwner::Health,
@@ -103,7 +111,9 @@ impl Fleet {
         self.change_server(no, |record| record.lost = None);
         self.set_health(no, Health::Ok);
         self.tell(What::ServerRecovered(told));
-        self.hold(no, Hold::Draining(drain));
+        if !is_leaving {
+            self.hold(no, Hold::Draining(drain));
+        }
     }
 
     /// Takes in a probe's end.
@@ -193,11 +203,16 @@ impl Fleet {
         };
         let phase = match &server.record.phase {
             Phase::Requested(_) | Phase::Failed(_) | Phase::Terminating(_) => return retry,
-            Phase::Launching(launching) => Some(launching.deadline),
-            Phase::Booting(booting) => booting.deadline,
+            Phase::Launching(launching) => Some(self.boot_deadline(launching.deadline)),
+            Phase::Booting(booting) => booting.deadline.map(|deadline| self.boot_deadline(deadline)),
             Phase::Ready(_) => self.health_deadline(server),
         };
         [retry, drain, phase].into_iter().flatten().min()
+    }
+
+    /// Returns when a boot has failed: not before the server could be heard again after a time in which nobody could be.
+    fn boot_deadline(&self, deadline: Timestamp) -> Timestamp {
+        deadline.max(self.health.heard_anew + self.config.silent_after)
     }
 
     fn health_deadline(&self, server: &Server) -> Option<Timestamp> {
@@ -226,11 +241,16 @@ impl Fleet {
         }
         match &server.record.phase {
             Phase::Requested(_) | Phase::Failed(_) | Phase::Terminating(_) => {}
-            Phase::Launching(launching) if launching.deadline <= self.now => self.boot_timed_out(no),
-            Phase::Booting(booting) if booting.deadline.is_some_and(|deadline| deadline <= self.now) => {
-                self.boot_timed_out(no);
+            Phase::Launching(Launching { deadline, .. })
+            | Phase::Booting(Booting {
+                deadline: Some(deadline),
+                ..
+            }) => {
+                if self.boot_deadline(*deadline) <= self.now {
+                    self.boot_timed_out(no);
+                }
             }
-            Phase::Launching(_) | Phase::Booting(_) => {}
+            Phase::Booting(Booting { deadline: None, .. }) => {}
             Phase::Ready(_) => self.check_health(no),
         }
     }
@@ -291,17 +311,9 @@ impl Fleet {
 
     /// Freezes or thaws a pool and the fleet, by how many of their servers are silent.
     fn judge_freeze(&mut self, name: &PoolName) {
-        let percent = self.config.guards.freeze_silent_percent as usize;
-        let is_frozen = |silent: usize, all: usize| silent >= FREEZE_SERVERS_MIN && silent * 100 >= all * percent;
-        let count = |servers: &mut dyn Iterator<Item = &Server>| {
-            let serving = servers.filter(|server| server.record.phase.is_ready() && !server.is_lost());
-            serving.fold((0, 0), |(silent, all), server| {
-                (silent + usize::from(server.is_silent()), all + 1)
-            })
-        };
         if let Some(pool) = self.pools.get(name) {
-            let (silent, all) = count(&mut self.of(pool));
-            let frozen = is_frozen(silent, all);
+            let (silent, all) = count_silent(self.of(pool));
+            let frozen = self.is_too_silent(silent, all);
             if frozen != pool.frozen {
                 self.tell_freeze(Some(name.clone()), frozen, silent, all);
                 if let Some(pool) = self.pools.get_mut(name) {
@@ -309,12 +321,24 @@ impl Fleet {
                 }
             }
         }
-        let (silent, all) = count(&mut self.servers.values());
-        let frozen = is_frozen(silent, all);
+        let (silent, all) = count_silent(self.servers.values());
+        let frozen = self.is_too_silent(silent, all);
         if frozen != self.health.frozen {
             self.tell_freeze(None, frozen, silent, all);
             self.health.frozen = frozen;
         }
+    }
+
+    /// Judges every pool: servers come and go without a word about their health.
+    pub(super) fn judge_freezes(&mut self) {
+        for name in self.pools.keys().cloned().collect::<Vec<PoolName>>() {
+            self.judge_freeze(&name);
+        }
+    }
+
+    fn is_too_silent(&self, silent: usize, all: usize) -> bool {
+        let percent = self.config.guards.freeze_silent_percent as usize;
+        silent >= FREEZE_SERVERS_MIN && silent * 100 >= all * percent
     }
 
     fn tell_freeze(&mut self, pool: Option<PoolName>, frozen: bool, silent: usize, servers: usize) {
@@ -333,6 +357,7 @@ impl Fleet {
 
     /// For a while nothing could be heard, by our own fault: silence and leases start anew.
     pub(super) fn hear_all_anew(&mut self) {
+        self.health.heard_anew = self.now;
         for no in self.servers.keys().copied().collect::<Vec<ServerNo>>() {
             if let Some(server) = self.servers.get_mut(&no) {
                 server.sign = self.now;
@@ -379,6 +404,30 @@ impl Fleet {
         }
     }
 
+    /// A pool's configuration has changed, and with it perhaps who looks at its servers.
+    pub(super) fn look_anew(&mut self, name: &PoolName) {
+        let Some(pool) = self.pools.get(name) else { return };
+        let (is_probed, is_looked_at) = (pool.is_probed(), pool.config.health != HealthSource::None);
+        for no in pool.servers.clone() {
+            let Some(server) = self.servers.get_mut(&no) else {
+                continue;
+            };
+            server.sign = self.now;
+            let (is_silent, is_booting) = (server.is_silent(), matches!(server.record.phase, Phase::Booting(_)));
+            match is_probed {
+                true => self.watch(no),
+                false => self.unwatch(no),
+            }
+            if !is_looked_at && is_silent {
+                self.recovered(no, "nobody looks at its health any more");
+            }
+            if !is_looked_at && is_booting {
+                self.became_ready(no, "nobody looks at its health any more");
+            }
+            self.time_server(no);
+        }
+    }
+
     pub(super) fn unwatch(&mut self, no: ServerNo) {
         let Some(server) = self.servers.get_mut(&no) else {
             return;
@@ -387,4 +436,12 @@ impl Fleet {
             self.out.effects.push(Effect::Unwatch(server.record.name.clone()));
         }
     }
+}
+
+/// Counts the silent among the servers that serve.
+fn count_silent<'a>(servers: impl Iterator<Item = &'a Server>) -> (usize, usize) {
+    let serving = servers.filter(|server| server.record.phase.is_ready() && !server.is_lost());
+    serving.fold((0, 0), |(silent, all), server| {
+        (silent + usize::from(server.is_silent()), all + 1)
+    })
 }

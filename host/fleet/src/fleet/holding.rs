@@ -11,7 +11,7 @@ use crate::config::{HealthSource, Limits};
 use crate::event::{PoolEvent, ServerEvent, What};
 use crate::ids::{Attempt, ServerName, ServerNo};
 use crate::record::{Meta, Record, RecordKey};
-use crate::server::{Booting, Cordoned, Draining, Hold, HoldOwner, Phase, Ready, ServerRecord, Terminating};
+use crate::server::{Booting, Cordoned, Draining, Health, Hold, HoldOwner, Phase, Ready, ServerRecord, Terminating};
 
 impl Fleet {
     pub(super) fn register_server(&mut self, command: RegisterServer) -> Result<Reply, Rejection> {
@@ -36,6 +36,9 @@ impl Fleet {
                     server: command.server,
                     pool,
                 });
+            }
+            if matches!(server.record.phase, Phase::Terminating(_)) {
+                return Err(Rejection::ServerTerminating(command.server));
             }
             let mut record = server.record.clone();
             record.url = Some(command.url);
@@ -191,8 +194,8 @@ impl Fleet {
                 continue;
             };
             let is_over = hold.deadline.is_some_and(|deadline| deadline <= self.now);
-            // Nobody knows who is on a server that cannot be heard: it goes when it is heard again, or lost.
-            let is_known_empty = server.is_empty() && (server.is_lost() || !server.is_silent());
+            // Nobody knows who is on a server that is not heard: it goes when it is heard again, or lost.
+            let is_known_empty = server.is_empty() && (server.is_lost() || self.is_heard(server));
             if !is_over && !is_known_empty {
                 continue;
             }
@@ -203,6 +206,20 @@ impl Fleet {
             };
             let reason = format!("{why}: {}", hold.reason);
             self.let_go(no, reason);
+        }
+    }
+
+    /// Whether what is known of a server's rooms can be believed: nothing can be on one that is starting; one that serves
+    /// has been heard since this process started, where anybody looks.
+    fn is_heard(&self, server: &Server) -> bool {
+        let is_looked_at = self
+            .pools
+            .get(&server.record.pool)
+            .is_some_and(|pool| pool.config.health != HealthSource::None);
+        match server.health {
+            Health::Ok => true,
+            Health::Unknown => !server.record.phase.is_ready() || !is_looked_at,
+            Health::Silent { .. } | Health::Lost => false,
         }
     }
 

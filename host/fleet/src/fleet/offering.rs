@@ -151,7 +151,11 @@ impl Fleet {
 
     /// Shows the servers that are kept for a room as open, and returns them.
     fn lend_kept(&mut self, room: &RoomId) -> Vec<ServerNo> {
-        let is_for = |no: &ServerNo| self.servers.get(no).is_some_and(|server| server.kept_for.as_ref() == Some(room));
+        let is_for = |no: &ServerNo| {
+            self.servers
+                .get(no)
+                .is_some_and(|server| server.kept_for.as_ref() == Some(room))
+        };
         let lent: Vec<ServerNo> = self.kept.iter().copied().filter(is_for).collect();
         for no in &lent {
             self.kept.remove(no);

@@ -266,7 +266,8 @@ impl Fleet {
         let silence = self.silence_end(room);
         match &room.record.state {
             RoomState::Waiting(waiting) => Some(waiting.expires),
-            RoomState::Moving(_) => [lease, Some(silence)].into_iter().flatten().min(),
+            // No server can report it while it has none: its lease stands still.
+            RoomState::Moving(_) => Some(silence),
             RoomState::Placed(_) => {
                 let empty = room.empty.map(|since| since + self.config.room_empty);
                 let settle = room.known.map(|known| known.since + self.config.settle);
@@ -304,7 +305,8 @@ impl Fleet {
             }
             return;
         }
-        if self.lease_end(room).is_some_and(|end| end <= now) {
+        let is_placed = room.server().is_some();
+        if is_placed && self.lease_end(room).is_some_and(|end| end <= now) {
             self.end_room(id, End::Released, "its lease ran out".into());
         } else if room.empty.is_some_and(|since| since + self.config.room_empty <= now) {
             self.end_room(id, End::Released, "nobody has been in it for empty_seconds".into());

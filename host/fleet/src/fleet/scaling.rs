@@ -62,6 +62,7 @@ impl Fleet {
         self.timers.set(self.now + self.config.tick, Timer::Tick);
         self.scaling.owes_up = true;
         self.scaling.owes_down = true;
+        self.judge_freezes();
         for name in self.pools.keys().cloned().collect::<Vec<PoolName>>() {
             self.keep_minimum(&name);
             self.rebill(&name);
@@ -88,7 +89,8 @@ impl Fleet {
         } else {
             return;
         };
-        if direction == Direction::Down && self.is_frozen() {
+        // Where one pool alone is frozen, its allowance says so, and the others may still shrink.
+        if direction == Direction::Down && self.is_fleet_frozen() {
             return;
         }
         let decision = self.next_decision();

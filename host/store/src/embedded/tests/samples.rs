@@ -147,6 +147,7 @@ pub(super) fn pools() -> Vec<Record> {
         Record::Pool(Box::new(PoolRecord {
             no: PoolNo(no),
             name: format!("pool-{no}").parse().unwrap(),
+            automatic: true,
             scaling_enabled: false,
             servers_wanted: 3,
             circuit,
