@@ -9,6 +9,7 @@ mod booting;
 mod changes;
 mod choosing;
 mod configuring;
+mod freezing;
 mod growing;
 mod guards;
 mod health;

@@ -9,14 +9,11 @@ use super::state::{Pool, Server};
 use super::{Fleet, timers::Timer};
 use crate::config::HealthSource;
 use crate::effect::{Effect, Watch};
-use crate::event::{FreezeEvent, What};
+use crate::event::What;
 use crate::ids::{PoolName, RoomId, ServerNo};
 use crate::observation::Probed;
 use crate::server::{Booting, Draining, Health, Hold, HoldOwner, Launching, Lost, Phase};
 use crate::units::Timestamp;
-
-/// The freeze needs so many silent servers: one that is silent is no sign of trouble of ours.
-const FREEZE_SERVERS_MIN: usize = 2;
 
 /// Losses by silence are counted over this span; at most a tenth of the servers, and one at least, are declared within it.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -27,7 +24,7 @@ const DECLARED_MAX: usize = super::SERVERS_MAX / 10;
 /// What is known of the fleet's health as a whole. Volatile.
 #[derive(Debug, Default)]
 pub(super) struct FleetHealth {
-    frozen: bool,
+    pub(super) frozen: bool,
     declared: VecDeque<Timestamp>,
     /// When everybody was last given time to be heard anew.
     heard_anew: Timestamp,
@@ -35,19 +32,6 @@ pub(super) struct FleetHealth {
 }
 
 impl Fleet {
-    /// Whether the fleet as a whole or any pool is frozen: many of its servers are silent at once.
-    pub fn is_frozen(&self) -> bool {
-        self.health.frozen || self.pools.values().any(|pool| pool.frozen)
-    }
-
-    pub(super) fn is_fleet_frozen(&self) -> bool {
-        self.health.frozen
-    }
-
-    pub(super) fn is_frozen_for(&self, pool: &Pool) -> bool {
-        self.health.frozen || pool.frozen
-    }
-
     /// A server has shown life.
     pub(super) fn sign_of_life(&mut self, no: ServerNo, how: &str) {
         let Some(server) = self.servers.get_mut(&no) else {
@@ -309,52 +293,6 @@ impl Fleet {
         self.out.effects.push(Effect::Probe(watch));
     }
 
-    /// Freezes or thaws a pool and the fleet, by how many of their servers are silent.
-    fn judge_freeze(&mut self, name: &PoolName) {
-        if let Some(pool) = self.pools.get(name) {
-            let (silent, all) = count_silent(self.of(pool));
-            let frozen = self.is_too_silent(silent, all);
-            if frozen != pool.frozen {
-                self.tell_freeze(Some(name.clone()), frozen, silent, all);
-                if let Some(pool) = self.pools.get_mut(name) {
-                    pool.frozen = frozen;
-                }
-            }
-        }
-        let (silent, all) = count_silent(self.servers.values());
-        let frozen = self.is_too_silent(silent, all);
-        if frozen != self.health.frozen {
-            self.tell_freeze(None, frozen, silent, all);
-            self.health.frozen = frozen;
-        }
-    }
-
-    /// Judges every pool: servers come and go without a word about their health.
-    pub(super) fn judge_freezes(&mut self) {
-        for name in self.pools.keys().cloned().collect::<Vec<PoolName>>() {
-            self.judge_freeze(&name);
-        }
-    }
-
-    fn is_too_silent(&self, silent: usize, all: usize) -> bool {
-        let percent = self.config.guards.freeze_silent_percent as usize;
-        silent >= FREEZE_SERVERS_MIN && silent * 100 >= all * percent
-    }
-
-    fn tell_freeze(&mut self, pool: Option<PoolName>, frozen: bool, silent: usize, servers: usize) {
-        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let event = FreezeEvent {
-            pool,
-            silent: count(silent),
-            servers: count(servers),
-        };
-        self.tell(if frozen {
-            What::Frozen(event)
-        } else {
-            What::Thawed(event)
-        });
-    }
-
     /// For a while nothing could be heard, by our own fault: silence and leases start anew.
     pub(super) fn hear_all_anew(&mut self) {
         self.health.heard_anew = self.now;
@@ -436,12 +374,4 @@ impl Fleet {
             self.out.effects.push(Effect::Unwatch(server.record.name.clone()));
         }
     }
-}
-
-/// Counts the silent among the servers that serve.
-fn count_silent<'a>(servers: impl Iterator<Item = &'a Server>) -> (usize, usize) {
-    let serving = servers.filter(|server| server.record.phase.is_ready() && !server.is_lost());
-    serving.fold((0, 0), |(silent, all), server| {
-        (silent + usize::from(server.is_silent()), all + 1)
-    })
 }
