@@ -43,7 +43,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(follow_events))
 }
 
-/// Follows what happens, from the event in `Last-Event-ID` or `after` on; without either from now on.
+/// Follows what happens, from the event in `Last-Event-ID` or `after` on; without either from now on, or with
+/// `follow=false` from the oldest event that is kept.
 ///
 /// Each event has its `id`, its type as `event`, and as `data` a JSON object with `id`, `at`, `type` and the thing itself.
 /// Where events after the id are not kept any more a `reset` event comes first: read the lists anew, then go on with it.
@@ -67,6 +68,7 @@ async fn follow_events(
         Some(id) => id
             .parse()
             .map_err(|error| Problem::new(Code::InvalidEventId, format!("{error}")))?,
+        None if query.follow == Some(false) => api.events.oldest(),
         None => api.events.newest(),
     };
     let Ok(place) = Arc::clone(&api.followers).try_acquire_owned() else {

@@ -73,7 +73,8 @@ impl Client {
         }
     }
 
-    /// Opens the stream of events after `last`, if one is named; without `follow` it ends with the newest.
+    /// Opens the stream of events after `last`. With `follow` it goes on, and begins now where none is named; without, it
+    /// ends with the newest, and begins with the oldest that is kept.
     pub(super) async fn events(&self, last: Option<&str>, follow: bool) -> Result<Incoming, Failure> {
         let mut query = Query::default();
         query.add("after", last);

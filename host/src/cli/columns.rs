@@ -180,33 +180,14 @@ fn policy_problem(policy: &Value) -> String {
     }
 }
 
+/// Returns the guard that lets nothing be launched now; one that only says how many is none.
 fn pool_obstacle(pool: &Value) -> String {
-    let flag = |pointer: &str, word: &'static str| {
-        pool.pointer(pointer)
-            .and_then(Value::as_bool)
-            .unwrap_or(false)
-            .then_some(word)
-    };
-    let off = pool.pointer("/scaling_enabled").and_then(Value::as_bool) == Some(false);
-    let circuit = match text(pool, "/circuit_open_until") {
-        until if until == NOTHING => None,
-        until => Some(format!("boots fail: no launches until {until}")),
-    };
-    let code = text(pool, "/code");
-    let words: Vec<&str> = [
-        flag("/retired", "retired"),
-        off.then_some("scaling off"),
-        flag("/frozen", "frozen"),
-        circuit.as_deref(),
-        (code != NOTHING).then_some(code.as_str()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if words.is_empty() {
-        NOTHING.to_owned()
-    } else {
-        words.join(", ")
+    if pool.get("launchable").and_then(Value::as_u64).unwrap_or(0) > 0 {
+        return NOTHING.to_owned();
+    }
+    match (text(pool, "/code"), text(pool, "/circuit_open_until")) {
+        (code, until) if until == NOTHING => code,
+        (code, until) => format!("{code} until {until}"),
     }
 }
 

@@ -22,9 +22,6 @@ const RECONNECTS_MAX: u32 = 60;
 /// The longest event that is read, in bytes: the host's own are a few hundred.
 const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The id before all events.
-const BEFORE_ALL: &str = "0-0";
-
 /// Arguments of `usher events`.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -54,8 +51,7 @@ pub(super) fn events(args: EventsArgs, out: &mut dyn Write) -> Result<(), Failur
         if args.follow {
             return follow(&client, &mut reader).await;
         }
-        let first = args.after.as_deref().unwrap_or(BEFORE_ALL);
-        let stream = client.events(Some(first), false).await?;
+        let stream = client.events(reader.last.as_deref(), false).await?;
         reader.read(stream).await
     })
 }
