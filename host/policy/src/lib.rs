@@ -1,1 +1,48 @@
-//! 
+//! Runs other people's policies: takes WebAssembly modules from a folder, checks them, asks them, and survives them.
+//!
+//! | who | does |
+//! |---|---|
+//! | the loader's thread | follows the folder; passes each file through the gates (check, compile, start, whole view, trial); builds again what has faulted |
+//! | the driver's thread | owns the [`PlaceChain`]: [`swap`](PlaceChain::swap) takes in what the loader has finished, between two inputs; then each room is asked along the chain |
+//! | the scale thread | owns a second set of instances and its own copy of the view; answers [`Policies::scale`] |
+//! | [`PolicyHost`] | what they need of the process: the whole view, and where events and answers go |
+//!
+//! A policy is asked what the contract says (`sdk/wit/policy.wit`) within fuel and memory limits. Whatever it does wrong is a
+//! [`Fault`](usher_fleet::advice::Fault) for the fleet, and the instance is gone; whatever is wrong with a file leaves the version
+//! serving that served.
+//!
+//! What this crate does *not* do: it does not judge advice (the fleet does), keeps nothing on disk, gives policies neither
+//! clock nor files nor network, and lets nobody outside of its `wasm` module name wasmtime.
+
+mod backoff;
+mod built_in;
+mod chain;
+mod counters;
+mod folder;
+mod loader;
+mod loading;
+mod native;
+mod options;
+mod policies;
+mod quarantine;
+mod recipe;
+mod scale;
+mod settings;
+mod status;
+mod version;
+mod wasm;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use chain::PlaceChain;
+pub use counters::{FaultCounts, TallyStatus};
+pub use folder::FileError;
+pub use loading::LoadError;
+pub use native::Native;
+pub use options::{BuiltIn, FOLDER_POLL, FOLDER_QUIET, LogLevel, Options, PolicyHost, Snapshot};
+pub use policies::{Policies, start};
+pub use settings::SettingsError;
+pub use status::{PolicyStatus, ServingStatus, WantedState, WantedStatus};
+pub use wasm::{CheckError, CompileError, StartError};

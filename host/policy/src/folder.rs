@@ -1,0 +1,336 @@
+//! The folder of policies as it is: which files there are, and when each has come to rest.
+//!
+//! A file counts when neither it nor its settings have changed for a while ([`FOLDER_QUIET`](crate::options::FOLDER_QUIET)),
+//! and is gone when two readings have missed it. Stamps only say when to look again; what a version is, its hashes say.
+//! Nothing outside of the folder is ever opened: symlinks are followed, and must end beneath it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::settings::SETTINGS_BYTES_MAX;
+use crate::version::Name;
+
+/// The largest module, in bytes: the SDK's guests have 100 to 300 KB, and what is larger takes seconds to compile.
+pub(crate) const WASM_BYTES_MAX: u64 = 4 << 20;
+/// The most policies in one folder; those beyond, in the order of their names, are left out. Each costs every room a question.
+const POLICIES_MAX: usize = 64;
+/// The built-in's settings.
+const BUILT_IN_SETTINGS: &str = "standard.toml";
+
+/// A folder and what was seen in it.
+pub(crate) struct Folder {
+    dir: PathBuf,
+    quiet: Duration,
+    files: BTreeMap<Name, Sighting>,
+    built_in: Sighting,
+}
+
+/// What a reading has found.
+#[derive(Debug)]
+pub(crate) enum Finding {
+    /// A file is new or has changed, and is at rest.
+    Settled(Name, Result<Contents, FileError>),
+    /// A file is gone.
+    Gone(Name),
+    /// The built-in's settings are new or have changed; `None` where there are none.
+    BuiltInSettings(Result<Option<Vec<u8>>, FileError>),
+}
+
+/// A policy's files, as they are at one moment.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    pub(crate) wasm: Vec<u8>,
+    pub(crate) settings: Option<Vec<u8>>,
+}
+
+/// One reading of the folder.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) findings: Vec<Finding>,
+    /// When something that is not at rest yet could be; none if all is.
+    pub(crate) look_again: Option<Instant>,
+}
+
+/// Says why a file is not even read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// Reading failed.
+    #[error("`{file}` cannot be read: {error}")]
+    Read {
+        /// The file.
+        file: String,
+        /// The system's words.
+        error: String,
+    },
+    /// It is a folder, a pipe, a device.
+    #[error("`{file}` is not a regular file")]
+    NotRegular {
+        /// The file.
+        file: String,
+    },
+    /// A symlink leads out of the folder.
+    #[error("`{file}` is a link that leads out of the policies' folder; only what is beneath it is read")]
+    Outside {
+        /// The file.
+        file: String,
+    },
+    /// It is larger than allowed.
+    #[error("`{file}` has {bytes} bytes; at most {max} are allowed")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+}
+
+/// What is known of one policy's files.
+#[derive(Debug)]
+struct Sighting {
+    wasm: Seen,
+    settings: Seen,
+    /// Since when they have not changed.
+    since: Instant,
+    is_told: bool,
+    /// When the last reading missed the module, if it did.
+    missed: Option<Instant>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Seen {
+    Absent,
+    File(PathBuf, Stamp),
+    Refused(FileError),
+}
+
+/// What changes when a file does; any difference means that it is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Folder {
+    /// Remembers nothing yet.
+    pub(crate) fn new(dir: PathBuf, quiet: Duration, now: Instant) -> Folder {
+        let built_in = Sighting::new(Seen::Absent, Seen::Absent, now);
+        Folder {
+            dir,
+            quiet,
+            files: BTreeMap::new(),
+            built_in,
+        }
+    }
+
+    /// Returns where it is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns the built-in's settings as they are now; none where there are none, or they cannot be read.
+    pub(crate) fn built_in_settings(&self) -> Option<Vec<u8>> {
+        let root = fs::canonicalize(&self.dir).ok()?;
+        read(&look(&root, BUILT_IN_SETTINGS), SETTINGS_BYTES_MAX, BUILT_IN_SETTINGS).ok()?
+    }
+
+    /// Reads the folder. One that is missing or cannot be read changes nothing.
+    pub(crate) fn read(&mut self, now: Instant) -> Reading {
+        let (root, names) = match fs::canonicalize(&self.dir).and_then(|root| Ok((list(&root)?, root))) {
+            Ok((names, root)) => (root, names),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Reading::default(),
+            Err(error) => {
+                tracing::warn!(dir = %self.dir.display(), "the policies' folder cannot be read: {error}");
+                return Reading::default();
+            }
+        };
+        for name in names {
+            let wasm = look(&root, &name.file());
+            if wasm == Seen::Absent {
+                continue;
+            }
+            let settings = look(&root, &name.settings_file());
+            match self.files.get_mut(&name) {
+                Some(sighting) => sighting.see(wasm, settings, now),
+                None => {
+                    self.files.insert(name, Sighting::new(wasm, settings, now));
+                }
+            }
+        }
+        self.built_in.see(Seen::Absent, look(&root, BUILT_IN_SETTINGS), now);
+        let mut reading = Reading::default();
+        self.find_gone(&root, now, &mut reading);
+        self.find_settled(&root, now, &mut reading);
+        reading
+    }
+
+    fn find_gone(&mut self, root: &Path, now: Instant, reading: &mut Reading) {
+        let quiet = self.quiet;
+        self.files.retain(|name, sighting| {
+            if look(root, &name.file()) != Seen::Absent {
+                sighting.missed = None;
+                return true;
+            }
+            let missed = *sighting.missed.get_or_insert(now);
+            let is_gone = now > missed && now.duration_since(missed) >= quiet;
+            if is_gone {
+                reading.findings.push(Finding::Gone(name.clone()));
+            } else {
+                reading.wake(missed + quiet);
+            }
+            !is_gone
+        });
+    }
+
+    fn find_settled(&mut self, root: &Path, now: Instant, reading: &mut Reading) {
+        for (name, sighting) in &mut self.files {
+            let file = (name.file(), name.settings_file());
+            if sighting.is_told || sighting.missed.is_some() {
+                continue;
+            }
+            if now.duration_since(sighting.since) < self.quiet {
+                reading.wake(sighting.since + self.quiet);
+                continue;
+            }
+            let contents = sighting.contents(&file.0, &file.1);
+            // A file that changed while it was read has not come to rest.
+            sighting.see(look(root, &file.0), look(root, &file.1), now);
+            if sighting.since == now {
+                reading.wake(now + self.quiet);
+                continue;
+            }
+            sighting.is_told = true;
+            reading.findings.push(Finding::Settled(name.clone(), contents));
+        }
+        let built_in = &mut self.built_in;
+        if !built_in.is_told {
+            if now.duration_since(built_in.since) < self.quiet {
+                reading.wake(built_in.since + self.quiet);
+            } else {
+                built_in.is_told = true;
+                let settings = read(&built_in.settings, SETTINGS_BYTES_MAX, BUILT_IN_SETTINGS);
+                reading.findings.push(Finding::BuiltInSettings(settings));
+            }
+        }
+    }
+}
+
+impl Reading {
+    fn wake(&mut self, at: Instant) {
+        self.look_again = Some(self.look_again.map_or(at, |other| other.min(at)));
+    }
+}
+
+impl Sighting {
+    fn new(wasm: Seen, settings: Seen, now: Instant) -> Sighting {
+        Sighting {
+            wasm,
+            settings,
+            since: now,
+            is_told: false,
+            missed: None,
+        }
+    }
+
+    fn see(&mut self, wasm: Seen, settings: Seen, now: Instant) {
+        if self.wasm != wasm || self.settings != settings {
+            *self = Sighting {
+                missed: self.missed,
+                ..Sighting::new(wasm, settings, now)
+            };
+        }
+    }
+
+    fn contents(&self, wasm: &str, settings: &str) -> Result<Contents, FileError> {
+        Ok(Contents {
+            wasm: read(&self.wasm, WASM_BYTES_MAX, wasm)?.unwrap_or_default(),
+            settings: read(&self.settings, SETTINGS_BYTES_MAX, settings)?,
+        })
+    }
+}
+
+fn list(root: &Path) -> io::Result<Vec<Name>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root)? {
+        names.extend(entry?.file_name().to_str().and_then(Name::of_file));
+    }
+    names.sort();
+    if names.len() > POLICIES_MAX {
+        tracing::warn!(
+            policies = names.len(),
+            "more than {POLICIES_MAX} policies: the last ones are left out"
+        );
+        names.truncate(POLICIES_MAX);
+    }
+    Ok(names)
+}
+
+fn look(root: &Path, file: &str) -> Seen {
+    let name = || file.to_owned();
+    let found = fs::canonicalize(root.join(file)).and_then(|path| Ok((fs::metadata(&path)?, path)));
+    match found {
+        // A link whose target is missing is about to be swapped.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Seen::Absent,
+        Err(error) => Seen::Refused(FileError::Read {
+            file: name(),
+            error: error.to_string(),
+        }),
+        Ok((_, path)) if !path.starts_with(root) => Seen::Refused(FileError::Outside { file: name() }),
+        Ok((metadata, _)) if !metadata.is_file() => Seen::Refused(FileError::NotRegular { file: name() }),
+        Ok((metadata, path)) => Seen::File(path, Stamp::of(&metadata)),
+    }
+}
+
+/// Reads a file whole; `None` where there is none.
+fn read(seen: &Seen, max: u64, file: &str) -> Result<Option<Vec<u8>>, FileError> {
+    let path = match seen {
+        Seen::Absent => return Ok(None),
+        Seen::Refused(error) => return Err(error.clone()),
+        Seen::File(_, stamp) if stamp.bytes > max => {
+            return Err(FileError::TooLarge {
+                file: file.to_owned(),
+                bytes: stamp.bytes,
+                max,
+            });
+        }
+        Seen::File(path, _) => path,
+    };
+    let mut bytes = Vec::new();
+    // One byte more than allowed, to notice a file that has grown since it was looked at.
+    let read = fs::File::open(path).and_then(|file| file.take(max + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(length) if length as u64 > max => Err(FileError::TooLarge {
+            file: file.to_owned(),
+            bytes: length as u64,
+            max,
+        }),
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) => Err(FileError::Read {
+            file: file.to_owned(),
+            error: error.to_string(),
+        }),
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Stamp {
+        Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

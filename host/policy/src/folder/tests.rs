@@ -1,0 +1,96 @@
+use super::*;
+
+/// Reads at these milliseconds since the start and returns how often something was found.
+fn found(folder: &mut Folder, start: Instant, at: u64) -> Vec<String> {
+    let reading = folder.read(start + Duration::from_millis(at));
+    let name = |finding: Finding| match finding {
+        Finding::Settled(name, Ok(_)) => Some(format!("+{}", name.text())),
+        Finding::Settled(name, Err(_)) => Some(format!("!{}", name.text())),
+        Finding::Gone(name) => Some(format!("-{}", name.text())),
+        Finding::BuiltInSettings(_) => None,
+    };
+    reading.findings.into_iter().filter_map(name).collect()
+}
+
+#[test]
+fn a_file_counts_after_it_has_rested_and_is_gone_after_two_readings() {
+    let dir = tempfile::tempdir().unwrap();
+    let (start, file) = (Instant::now(), dir.path().join("a.wasm"));
+    let mut folder = Folder::new(dir.path().to_path_buf(), Duration::from_millis(300), start);
+    fs::write(&file, "1").unwrap();
+    assert!(found(&mut folder, start, 0).is_empty());
+    assert!(found(&mut folder, start, 299).is_empty());
+    fs::write(&file, "12").unwrap();
+    assert!(found(&mut folder, start, 400).is_empty());
+    assert!(found(&mut folder, start, 600).is_empty());
+    assert_eq!(found(&mut folder, start, 700), ["+a"]);
+    assert!(found(&mut folder, start, 5_000).is_empty());
+
+    fs::remove_file(&file).unwrap();
+    assert!(found(&mut folder, start, 6_000).is_empty());
+    assert!(found(&mut folder, start, 6_100).is_empty());
+    assert_eq!(found(&mut folder, start, 6_300), ["-a"]);
+}
+
+#[test]
+fn a_file_that_is_missed_once_was_never_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (start, file) = (Instant::now(), dir.path().join("a.wasm"));
+    let mut folder = Folder::new(dir.path().to_path_buf(), Duration::from_millis(300), start);
+    fs::write(&file, "1").unwrap();
+    found(&mut folder, start, 0);
+    assert_eq!(found(&mut folder, start, 300), ["+a"]);
+    fs::rename(&file, dir.path().join("aside")).unwrap();
+    assert!(found(&mut folder, start, 1_000).is_empty());
+    fs::rename(dir.path().join("aside"), &file).unwrap();
+    // It is the same file, but for its change time: read again, to be found unchanged by its hash.
+    found(&mut folder, start, 2_000);
+    let again = found(&mut folder, start, 2_400);
+    assert!(again.is_empty() || again == ["+a"], "{again:?}");
+    assert!(found(&mut folder, start, 9_000).is_empty());
+}
+
+#[test]
+fn settings_that_appear_or_vanish_are_a_change_of_their_policy() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = Instant::now();
+    let mut folder = Folder::new(dir.path().to_path_buf(), Duration::from_millis(300), start);
+    fs::write(dir.path().join("a.wasm"), "1").unwrap();
+    found(&mut folder, start, 0);
+    assert_eq!(found(&mut folder, start, 300), ["+a"]);
+    fs::write(dir.path().join("a.toml"), "x = 1").unwrap();
+    assert!(found(&mut folder, start, 1_000).is_empty());
+    assert_eq!(found(&mut folder, start, 1_300), ["+a"]);
+    fs::remove_file(dir.path().join("a.toml")).unwrap();
+    assert!(found(&mut folder, start, 2_000).is_empty());
+    assert_eq!(found(&mut folder, start, 2_300), ["+a"]);
+}
+
+#[test]
+fn a_missing_folder_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (start, inner) = (Instant::now(), dir.path().join("policies"));
+    fs::create_dir(&inner).unwrap();
+    let mut folder = Folder::new(inner.clone(), Duration::from_millis(300), start);
+    fs::write(inner.join("a.wasm"), "1").unwrap();
+    found(&mut folder, start, 0);
+    assert_eq!(found(&mut folder, start, 300), ["+a"]);
+    fs::remove_dir_all(&inner).unwrap();
+    for at in [1_000, 2_000, 3_000] {
+        assert!(found(&mut folder, start, at).is_empty());
+    }
+}
+
+#[test]
+fn a_pipe_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = Instant::now();
+    let status = std::process::Command::new("mkfifo")
+        .arg(dir.path().join("a.wasm"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let mut folder = Folder::new(dir.path().to_path_buf(), Duration::from_millis(300), start);
+    found(&mut folder, start, 0);
+    assert_eq!(found(&mut folder, start, 300), ["!a"]);
+}

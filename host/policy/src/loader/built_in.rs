@@ -1,0 +1,100 @@
+//! The built-in's settings, `standard.toml`: read like any policy's, for an instance that needs no gates.
+
+use std::sync::Arc;
+
+use usher_fleet::decision::PolicyRef;
+use usher_fleet::event::{PolicyEvent, PolicyEventBody};
+
+use super::Loader;
+use crate::built_in::BuiltInLink;
+use crate::counters::Counters;
+use crate::folder::FileError;
+use crate::loading::LoadError;
+use crate::options::BuiltIn;
+use crate::scale::ScaleMessage;
+use crate::settings::Settings;
+use crate::status::{Posted, ServingStatus};
+use crate::version::Hash;
+use crate::wasm::StartError;
+
+/// The built-in as the loader knows it.
+pub(crate) struct BuiltInState {
+    pub(crate) make: Arc<BuiltIn>,
+    pub(crate) policy: PolicyRef,
+    pub(crate) settings: Hash,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl BuiltInState {
+    /// Returns what is shown of it.
+    pub(super) fn posted(&self) -> Posted {
+        Posted {
+            name: self.policy.name.to_string(),
+            built_in: true,
+            wanted: None,
+            serving: Some(ServingStatus {
+                version: self.policy.version.to_string(),
+                summary: "the built-in policy, asked last".to_owned(),
+                sha256: String::new(),
+                settings_sha256: self.settings.to_string(),
+                decisions: vec!["place", "scale_up", "scale_down"],
+                quarantined: Vec::new(),
+                on_fault: "next",
+            }),
+            counters: self.counters.clone(),
+        }
+    }
+
+    /// Makes an instance for each thread; none where the settings are those that serve.
+    fn with_settings(&self, bytes: &[u8]) -> Result<Option<(Hash, [BuiltInLink; 2])>, LoadError> {
+        let hash = Hash::of(bytes);
+        if hash == self.settings {
+            return Ok(None);
+        }
+        let settings = Settings::read(bytes).map_err(LoadError::Settings)?;
+        let link = |settings| {
+            BuiltInLink::new(&self.make, settings, &self.counters)
+                .map_err(|error| LoadError::Start(StartError::Configure(error)))
+        };
+        Ok(Some((hash, [link(settings.clone())?, link(settings)?])))
+    }
+
+    fn event(&self, step: &str, reason: &str) -> PolicyEventBody {
+        PolicyEventBody {
+            policy: self.policy.name.clone(),
+            version: self.policy.version.clone(),
+            sha256: "".into(),
+            step: step.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+impl Loader {
+    /// Takes in `standard.toml` as it is now; a bad one changes nothing.
+    pub(super) fn built_in_settings(&mut self, settings: Result<Option<Vec<u8>>, FileError>) {
+        let made = settings
+            .map_err(LoadError::File)
+            .and_then(|bytes| self.built_in.with_settings(&bytes.unwrap_or_default()));
+        match made {
+            Ok(None) => {}
+            Ok(Some((hash, [mut place, scale]))) => {
+                if let Some(view) = self.host.snapshot()
+                    && let Err(error) = place.feed(view.now, &view)
+                {
+                    tracing::error!("the built-in policy did not take the view: {error}");
+                }
+                self.handover.put_built_in(place);
+                self.scale.send(ScaleMessage::BuiltIn(scale));
+                self.built_in.settings = hash;
+                self.tell(PolicyEvent::Loaded(self.built_in.event("", "has new settings")));
+                self.host.chain_changed();
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                tracing::error!("standard.toml was refused: {reason}");
+                self.tell(PolicyEvent::Refused(self.built_in.event(error.step(), &reason)));
+            }
+        }
+    }
+}

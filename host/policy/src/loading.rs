@@ -1,0 +1,217 @@
+//! From a file to an instance that may decide: the gates in their order, each with its own error in the author's words.
+//!
+//! check → compile → settings → start (`describe`, `configure`) → the whole view → a trial decision. All of it happens on the
+//! loader's thread; what comes out has seen the fleet and has answered once.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+
+use usher_fleet::Timestamp;
+use usher_fleet::advice::{Demand, Direction, PlaceAsk, ScaleAsk};
+use usher_fleet::config::Labels;
+use usher_fleet::decision::DecisionPoint;
+use usher_fleet::ids::{DecisionNo, RoomId};
+use usher_fleet::view::{Cursor, ViewChange};
+
+use crate::counters::decision;
+use crate::folder::{Contents, FileError};
+use crate::options::{LogLevel, Snapshot};
+use crate::recipe::Recipe;
+use crate::settings::{Settings, SettingsError};
+use crate::version::{Hash, Name, Version};
+use crate::wasm::{CheckError, CompileError, Compiler, Module, Pace, Ready, Serving, StartError, ViewSource};
+
+/// Says at which gate a version was stopped, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The file was not read.
+    #[error("{0}")]
+    File(FileError),
+    /// It is no policy for this host.
+    #[error("{0}")]
+    Check(CheckError),
+    /// Its settings are no settings.
+    #[error("{0}")]
+    Settings(SettingsError),
+    /// It was not compiled.
+    #[error("{0}")]
+    Compile(CompileError),
+    /// It does not start.
+    #[error("{0}")]
+    Start(StartError),
+    /// It did not take the view.
+    #[error("it failed while it was told of the fleet: {0}")]
+    View(String),
+    /// It failed when asked for the first time.
+    #[error("its trial decision `{decision}` failed: {message}")]
+    Trial {
+        /// Which decision.
+        decision: &'static str,
+        /// The fault's message.
+        message: String,
+    },
+    /// The tools that read it have failed; a bug of ours, and no reason to stop.
+    #[error("reading it has failed within Usher; please report this together with the file")]
+    Panicked,
+}
+
+impl LoadError {
+    /// Returns the gate's stable word.
+    pub fn step(&self) -> &'static str {
+        match self {
+            LoadError::File(_) => "read",
+            LoadError::Check(_) => "check",
+            LoadError::Settings(_) => "settings",
+            LoadError::Compile(_) | LoadError::Panicked => "compile",
+            LoadError::Start(StartError::Instantiate(_)) => "start",
+            LoadError::Start(StartError::Describe(_)) => "describe",
+            LoadError::Start(StartError::Configure(_)) => "configure",
+            LoadError::View(_) => "view",
+            LoadError::Trial { .. } => "trial",
+        }
+    }
+}
+
+/// Makes recipes from files; compiles each module once.
+pub(crate) struct Kitchen {
+    compiler: Compiler,
+    log: LogLevel,
+    /// What is in use anywhere: other settings, or another file name, need no other code.
+    compiled: BTreeMap<Hash, Weak<Ready>>,
+}
+
+impl Kitchen {
+    /// Takes a compiler.
+    pub(crate) fn new(compiler: Compiler, log: LogLevel) -> Kitchen {
+        Kitchen {
+            compiler,
+            log,
+            compiled: BTreeMap::new(),
+        }
+    }
+
+    /// Returns how often something was compiled.
+    pub(crate) fn compilations(&self) -> u64 {
+        self.compiler.compilations()
+    }
+
+    /// Passes a file through every gate before it runs.
+    ///
+    /// # Errors
+    /// The first gate that it did not pass.
+    pub(crate) fn prepare(&mut self, name: &Name, contents: Contents) -> Result<Recipe, LoadError> {
+        let version = version(&contents);
+        // The readers are made for trusted tools; whatever a file makes them do must not end the loader.
+        let ready = catch_unwind(AssertUnwindSafe(|| self.ready(Module::new(contents.wasm))))
+            .unwrap_or(Err(LoadError::Panicked))?;
+        let settings = match &contents.settings {
+            Some(bytes) => Settings::read(bytes).map_err(LoadError::Settings)?,
+            None => Settings::default(),
+        };
+        Ok(Recipe {
+            name: name.clone(),
+            version,
+            ready,
+            settings,
+            log: self.log,
+        })
+    }
+
+    fn ready(&mut self, module: Module) -> Result<Arc<Ready>, LoadError> {
+        if let Some(ready) = self.compiled.get(&module.hash()).and_then(Weak::upgrade) {
+            return Ok(ready);
+        }
+        let checked = module.check().map_err(LoadError::Check)?;
+        let ready = Arc::new(self.compiler.compile(&checked).map_err(LoadError::Compile)?);
+        self.compiled.retain(|_, ready| ready.strong_count() > 0);
+        self.compiled.insert(ready.hash(), Arc::downgrade(&ready));
+        Ok(ready)
+    }
+}
+
+/// Returns which version a file is.
+pub(crate) fn version(contents: &Contents) -> Version {
+    Version {
+        wasm: Hash::of(&contents.wasm),
+        settings: Hash::of(contents.settings.as_deref().unwrap_or_default()),
+    }
+}
+
+/// Starts an instance, tells it the whole view and asks it once for each of `decisions`.
+///
+/// # Errors
+/// The gate at which it failed.
+pub(crate) fn try_out(recipe: &Recipe, view: &Snapshot, decisions: &[DecisionPoint]) -> Result<Serving, LoadError> {
+    let mut instance = recipe.start().map_err(LoadError::Start)?;
+    instance
+        .feed(view.now, view, &[], Pace::Whole)
+        .map_err(|fault| LoadError::View(fault.message))?;
+    for point in decisions {
+        let answered = match point {
+            DecisionPoint::Place => try_place(&mut instance, view.now),
+            DecisionPoint::ScaleUp => try_scale(&mut instance, view.now, Direction::Up),
+            DecisionPoint::ScaleDown => try_scale(&mut instance, view.now, Direction::Down),
+        };
+        answered.map_err(|message| LoadError::Trial {
+            decision: point.word(),
+            message,
+        })?;
+    }
+    Ok(instance)
+}
+
+fn try_place(instance: &mut Serving, now: Timestamp) -> Result<(), String> {
+    let room: RoomId = "usher-trial"
+        .parse()
+        .map_err(|error: usher_fleet::ids::IdError| error.to_string())?;
+    let ask = PlaceAsk {
+        now,
+        seed: 0,
+        decision: DecisionNo(0),
+        room: &room,
+        seats: 1,
+        load: 1,
+        expected_minutes: 0,
+        region: "",
+        tenant: "",
+        labels: &Labels::new(),
+        waited_seconds: 0,
+        avoid: None,
+    };
+    instance.place(&ask).map(drop).map_err(|fault| fault.message)
+}
+
+fn try_scale(instance: &mut Serving, now: Timestamp, direction: Direction) -> Result<(), String> {
+    let ask = ScaleAsk {
+        decision: DecisionNo(0),
+        now,
+        seed: 0,
+        direction,
+        link: 0,
+        demand: Demand::default(),
+        verdicts: Vec::new(),
+    };
+    instance.scale(&ask).map(drop).map_err(|fault| fault.message)
+}
+
+/// Returns the decisions that a recipe's module takes.
+pub(crate) fn decisions(recipe: &Recipe) -> Vec<DecisionPoint> {
+    let parts = recipe.ready.parts();
+    let scales = [(parts.scale_up, Direction::Up), (parts.scale_down, Direction::Down)];
+    let place = parts.place.then_some(DecisionPoint::Place);
+    place
+        .into_iter()
+        .chain(scales.into_iter().filter(|(has, _)| *has).map(|(_, way)| decision(way)))
+        .collect()
+}
+
+impl ViewSource for Snapshot {
+    fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    fn changes_since(&self, _: Cursor) -> impl Iterator<Item = ViewChange> {
+        self.rows.iter().cloned()
+    }
+}

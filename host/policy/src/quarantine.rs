@@ -1,0 +1,121 @@
+//! Which version may not take which decision any more. In memory: a restart gives each version another chance.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use usher_fleet::decision::DecisionPoint;
+
+use crate::version::{Name, Version};
+
+/// Faults on so many different inputs within [`MINUTE`] quarantine: one poisonous room that is asked again and again does not.
+const DIFFERENT_INPUTS_MAX: usize = 3;
+const MINUTE: Duration = Duration::from_secs(60);
+/// So many faults within [`HOUR`] quarantine, whatever the inputs.
+const FAULTS_MAX: usize = 10;
+const HOUR: Duration = Duration::from_secs(3_600);
+/// The most versions that are remembered, the newest: somebody who tries and tries does not fill the memory.
+const REMEMBERED_MAX: usize = 256;
+
+/// Counts faults and remembers who is out.
+#[derive(Debug, Default)]
+pub(crate) struct Quarantine {
+    faults: BTreeMap<(Name, Version, DecisionPoint), VecDeque<(Instant, u64)>>,
+    out: VecDeque<(Name, Version, DecisionPoint)>,
+}
+
+impl Quarantine {
+    /// Counts a fault on an input; returns why if the version is quarantined for this decision from now on.
+    pub(crate) fn count(
+        &mut self,
+        name: &Name,
+        version: Version,
+        decision: DecisionPoint,
+        input: u64,
+        now: Instant,
+    ) -> Option<String> {
+        if self.holds(name, version, decision) {
+            return None;
+        }
+        let key = (name.clone(), version, decision);
+        let faults = self.faults.entry(key.clone()).or_default();
+        faults.retain(|(at, _)| now.duration_since(*at) < HOUR);
+        faults.push_back((now, input));
+        let recent = faults.iter().filter(|(at, _)| now.duration_since(*at) < MINUTE);
+        let different = recent.map(|(_, input)| input).collect::<BTreeSet<_>>().len();
+        let why = if different >= DIFFERENT_INPUTS_MAX {
+            format!("{different} faults on different inputs within a minute")
+        } else if faults.len() >= FAULTS_MAX {
+            format!("{} faults within an hour", faults.len())
+        } else {
+            return None;
+        };
+        self.faults.remove(&key);
+        if self.out.len() == REMEMBERED_MAX {
+            self.out.pop_front();
+        }
+        self.out.push_back(key);
+        Some(why)
+    }
+
+    /// Returns whether a version may not take a decision.
+    pub(crate) fn holds(&self, name: &Name, version: Version, decision: DecisionPoint) -> bool {
+        self.out
+            .iter()
+            .any(|(n, v, d)| n == name && *v == version && *d == decision)
+    }
+
+    /// Forgets the counts of a policy's other versions; who is out stays out.
+    pub(crate) fn forget_counts(&mut self, name: &Name, but: Option<Version>) {
+        self.faults
+            .retain(|(n, version, _), _| n != name || Some(*version) == but);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::version::Hash;
+
+    fn version(text: &str) -> Version {
+        Version {
+            wasm: Hash::of(text.as_bytes()),
+            settings: Hash::of(b""),
+        }
+    }
+
+    #[test]
+    fn three_different_inputs_in_a_minute_quarantine_one_decision_of_one_version() {
+        let (name, now) = (Name::of_file("a.wasm").unwrap(), Instant::now());
+        let mut quarantine = Quarantine::default();
+        for input in [1, 2, 2, 1] {
+            assert_eq!(
+                quarantine.count(&name, version("1"), DecisionPoint::Place, input, now),
+                None
+            );
+        }
+        assert!(
+            quarantine
+                .count(&name, version("1"), DecisionPoint::Place, 3, now)
+                .is_some()
+        );
+        assert!(quarantine.holds(&name, version("1"), DecisionPoint::Place));
+        assert!(!quarantine.holds(&name, version("1"), DecisionPoint::ScaleUp));
+        assert!(!quarantine.holds(&name, version("2"), DecisionPoint::Place));
+    }
+
+    #[test]
+    fn ten_faults_in_an_hour_quarantine_even_on_one_input() {
+        let (name, start) = (Name::of_file("a.wasm").unwrap(), Instant::now());
+        let mut quarantine = Quarantine::default();
+        let mut count = |minutes: u64| {
+            let at = start + Duration::from_secs(60 * minutes);
+            quarantine
+                .count(&name, version("1"), DecisionPoint::Place, 7, at)
+                .is_some()
+        };
+        assert!(!count(0));
+        // The first is more than an hour old by the end.
+        assert!(!(61..70).any(&mut count));
+        assert!(count(71));
+    }
+}

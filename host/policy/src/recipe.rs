@@ -1,0 +1,47 @@
+//! All that is needed to make instances of one version: the compiled module, its settings, its name.
+
+use std::sync::Arc;
+
+use usher_fleet::decision::PolicyRef;
+
+use crate::options::LogLevel;
+use crate::settings::{OnFault, Settings};
+use crate::version::{Name, Version};
+use crate::wasm::{Ready, Serving, StartError};
+
+/// One version of one policy, ready to be started wherever an instance is needed.
+pub(crate) struct Recipe {
+    pub(crate) name: Name,
+    pub(crate) version: Version,
+    pub(crate) ready: Arc<Ready>,
+    pub(crate) settings: Settings,
+    pub(crate) log: LogLevel,
+}
+
+impl Recipe {
+    /// Starts an instance that knows nothing of the fleet yet.
+    ///
+    /// # Errors
+    /// Which step failed, in the guest's words.
+    pub(crate) fn start(&self) -> Result<Serving, StartError> {
+        self.ready
+            .start(self.name.text().clone(), &self.settings.json, self.log)
+    }
+
+    /// Returns the name under which an instance's decisions are recorded. An author without a version gets the hash's first digits.
+    pub(crate) fn policy_ref(&self, instance: &Serving) -> PolicyRef {
+        let version = match instance.description().version.as_str() {
+            "" => self.version.wasm.to_string()[..8].into(),
+            version => version.into(),
+        };
+        PolicyRef {
+            name: self.name.text().clone(),
+            version,
+        }
+    }
+
+    /// Returns whether a room waits when this policy faults.
+    pub(crate) fn waits(&self) -> bool {
+        self.settings.on_fault == OnFault::Wait
+    }
+}

@@ -1,0 +1,168 @@
+//! The scale thread's own copy of the view: the newest row of each thing, stamped with the message that brought it.
+//!
+//! Each message says what has changed up to its cursor, so the copy is exact as of that cursor, and any instance, however far
+//! it has read and whenever it was made, is told just the rows with a later stamp. Things that are gone stay as marks until
+//! every instance knows.
+
+use std::collections::BTreeMap;
+
+use usher_fleet::ids::{PoolNo, ServerNo};
+use usher_fleet::view::{Cursor, FigureRow, PoolRow, PoolStateRow, ServerRow, UsageRow, ViewChange};
+
+use crate::wasm::ViewSource;
+
+/// The newest row of each thing.
+#[derive(Debug, Default)]
+pub(super) struct Mirror {
+    cursor: Cursor,
+    pools: BTreeMap<PoolNo, Stamped<Option<PoolRow>>>,
+    states: BTreeMap<PoolNo, Stamped<PoolStateRow>>,
+    servers: BTreeMap<ServerNo, Server>,
+}
+
+#[derive(Debug)]
+struct Stamped<T> {
+    stamp: Cursor,
+    row: T,
+}
+
+#[derive(Debug, Default)]
+struct Server {
+    set: Option<Stamped<Option<ServerRow>>>,
+    usage: Option<Stamped<UsageRow>>,
+    figures: BTreeMap<String, Stamped<u32>>,
+}
+
+impl Mirror {
+    /// Takes in what has changed up to `cursor`. A message that is not ahead has nothing new.
+    pub(super) fn apply(&mut self, cursor: Cursor, changes: Vec<ViewChange>) {
+        if cursor <= self.cursor {
+            return;
+        }
+        self.cursor = cursor;
+        let stamp = cursor;
+        for change in changes {
+            match change {
+                ViewChange::PoolSet(row) => {
+                    self.pools.insert(row.no, Stamped { stamp, row: Some(row) });
+                }
+                ViewChange::PoolState(row) => {
+                    self.states.insert(row.no, Stamped { stamp, row });
+                }
+                ViewChange::PoolRemoved(no) => {
+                    self.pools.insert(no, Stamped { stamp, row: None });
+                    self.states.remove(&no);
+                }
+                ViewChange::ServerSet(row) => {
+                    let server = self.servers.entry(row.no).or_default();
+                    server.set = Some(Stamped { stamp, row: Some(row) });
+                }
+                ViewChange::Usage(row) => {
+                    self.servers.entry(row.no).or_default().usage = Some(Stamped { stamp, row });
+                }
+                ViewChange::Figure(FigureRow { server, name, value }) => {
+                    self.servers
+                        .entry(server)
+                        .or_default()
+                        .figures
+                        .insert(name, Stamped { stamp, row: value });
+                }
+                ViewChange::ServerRemoved(no) => {
+                    let gone = Server {
+                        set: Some(Stamped { stamp, row: None }),
+                        ..Server::default()
+                    };
+                    self.servers.insert(no, gone);
+                }
+            }
+        }
+    }
+
+    /// Forgets the marks of things that are gone and that every reader has read past.
+    pub(super) fn forget_gone(&mut self, read_by_all: Cursor) {
+        let keeps = |is_gone: bool, stamp: Cursor| !is_gone || stamp > read_by_all;
+        self.pools.retain(|_, pool| keeps(pool.row.is_none(), pool.stamp));
+        self.servers.retain(|_, server| {
+            server
+                .set
+                .as_ref()
+                .is_none_or(|set| keeps(set.row.is_none(), set.stamp))
+        });
+    }
+}
+
+impl ViewSource for Mirror {
+    fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    fn changes_since(&self, cursor: Cursor) -> impl Iterator<Item = ViewChange> {
+        let pools = self
+            .pools
+            .iter()
+            .filter(move |(_, pool)| pool.stamp > cursor)
+            .map(|(no, pool)| match &pool.row {
+                Some(row) => ViewChange::PoolSet(row.clone()),
+                None => ViewChange::PoolRemoved(*no),
+            });
+        let states = self
+            .states
+            .values()
+            .filter(move |state| state.stamp > cursor)
+            .map(|state| ViewChange::PoolState(state.row.clone()));
+        let servers = self.servers.iter().filter_map(move |(no, server)| {
+            let set = server.set.as_ref().filter(|set| set.stamp > cursor)?;
+            Some(match &set.row {
+                Some(row) => ViewChange::ServerSet(row.clone()),
+                None => ViewChange::ServerRemoved(*no),
+            })
+        });
+        let usages = self.servers.values().filter_map(move |server| {
+            server
+                .usage
+                .as_ref()
+                .filter(|usage| usage.stamp > cursor)
+                .map(|usage| ViewChange::Usage(usage.row))
+        });
+        let figures = self.servers.iter().flat_map(move |(no, server)| {
+            let newer = server.figures.iter().filter(move |(_, value)| value.stamp > cursor);
+            newer.map(|(name, value)| {
+                ViewChange::Figure(FigureRow {
+                    server: *no,
+                    name: name.clone(),
+                    value: value.row,
+                })
+            })
+        });
+        pools.chain(states).chain(servers).chain(usages).chain(figures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::rows::{server, usage};
+
+    #[test]
+    fn a_reader_gets_what_is_newer_than_its_cursor_and_removals() {
+        let mut mirror = Mirror::default();
+        mirror.apply(Cursor(5), vec![server(1), server(2), usage(1, 3), usage(2, 0)]);
+        mirror.apply(Cursor(9), vec![usage(1, 4), ViewChange::ServerRemoved(ServerNo(2))]);
+        let all: Vec<ViewChange> = mirror.changes_since(Cursor::START).collect();
+        assert_eq!(all, [server(1), ViewChange::ServerRemoved(ServerNo(2)), usage(1, 4)]);
+        let newer: Vec<ViewChange> = mirror.changes_since(Cursor(5)).collect();
+        assert_eq!(newer, [ViewChange::ServerRemoved(ServerNo(2)), usage(1, 4)]);
+        assert_eq!(mirror.changes_since(Cursor(9)).count(), 0);
+    }
+
+    #[test]
+    fn marks_of_what_is_gone_last_until_everyone_has_read_them() {
+        let mut mirror = Mirror::default();
+        mirror.apply(Cursor(5), vec![server(1)]);
+        mirror.apply(Cursor(6), vec![ViewChange::ServerRemoved(ServerNo(1))]);
+        mirror.forget_gone(Cursor(5));
+        assert_eq!(mirror.changes_since(Cursor(5)).count(), 1);
+        mirror.forget_gone(Cursor(6));
+        assert_eq!(mirror.changes_since(Cursor(5)).count(), 0);
+    }
+}

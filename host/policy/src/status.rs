@@ -1,0 +1,142 @@
+//! What `GET /v1/policies` shows: for each policy what is wanted, what serves, and what was counted.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use usher_fleet::decision::DecisionPoint;
+
+use crate::counters::{Counters, TallyStatus};
+
+/// One policy of the chain, in the chain's order, the built-in last.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PolicyStatus {
+    /// Its name: the file's without `.wasm`.
+    pub name: String,
+    /// Whether it is the host's own.
+    pub built_in: bool,
+    /// What the folder holds; none for the built-in.
+    pub wanted: Option<WantedStatus>,
+    /// What is asked; none while no version of it has ever passed the gates.
+    pub serving: Option<ServingStatus>,
+    /// Memory of its last asked instance, in bytes.
+    pub memory_bytes: u64,
+    /// Counts since it was first seen, for each decision that it takes.
+    pub place: Option<TallyStatus>,
+    /// See [`place`](Self::place).
+    pub scale_up: Option<TallyStatus>,
+    /// See [`place`](Self::place).
+    pub scale_down: Option<TallyStatus>,
+}
+
+/// The version that the folder holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WantedStatus {
+    /// The module's sha256, in hex; empty if it could not be read.
+    pub sha256: String,
+    /// How far it has come.
+    pub state: WantedState,
+    /// The gate that it did not pass: `read`, `check`, `compile`, `settings`, `start`, `describe`, `configure`, `view`, `trial`.
+    pub step: Option<&'static str>,
+    /// Why, in words for its author.
+    pub problem: Option<String>,
+}
+
+/// How far a wanted version has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WantedState {
+    /// It is not at rest, half-written, or waits for the host.
+    Waiting,
+    /// It serves.
+    Serving,
+    /// It was refused; whatever served before still does.
+    Refused,
+}
+
+/// The version that is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServingStatus {
+    /// What it says its version is.
+    pub version: String,
+    /// What it says it does.
+    pub summary: String,
+    /// The module's sha256, in hex; empty for the built-in.
+    pub sha256: String,
+    /// The sha256 of its settings file, in hex.
+    pub settings_sha256: String,
+    /// Which decisions it takes: `place`, `scale_up`, `scale_down`.
+    pub decisions: Vec<&'static str>,
+    /// Those that it may not take any more, after too many faults.
+    pub quarantined: Vec<&'static str>,
+    /// `next` or `wait`.
+    pub on_fault: &'static str,
+}
+
+/// One policy as the loader knows it; its counts are read when somebody looks.
+pub(crate) struct Posted {
+    pub(crate) name: String,
+    pub(crate) built_in: bool,
+    pub(crate) wanted: Option<WantedStatus>,
+    pub(crate) serving: Option<ServingStatus>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Where the loader puts what others may read.
+#[derive(Default)]
+pub(crate) struct Board {
+    posted: Mutex<Vec<Posted>>,
+    has_decided: AtomicBool,
+    compilations: AtomicU64,
+}
+
+impl Board {
+    /// Replaces what is shown.
+    pub(crate) fn post(&self, posted: Vec<Posted>, compilations: u64) {
+        *self.posted.lock().unwrap_or_else(PoisonError::into_inner) = posted;
+        self.compilations.store(compilations, Ordering::Relaxed);
+    }
+
+    /// Notes that every file has been decided upon once.
+    pub(crate) fn set_decided(&self) {
+        self.has_decided.store(true, Ordering::Release);
+    }
+
+    /// Returns whether every file has been decided upon once.
+    pub(crate) fn has_decided(&self) -> bool {
+        self.has_decided.load(Ordering::Acquire)
+    }
+
+    /// Returns how often something was compiled.
+    pub(crate) fn compilations(&self) -> u64 {
+        self.compilations.load(Ordering::Relaxed)
+    }
+
+    /// Returns what is shown, with the counts of this moment.
+    pub(crate) fn status(&self) -> Vec<PolicyStatus> {
+        let posted = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
+        posted.iter().map(Posted::status).collect()
+    }
+}
+
+impl Posted {
+    fn status(&self) -> PolicyStatus {
+        let tally = |point: DecisionPoint| {
+            let takes = self
+                .serving
+                .as_ref()
+                .is_some_and(|serving| serving.decisions.contains(&point.word()));
+            takes.then(|| self.counters.of(point).status())
+        };
+        PolicyStatus {
+            name: self.name.clone(),
+            built_in: self.built_in,
+            wanted: self.wanted.clone(),
+            serving: self.serving.clone(),
+            memory_bytes: self.counters.memory_bytes(),
+            place: tally(DecisionPoint::Place),
+            scale_up: tally(DecisionPoint::ScaleUp),
+            scale_down: tally(DecisionPoint::ScaleDown),
+        }
+    }
+}

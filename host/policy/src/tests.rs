@@ -1,0 +1,10 @@
+//! The crate as the host sees it: a folder, a chain, a fake fleet. Guests are written as text; no toolchain is needed.
+
+mod chain;
+mod gates;
+pub(crate) mod guests;
+mod host;
+mod reload;
+pub(crate) mod rows;
+mod scale;
+mod speed;

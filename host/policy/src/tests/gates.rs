@@ -1,0 +1,240 @@
+//! Every gate between a file and a decision, and what is said at it.
+
+use super::guests::Guest;
+use super::host::Stage;
+
+/// Drops a file into the folder and expects it to be refused at this step, with these words; what served before still does.
+fn check(bytes: &[u8], settings: Option<&str>, step: &str, words: &str) {
+    let mut stage = Stage::serving(&[("a.wasm", &Guest::places("(call $reject)").version("0.9.0").build())]);
+    if let Some(settings) = settings {
+        stage.rename_in("a.toml", settings.as_bytes());
+    }
+    stage.rename_in("a.wasm", bytes);
+    let (found_step, reason) = loop {
+        // The settings may come to rest before the module does.
+        match stage.event() {
+            usher_fleet::event::PolicyEvent::Refused(body) => break (body.step, body.reason),
+            usher_fleet::event::PolicyEvent::Loaded(_) if settings.is_some() => {}
+            other => panic!("expected a refusal, not {other:?}"),
+        }
+    };
+    assert_eq!(found_step, step, "{reason}");
+    assert!(reason.contains(words), "{reason}");
+    stage.chain.swap();
+    assert_eq!(stage.ask(0, "room").unwrap().policy.version.as_ref(), "0.9.0");
+    stage.stop();
+}
+
+#[test]
+fn what_is_no_webassembly_is_named() {
+    check(b"fn main() {}", None, "check", "this is text");
+    check(b"(module)", None, "check", "text format");
+    check(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0", None, "check", "ELF");
+    check(b"PK\x03\x04\0\0\0\0\0\0", None, "check", "it begins with 50 4b 03 04");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_even_read() {
+    check(
+        &vec![0; (4 << 20) + 1],
+        None,
+        "read",
+        "has 4194305 bytes; at most 4194304",
+    );
+}
+
+#[test]
+fn a_module_without_its_type_section_is_told_how_to_build_one() {
+    check(&wat::parse_str("(module)").unwrap(), None, "check", "export_policy!");
+    let wasi = wat::parse_str(
+        r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)) (@producers (language "Rust" "")))"#,
+    );
+    check(
+        &wasi.unwrap(),
+        None,
+        "check",
+        "wasm32-unknown-unknown`, not for `wasm32-wasip1`",
+    );
+}
+
+#[test]
+fn wasi_imports_get_a_hint_in_the_authors_language() {
+    let mut guest = Guest::places("(call $defer)");
+    guest.imports = r#"(import "wasi_snapshot_preview1" "clock_time_get" (func))"#.into();
+    guest.more = r#"(@producers (processed-by "TinyGo" "0.40"))"#.into();
+    check(
+        &guest.build(),
+        None,
+        "check",
+        "`wasi_snapshot_preview1`, but a policy has no clock, files, network or randomness: build with TinyGo",
+    );
+    let component = wat::parse_str(r#"(component (import "wasi:cli/environment@0.2.0" (instance)))"#).unwrap();
+    check(&component, None, "check", "`wasi:cli/environment@0.2.0`");
+}
+
+#[test]
+fn imports_that_nobody_offers_are_named() {
+    let component = wat::parse_str(r#"(component (import "acme:billing/prices@1.0.0" (instance)))"#).unwrap();
+    check(
+        &component,
+        None,
+        "check",
+        "`acme:billing/prices@1.0.0`, which Usher does not offer",
+    );
+    let component = wat::parse_str(r#"(component (import "usher:policy/secrets@0.1.0" (instance)))"#).unwrap();
+    check(&component, None, "check", "`usher:policy/secrets@0.1.0`");
+}
+
+#[test]
+fn another_version_of_the_contract_gets_a_sentence() {
+    let guest = Guest {
+        contract: "0.2.0",
+        ..Guest::places("(call $defer)")
+    };
+    check(
+        &guest.build(),
+        None,
+        "check",
+        "built for version 0.2.0 of the contract, this Usher speaks 0.1.0",
+    );
+}
+
+#[test]
+fn a_policy_must_take_a_decision() {
+    check(&Guest::new().build(), None, "check", "it takes no decision");
+    check(&wat::parse_str("(component)").unwrap(), None, "check", "policy-info");
+}
+
+#[test]
+fn what_is_broken_inside_is_said_by_the_validator() {
+    // A function that must leave a number and does not.
+    let bytes = wat::parse_str("(module (func (result i32)))").unwrap();
+    let mut component = b"\0asm\x0d\0\x01\0".to_vec();
+    component.extend([1, u8::try_from(bytes.len()).unwrap()]);
+    component.extend(&bytes);
+    check(&component, None, "check", "policy-info");
+    let mut garbled = Guest::places("(call $defer)").build();
+    let at = garbled.len() / 3;
+    garbled[at..at + 8].fill(0xff);
+    let mut stage = Stage::new(&[("a.wasm", &garbled)]);
+    let (step, _) = stage.refused();
+    assert!(["check", "compile"].contains(&step.as_str()), "{step}");
+    assert_eq!(&*stage.ask(0, "room").unwrap().policy.name, "last");
+    stage.stop();
+}
+
+#[test]
+fn a_policy_that_cannot_describe_itself_is_refused() {
+    let guest = |describe: &str| {
+        Guest {
+            describe: describe.into(),
+            ..Guest::places("(call $defer)")
+        }
+        .build()
+    };
+    check(&guest("(call $error)"), None, "describe", "oh no");
+    check(&guest("unreachable"), None, "describe", "unreachable");
+    check(
+        &guest("(loop $for_ever (br $for_ever)) (i32.const 0)"),
+        None,
+        "describe",
+        "used up its fuel",
+    );
+}
+
+#[test]
+fn a_start_function_that_loops_is_stopped() {
+    let mut guest = Guest::places("(call $defer)");
+    guest.more = "(func $loop (loop $for_ever (br $for_ever))) (start $loop)".into();
+    check(&guest.build(), None, "start", "used up its fuel");
+}
+
+#[test]
+fn more_memory_than_allowed_is_refused_at_the_start() {
+    let mut guest = Guest::places("(call $defer)");
+    guest.more = "(memory $bomb 4000)".into();
+    check(&guest.build(), None, "start", "memory");
+}
+
+#[test]
+fn settings_are_refused_in_the_policys_words() {
+    let picky = Guest {
+        // Takes only `{}`.
+        configure: "(if (i32.ne (local.get 1) (i32.const 2)) (then (return (call $error)))) (call $ok)".into(),
+        ..Guest::places("(call $defer)")
+    }
+    .build();
+    check(
+        &picky,
+        Some("spare = 1"),
+        "configure",
+        "the settings were refused: oh no",
+    );
+    check(&picky, Some("spare ="), "settings", "not TOML");
+    check(
+        &picky,
+        Some("on_fault = \"panic\""),
+        "settings",
+        "`on_fault` is \"next\" or \"wait\"",
+    );
+    // The host's own key never reaches the policy.
+    let mut stage = Stage::serving(&[("a.toml", b"on_fault = \"wait\""), ("a.wasm", &picky)]);
+    assert_eq!(stage.policies.status()[0].serving.clone().unwrap().on_fault, "wait");
+    assert_eq!(&*stage.ask(0, "room").unwrap().policy.name, "a");
+    stage.stop();
+}
+
+#[test]
+fn a_trial_decision_that_fails_is_the_last_gate() {
+    check(&Guest::places("unreachable").build(), None, "trial", "`place` failed");
+    check(
+        &Guest::places("(loop $for_ever (br $for_ever)) (call $defer)").build(),
+        None,
+        "trial",
+        "used up its fuel",
+    );
+    let scales = |body: &str| {
+        Guest {
+            scale_up: Some(body.into()),
+            ..Guest::new()
+        }
+        .build()
+    };
+    check(&scales("(call $error)"), None, "trial", "`scale_up` failed: oh no");
+    check(&scales("(call $rows (i32.const 1001))"), None, "trial", "at most 1000");
+}
+
+#[test]
+fn a_policy_that_does_not_take_the_view_is_refused() {
+    let mut stage = Stage::new(&[]);
+    *stage.host.world.lock().unwrap() = super::rows::World::with([super::rows::pool(1)]);
+    let broken = ["(call $error)"; 3].map(String::from);
+    stage.rename_in(
+        "a.wasm",
+        &Guest {
+            view: Some(broken),
+            ..Guest::places("(call $defer)")
+        }
+        .build(),
+    );
+    assert_eq!(
+        stage.refused(),
+        ("view".into(), "it failed while it was told of the fleet: oh no".into())
+    );
+    assert_eq!(&*stage.ask(0, "room").unwrap().policy.name, "last");
+    stage.stop();
+}
+
+#[test]
+fn a_ready_component_is_taken_as_it_is() {
+    let module = Guest::places("(call $on (i32.const 4))").build();
+    let component = wit_component::ComponentEncoder::default()
+        .module(&module)
+        .unwrap()
+        .validate(true)
+        .encode()
+        .unwrap();
+    let mut stage = Stage::serving(&[("a.wasm", &component)]);
+    assert_eq!(stage.decide("room").0, "a");
+    stage.stop();
+}

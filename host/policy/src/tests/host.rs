@@ -1,0 +1,287 @@
+//! The process around the policies, faked: a world to look at, and channels for what is told.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use usher_fleet::Timestamp;
+use usher_fleet::advice::{
+    Growth, PlaceAdvice, PlaceAnswer, PlaceAsk, Placement, ScaleAnswer, ScaleAsk, Shrinkage, VerdictRow,
+};
+use usher_fleet::config::Labels;
+use usher_fleet::decision::PolicyRef;
+use usher_fleet::event::PolicyEvent;
+use usher_fleet::ids::{DecisionNo, PoolNo, RoomId, ServerNo};
+use usher_fleet::view::{Cursor, ViewChange};
+
+use super::rows::World;
+use crate::native::Native;
+use crate::options::{Options, PolicyHost, Snapshot};
+use crate::wasm::ViewSource as _;
+use crate::{PlaceChain, Policies};
+
+/// Long enough for a slow machine; a test that needs it has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The server that the built-in names.
+pub(crate) const BUILT_IN: u32 = 999;
+
+/// A running chain over a folder.
+pub(crate) struct Stage {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) host: Arc<FakeHost>,
+    pub(crate) chain: PlaceChain,
+    pub(crate) policies: Policies,
+    events: Receiver<PolicyEvent>,
+    changes: Receiver<()>,
+    answers: Receiver<ScaleAnswer>,
+}
+
+pub(crate) struct FakeHost {
+    pub(crate) world: Mutex<World>,
+    pub(crate) has_view: AtomicBool,
+    events: Sender<PolicyEvent>,
+    changes: Sender<()>,
+    answers: Sender<ScaleAnswer>,
+}
+
+impl PolicyHost for FakeHost {
+    fn snapshot(&self) -> Option<Snapshot> {
+        let world = self.world.lock().unwrap();
+        let rows = world.changes_since(Cursor::START).collect();
+        self.has_view.load(Ordering::SeqCst).then(|| Snapshot {
+            cursor: world.cursor(),
+            now: now(),
+            rows,
+        })
+    }
+
+    fn event(&self, event: PolicyEvent) {
+        self.events.send(event).ok();
+    }
+
+    fn scaled(&self, answer: ScaleAnswer) {
+        self.answers.send(answer).ok();
+    }
+
+    fn chain_changed(&self) {
+        self.changes.send(()).ok();
+    }
+}
+
+impl Stage {
+    /// Starts with files in the folder, and waits for none of them.
+    pub(crate) fn new(files: &[(&str, &[u8])]) -> Stage {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let (events_in, events) = channel();
+        let (changes_in, changes) = channel();
+        let (answers_in, answers) = channel();
+        let host = Arc::new(FakeHost {
+            world: Mutex::default(),
+            has_view: AtomicBool::new(true),
+            events: events_in,
+            changes: changes_in,
+            answers: answers_in,
+        });
+        let mut options = Options::new(Some(dir.path().to_path_buf()), Box::new(|| Box::new(Last::default())));
+        options.poll = Duration::from_millis(50);
+        options.quiet = Duration::from_millis(30);
+        let (chain, policies) = crate::start(options, host.clone());
+        Stage {
+            dir,
+            host,
+            chain,
+            policies,
+            events,
+            changes,
+            answers,
+        }
+    }
+
+    /// Starts with files, and takes in as many as have passed.
+    pub(crate) fn serving(files: &[(&str, &[u8])]) -> Stage {
+        let mut stage = Stage::new(files);
+        for _ in files.iter().filter(|(name, _)| name.ends_with(".wasm")) {
+            stage.loaded();
+        }
+        stage
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Puts a file there as `usher policy build` does: beside it, then renamed.
+    pub(crate) fn rename_in(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(".new"), bytes).unwrap();
+        std::fs::rename(self.path(".new"), self.path(name)).unwrap();
+    }
+
+    /// The next event.
+    pub(crate) fn event(&self) -> PolicyEvent {
+        self.events.recv_timeout(PATIENCE).expect("an event comes")
+    }
+
+    /// Returns whether there is no event for a while; for what must not happen.
+    pub(crate) fn is_quiet_for(&self, readings: u32) -> bool {
+        self.events.recv_timeout(Duration::from_millis(60) * readings).is_err()
+    }
+
+    /// Waits until a version serves, and swaps it in.
+    pub(crate) fn loaded(&mut self) -> usher_fleet::event::PolicyEventBody {
+        match self.event() {
+            PolicyEvent::Loaded(body) => {
+                self.changed();
+                body
+            }
+            other => panic!("expected a policy to be loaded, not {other:?}"),
+        }
+    }
+
+    /// Waits until the chain has something to take in, and takes it in.
+    pub(crate) fn changed(&mut self) {
+        self.changes.recv_timeout(PATIENCE).expect("the chain changes");
+        self.chain.swap();
+    }
+
+    /// Waits until a file is refused, and returns at which step and why.
+    pub(crate) fn refused(&self) -> (String, String) {
+        match self.event() {
+            PolicyEvent::Refused(body) => (body.step, body.reason),
+            other => panic!("expected a policy to be refused, not {other:?}"),
+        }
+    }
+
+    /// Asks one link about a room.
+    pub(crate) fn ask(&mut self, link: usize, room: &str) -> Option<PlaceAnswer> {
+        let world = self.host.world.lock().unwrap().clone();
+        let room: RoomId = room.parse().unwrap();
+        let labels = Labels::from([("kind".into(), "webinar".into())]);
+        self.chain.ask(link, &world, &place_ask(&room, &labels))
+    }
+
+    /// Asks along the chain, as the fleet does, and returns who decided and where the room goes.
+    pub(crate) fn decide(&mut self, room: &str) -> (String, Placement) {
+        for link in 0.. {
+            let answer = self.ask(link, room).expect("the built-in answers");
+            match answer.advice {
+                Ok(PlaceAdvice {
+                    placement: Placement::Defer,
+                    ..
+                }) => {}
+                Ok(advice) => return (answer.policy.name.to_string(), advice.placement),
+                Err(fault) if fault.wait => {
+                    return (
+                        answer.policy.name.to_string(),
+                        Placement::Wait {
+                            pool: None,
+                            again_seconds: 0,
+                        },
+                    );
+                }
+                Err(_) => {}
+            }
+        }
+        unreachable!()
+    }
+
+    /// Asks a scale policy and waits for its answer; the changes since `since` go along.
+    pub(crate) fn scale(&mut self, ask: ScaleAsk, since: Cursor) -> ScaleAnswer {
+        let world = self.host.world.lock().unwrap().clone();
+        self.policies
+            .scale(ask, world.cursor(), world.changes_since(since).collect());
+        self.answers.recv_timeout(PATIENCE).expect("an answer comes")
+    }
+
+    /// The next scale answer.
+    pub(crate) fn answer(&mut self) -> ScaleAnswer {
+        self.answers.recv_timeout(PATIENCE).expect("an answer comes")
+    }
+
+    /// Ends its threads.
+    pub(crate) fn stop(self) {
+        self.policies.stop();
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp(1_795_000_000_000)
+}
+
+pub(crate) fn place_ask<'a>(room: &'a RoomId, labels: &'a Labels) -> PlaceAsk<'a> {
+    PlaceAsk {
+        now: now(),
+        seed: 7,
+        decision: DecisionNo(1),
+        room,
+        seats: 50,
+        load: 50,
+        expected_minutes: 30,
+        region: "eu-central-1",
+        tenant: "acme",
+        labels,
+        waited_seconds: 0,
+        avoid: Some(ServerNo(3)),
+    }
+}
+
+/// The built-in: places everything on one server, wants one server, keeps all.
+#[derive(Debug, Default)]
+struct Last {
+    settings: String,
+    rows: usize,
+}
+
+impl Native for Last {
+    fn policy(&self) -> PolicyRef {
+        PolicyRef {
+            name: "last".into(),
+            version: "0.0.0".into(),
+        }
+    }
+
+    fn configure(&mut self, settings_json: &str) -> Result<(), String> {
+        if settings_json.contains("bad") {
+            return Err("bad settings".into());
+        }
+        self.settings = settings_json.into();
+        Ok(())
+    }
+
+    fn update(&mut self, _: Timestamp, changes: &[ViewChange]) -> Result<(), String> {
+        self.rows += changes.len();
+        Ok(())
+    }
+
+    fn verdicts(&mut self, _: &[VerdictRow]) {}
+
+    fn place(&mut self, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, String> {
+        if ask.room.as_str() == "poison" {
+            return Err("poisoned".into());
+        }
+        let reason = Some(format!("{} after {} rows", self.settings, self.rows));
+        Ok(PlaceAdvice {
+            placement: Placement::On(ServerNo(BUILT_IN)),
+            reason,
+        })
+    }
+
+    fn scale_up(&mut self, _: &ScaleAsk) -> Result<Vec<Growth>, String> {
+        Ok(vec![Growth {
+            pool: PoolNo(BUILT_IN),
+            servers: 1,
+            reason: "one more".into(),
+        }])
+    }
+
+    fn scale_down(&mut self, _: &ScaleAsk) -> Result<Vec<Shrinkage>, String> {
+        Ok(vec![Shrinkage {
+            pool: PoolNo(BUILT_IN),
+            servers: Vec::new(),
+        }])
+    }
+}

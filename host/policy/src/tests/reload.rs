@@ -1,0 +1,199 @@
+//! The folder while it changes under a serving chain.
+
+use std::os::unix::fs::symlink;
+use std::sync::atomic::Ordering;
+
+use usher_fleet::advice::Placement;
+use usher_fleet::event::PolicyEvent;
+use usher_fleet::ids::ServerNo;
+
+use super::guests::Guest;
+use super::host::Stage;
+use crate::status::WantedState;
+
+fn on(server: u32) -> Placement {
+    Placement::On(ServerNo(server))
+}
+
+fn places(server: u32) -> Vec<u8> {
+    Guest::places(&format!("(call $on (i32.const {server}))")).build()
+}
+
+#[test]
+fn a_file_renamed_into_the_folder_serves_and_nothing_changes_before_the_swap() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1))]);
+    assert_eq!(stage.decide("room").1, on(1));
+    stage.rename_in("a.wasm", &places(2));
+    let PolicyEvent::Loaded(event) = stage.event() else {
+        panic!("it is loaded")
+    };
+    assert_eq!((&*event.policy, &*event.version), ("a", "1.0.0"));
+    assert_eq!(event.sha256.len(), 64);
+    assert_eq!(stage.decide("room").1, on(1));
+    stage.changed();
+    assert_eq!(stage.decide("room").1, on(2));
+    assert!(!stage.chain.swap());
+    stage.stop();
+}
+
+#[test]
+fn a_half_written_file_is_waited_for_and_not_blamed() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1))]);
+    let whole = places(2);
+    for part in [0, 4, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(stage.path("a.wasm"), &whole[..part]).unwrap();
+        assert!(stage.is_quiet_for(3), "after {part} bytes");
+        assert_eq!(
+            stage.policies.status()[0].wanted.clone().unwrap().state,
+            WantedState::Waiting
+        );
+        assert_eq!(stage.decide("room").1, on(1));
+    }
+    std::fs::write(stage.path("a.wasm"), &whole).unwrap();
+    stage.loaded();
+    assert_eq!(stage.decide("room").1, on(2));
+    stage.stop();
+}
+
+#[test]
+fn a_removed_file_leaves_the_chain() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1)), ("b.wasm", &places(2))]);
+    std::fs::remove_file(stage.path("a.wasm")).unwrap();
+    let PolicyEvent::Removed(event) = stage.event() else {
+        panic!("the removal is told")
+    };
+    assert_eq!((&*event.policy, &*event.version), ("a", "1.0.0"));
+    assert_eq!(stage.decide("room").1, on(1));
+    stage.changed();
+    assert_eq!(stage.decide("room").1, on(2));
+    assert_eq!(stage.policies.status().len(), 2);
+    stage.stop();
+}
+
+#[test]
+fn a_folder_that_vanishes_changes_nothing_and_may_come_back() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1))]);
+    let aside = stage.dir.path().with_extension("aside");
+    std::fs::rename(stage.dir.path(), &aside).unwrap();
+    assert!(stage.is_quiet_for(4));
+    assert_eq!(stage.decide("room").1, on(1));
+    std::fs::rename(&aside, stage.dir.path()).unwrap();
+    stage.rename_in("a.wasm", &places(2));
+    stage.loaded();
+    assert_eq!(stage.decide("room").1, on(2));
+    stage.stop();
+}
+
+#[test]
+fn other_settings_are_another_version_of_the_same_code() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1)), ("b.wasm", &places(1))]);
+    let before = stage.policies.status()[0].serving.clone().unwrap();
+    stage.rename_in("a.toml", b"spare = 1");
+    stage.loaded();
+    let after = stage.policies.status()[0].serving.clone().unwrap();
+    assert_eq!(before.sha256, after.sha256);
+    assert_ne!(before.settings_sha256, after.settings_sha256);
+    // One module in two files and under other settings.
+    assert_eq!(stage.policies.compilations(), 1);
+    stage.stop();
+}
+
+#[test]
+fn links_are_followed_beneath_the_folder_and_swapped_as_kubernetes_does() {
+    let mut stage = Stage::new(&[]);
+    for (version, server) in [("..v1", 1), ("..v2", 2)] {
+        std::fs::create_dir(stage.path(version)).unwrap();
+        std::fs::write(stage.path(version).join("a.wasm"), places(server)).unwrap();
+    }
+    symlink("..v1", stage.path("..data")).unwrap();
+    symlink("..data/a.wasm", stage.path("a.wasm")).unwrap();
+    stage.loaded();
+    assert_eq!(stage.decide("room").1, on(1));
+    symlink("..v2", stage.path("..new")).unwrap();
+    std::fs::rename(stage.path("..new"), stage.path("..data")).unwrap();
+    stage.loaded();
+    assert_eq!(stage.decide("room").1, on(2));
+    stage.stop();
+}
+
+#[test]
+fn links_out_of_the_folder_and_other_things_are_refused() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("a.wasm"), places(1)).unwrap();
+    let stage = Stage::new(&[]);
+    symlink(elsewhere.path().join("a.wasm"), stage.path("a.wasm")).unwrap();
+    let (step, reason) = stage.refused();
+    assert_eq!(step, "read");
+    assert!(reason.contains("leads out of the policies' folder"), "{reason}");
+    std::fs::create_dir(stage.path("b.wasm")).unwrap();
+    let (step, reason) = stage.refused();
+    assert_eq!(step, "read");
+    assert!(reason.contains("not a regular file"), "{reason}");
+    stage.stop();
+}
+
+#[test]
+fn what_is_no_policy_by_its_name_is_left_alone() {
+    let mut stage = Stage::new(&[
+        (".a.wasm", b"x"),
+        ("a.wasm.tmp", b"x"),
+        ("a.wasm~", b"x"),
+        ("README.md", b"x"),
+    ]);
+    assert!(stage.is_quiet_for(4));
+    assert!(stage.policies.has_decided());
+    assert_eq!(stage.decide("room").0, "last");
+    stage.stop();
+}
+
+#[test]
+fn the_host_is_ready_when_every_file_has_been_decided_upon() {
+    let mut stage = Stage::new(&[]);
+    stage.host.has_view.store(false, Ordering::SeqCst);
+    stage.rename_in("a.wasm", &places(1));
+    stage.rename_in("b.wasm", b"text");
+    stage.refused();
+    assert!(!stage.policies.has_decided());
+    stage.host.has_view.store(true, Ordering::SeqCst);
+    stage.loaded();
+    stage.rename_in("c.wasm", &places(3));
+    stage.loaded();
+    assert!(stage.policies.has_decided());
+    stage.stop();
+}
+
+#[test]
+fn a_refused_file_is_shown_beside_what_serves_and_going_back_is_no_new_version() {
+    let stage = Stage::serving(&[("a.wasm", &places(1))]);
+    stage.rename_in("a.wasm", b"nonsense");
+    stage.refused();
+    let status = stage.policies.status()[0].clone();
+    let wanted = status.wanted.unwrap();
+    assert_eq!((wanted.state, wanted.step), (WantedState::Refused, Some("check")));
+    assert!(wanted.problem.unwrap().contains("text"));
+    assert_eq!(status.serving.unwrap().version, "1.0.0");
+    stage.rename_in("a.wasm", &places(1));
+    assert!(stage.is_quiet_for(4));
+    assert_eq!(
+        stage.policies.status()[0].wanted.clone().unwrap().state,
+        WantedState::Serving
+    );
+    stage.stop();
+}
+
+#[test]
+fn the_built_in_reads_standard_toml_from_the_start_and_when_it_changes() {
+    let mut stage = Stage::new(&[("standard.toml", b"spare = 1")]);
+    let settings = |stage: &mut Stage| stage.ask(0, "room").unwrap().advice.unwrap().reason.unwrap();
+    assert_eq!(settings(&mut stage), r#"{"spare":1} after 0 rows"#);
+    stage.rename_in("standard.toml", b"spare = 2");
+    stage.loaded();
+    assert_eq!(settings(&mut stage), r#"{"spare":2} after 0 rows"#);
+    stage.rename_in("standard.toml", b"bad = 1");
+    assert_eq!(
+        stage.refused(),
+        ("configure".into(), "the settings were refused: bad settings".into())
+    );
+    assert_eq!(settings(&mut stage), r#"{"spare":2} after 0 rows"#);
+    stage.stop();
+}

@@ -1,0 +1,102 @@
+//! Which file, in which version.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+/// A sha256.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Hash([u8; 32]);
+
+impl Hash {
+    /// Hashes bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Hash {
+        Hash(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A policy's name: its file's without `.wasm`. Ordered as the files are, by bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name(Arc<str>);
+
+impl Name {
+    /// Takes the name of a file; none if it is not one that counts: hidden, or not `*.wasm`.
+    pub(crate) fn of_file(file: &str) -> Option<Name> {
+        let name = file.strip_suffix(".wasm")?;
+        (!name.is_empty() && !name.starts_with('.')).then(|| Name(name.into()))
+    }
+
+    /// Returns the name.
+    pub(crate) fn text(&self) -> &Arc<str> {
+        &self.0
+    }
+
+    /// Returns the name of its module's file.
+    pub(crate) fn file(&self) -> String {
+        format!("{}.wasm", self.0)
+    }
+
+    /// Returns the name of its settings' file.
+    pub(crate) fn settings_file(&self) -> String {
+        format!("{}.toml", self.0)
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Name) -> std::cmp::Ordering {
+        // `a.wasm` stands behind `a-b.wasm`, as the folder shows them: '.' is greater than '-'.
+        let file = |name: &Name| name.0.bytes().chain(*b".wasm").collect::<Vec<u8>>();
+        file(self).cmp(&file(other))
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Name) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What of a file makes a difference: a new one of either means a new instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version {
+    /// Of the module.
+    pub(crate) wasm: Hash,
+    /// Of the settings as written; of nothing where there are none.
+    pub(crate) settings: Hash,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ordered_like_their_files() {
+        let mut names: Vec<Name> = ["b.wasm", "a.wasm", "a-b.wasm", "10-vip.wasm"]
+            .into_iter()
+            .filter_map(Name::of_file)
+            .collect();
+        names.sort();
+        let names: Vec<String> = names.iter().map(Name::file).collect();
+        assert_eq!(names, ["10-vip.wasm", "a-b.wasm", "a.wasm", "b.wasm"]);
+    }
+
+    #[test]
+    fn hidden_and_other_files_do_not_count() {
+        for file in [".a.wasm", ".wasm", "a.wasm~", "a.wasm.tmp", "a.toml", "a"] {
+            assert_eq!(Name::of_file(file), None, "{file}");
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! One running instance: told the view, asked for advice. The only place that calls into a guest, and that fills its fuel.
+//!
+//! An instance that has faulted is not to be asked again: any trap leaves a wasmtime store poisoned, so its owner drops it
+//! and has another one made.
+
+use std::sync::Arc;
+
+use usher_fleet::Timestamp;
+use usher_fleet::advice::{Demand, Direction, FaultKind, PlaceAdvice, PlaceAsk, ScaleAdvice, ScaleAsk, VerdictRow};
+use usher_fleet::view::Cursor;
+use wasmtime::{Store, Trap};
+
+use super::bindings::{Description, base, place, scale_down, scale_up, types as w, view};
+use super::compile::Ready;
+use super::convert;
+use super::imports::HostState;
+use super::limits::{ANSWER_BYTES_MAX, Budget, DESCRIPTION_BYTES_MAX, FIGURES_MAX, MEMORY_BYTES_MAX, VIEW_ROWS_MAX};
+use super::rows::{Rows, ViewSource};
+use crate::options::LogLevel;
+
+/// A started, configured instance.
+pub(crate) struct Serving {
+    store: Store<HostState>,
+    description: Description,
+    view: Option<view::ViewPart>,
+    place: Option<place::PlacePart>,
+    scale_up: Option<scale_up::ScaleUpPart>,
+    scale_down: Option<scale_down::ScaleDownPart>,
+    rows: Rows,
+    request: w::RoomRequest,
+    fuel_used: u64,
+}
+
+/// Says why a guest gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct CallFault {
+    pub(crate) kind: FaultKind,
+    pub(crate) message: String,
+}
+
+/// Says why an instance did not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// It could not be instantiated, or its exports have other types than the contract's.
+    #[error("it does not start: {0}")]
+    Instantiate(String),
+    /// `describe` failed, or says too much.
+    #[error("`describe` failed: {0}")]
+    Describe(String),
+    /// `configure` did not take the settings.
+    #[error("the settings were refused: {0}")]
+    Configure(String),
+}
+
+/// Says which thread waits while rows are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// The deciding one: few rows, little fuel.
+    Live,
+    /// Another one: maybe the whole view.
+    Whole,
+}
+
+impl Ready {
+    /// Starts an instance: instantiates, describes, configures.
+    ///
+    /// # Errors
+    /// Which of the three failed, in the guest's words.
+    pub(crate) fn start(&self, policy: Arc<str>, settings: &str, log: LogLevel) -> Result<Serving, StartError> {
+        let mut store = Store::new(self.pre.engine(), HostState::new(policy, log));
+        store.limiter(|state| &mut state.allowance);
+        let unfit = |error: wasmtime::Error| StartError::Instantiate(format!("{error:#}"));
+        let made = run(&mut store, Budget::Start, |store| self.pre.instantiate(store).map(Ok));
+        let instance = made.result.map_err(|fault| StartError::Instantiate(fault.message))?;
+
+        let info = base::Base::new(&mut store, &instance).map_err(unfit)?;
+        let info = info.usher_policy_policy_info();
+        let description = run(&mut store, Budget::Start, |store| info.call_describe(store))
+            .result
+            .map_err(|fault| StartError::Describe(fault.message))
+            .and_then(bounded_description)?;
+        let level = match log {
+            LogLevel::Debug => w::Level::Debug,
+            LogLevel::Info => w::Level::Info,
+            LogLevel::Warn => w::Level::Warn,
+            LogLevel::Error => w::Level::Error,
+        };
+        run(&mut store, Budget::Configure, |store| {
+            info.call_configure(store, settings, level)
+        })
+        .result
+        .map_err(|fault| StartError::Configure(fault.message))?;
+
+        let parts = self.parts;
+        let view = parts
+            .view
+            .then(|| view::ViewPart::new(&mut store, &instance))
+            .transpose()
+            .map_err(unfit)?;
+        let place = parts
+            .place
+            .then(|| place::PlacePart::new(&mut store, &instance))
+            .transpose()
+            .map_err(unfit)?;
+        let scale_up = parts
+            .scale_up
+            .then(|| scale_up::ScaleUpPart::new(&mut store, &instance))
+            .transpose()
+            .map_err(unfit)?;
+        let scale_down = parts
+            .scale_down
+            .then(|| scale_down::ScaleDownPart::new(&mut store, &instance))
+            .transpose()
+            .map_err(unfit)?;
+        Ok(Serving {
+            store,
+            description,
+            view,
+            place,
+            scale_up,
+            scale_down,
+            rows: Rows::default(),
+            request: convert::empty_request(),
+            fuel_used: 0,
+        })
+    }
+}
+
+impl Serving {
+    /// Returns what the author says of it: version and summary.
+    pub(crate) fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Returns the fuel that the last question took, and the bytes of its memories.
+    pub(crate) fn used(&self) -> (u64, usize) {
+        (self.fuel_used, self.store.data().allowance.memory_bytes())
+    }
+
+    /// Returns how far it has read the view.
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.rows.cursor
+    }
+
+    /// Tells what has changed since it was last told, and verdicts. A source that is not ahead of it tells nothing.
+    ///
+    /// # Errors
+    /// The guest faulted.
+    pub(crate) fn feed(
+        &mut self,
+        now: Timestamp,
+        source: &impl ViewSource,
+        verdicts: &[VerdictRow],
+        pace: Pace,
+    ) -> Result<(), CallFault> {
+        let until = source.cursor();
+        let is_behind = self.rows.cursor < until;
+        if self.view.is_none() || (!is_behind && verdicts.is_empty()) {
+            self.rows.cursor = self.rows.cursor.max(until);
+            return Ok(());
+        }
+        let mut rows = std::mem::take(&mut self.rows);
+        if is_behind {
+            rows.sort(source.changes_since(rows.cursor), &self.description.figures);
+            rows.cursor = until;
+        }
+        rows.changes
+            .extend(verdicts.iter().map(|row| w::Change::Verdict(convert::verdict(row))));
+        let told = self.tell(now.seconds(), &mut rows, pace);
+        rows.clear();
+        self.rows = rows;
+        told
+    }
+
+    fn tell(&mut self, now: u32, rows: &mut Rows, pace: Pace) -> Result<(), CallFault> {
+        let Some(part) = &self.view else { return Ok(()) };
+        let view = part.usher_policy_view();
+        let servers = rows.servers();
+        let budget = |rows: usize| match pace {
+            Pace::Live => Budget::View { rows, servers },
+            Pace::Whole => Budget::WholeView { rows, servers },
+        };
+        let store = &mut self.store;
+        for at in (0..rows.changes.len()).step_by(VIEW_ROWS_MAX) {
+            let seq = rows.next_seq();
+            let some = chunk(&rows.changes, at);
+            run(store, budget(some.len()), |store| {
+                view.call_update(store, now, seq, some)
+            })
+            .result?;
+        }
+        for at in (0..rows.usages.len()).step_by(VIEW_ROWS_MAX) {
+            let seq = rows.next_seq();
+            let some = chunk(&rows.usages, at);
+            run(store, budget(some.len()), |store| {
+                view.call_usages(store, now, seq, some)
+            })
+            .result?;
+        }
+        for at in (0..rows.figures.len()).step_by(VIEW_ROWS_MAX) {
+            let seq = rows.next_seq();
+            let some = chunk(&rows.figures, at);
+            run(store, budget(some.len()), |store| {
+                view.call_figures(store, now, seq, some)
+            })
+            .result?;
+        }
+        Ok(())
+    }
+
+    /// Asks where a room goes.
+    ///
+    /// # Errors
+    /// The guest faulted, or does not take this decision.
+    pub(crate) fn place(&mut self, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
+        let Some(part) = &self.place else {
+            return Err(not_exported("place"));
+        };
+        convert::fill_request(&mut self.request, ask);
+        let (request, now) = (&self.request, ask.now.seconds());
+        let ran = run(
+            &mut self.store,
+            Budget::Place {
+                servers: self.rows.servers(),
+            },
+            |store| part.usher_policy_place().call_place(store, now, ask.seed, request),
+        );
+        self.fuel_used = ran.fuel;
+        ran.result.map(convert::advice)
+    }
+
+    /// Asks for more or fewer servers.
+    ///
+    /// # Errors
+    /// The guest faulted, or does not take this decision.
+    pub(crate) fn scale(&mut self, ask: &ScaleAsk) -> Result<ScaleAdvice, CallFault> {
+        match ask.direction {
+            Direction::Up => self.scale_up(ask, &ask.demand),
+            Direction::Down => self.scale_down(ask),
+        }
+    }
+
+    fn scale_up(&mut self, ask: &ScaleAsk, demand: &Demand) -> Result<ScaleAdvice, CallFault> {
+        let Some(part) = &self.scale_up else {
+            return Err(not_exported("scale-up"));
+        };
+        let (now, demand) = (ask.now.seconds(), convert::demand(demand));
+        let ran = run(
+            &mut self.store,
+            Budget::Scale {
+                servers: self.rows.servers(),
+            },
+            |store| {
+                part.usher_policy_scale_up()
+                    .call_scale_up(store, now, ask.seed, ask.decision.0, &demand)
+            },
+        );
+        self.fuel_used = ran.fuel;
+        convert::growth(ran.result?).map_err(bad_answer)
+    }
+
+    fn scale_down(&mut self, ask: &ScaleAsk) -> Result<ScaleAdvice, CallFault> {
+        let Some(part) = &self.scale_down else {
+            return Err(not_exported("scale-down"));
+        };
+        let now = ask.now.seconds();
+        let ran = run(
+            &mut self.store,
+            Budget::Scale {
+                servers: self.rows.servers(),
+            },
+            |store| {
+                part.usher_policy_scale_down()
+                    .call_scale_down(store, now, ask.seed, ask.decision.0)
+            },
+        );
+        self.fuel_used = ran.fuel;
+        convert::shrinkage(ran.result?).map_err(bad_answer)
+    }
+}
+
+fn chunk<T>(rows: &[T], at: usize) -> &[T] {
+    &rows[at..rows.len().min(at + VIEW_ROWS_MAX)]
+}
+
+fn not_exported(part: &str) -> CallFault {
+    CallFault {
+        kind: FaultKind::Unavailable,
+        message: format!("the policy does not export `{part}`"),
+    }
+}
+
+fn bad_answer(message: String) -> CallFault {
+    CallFault {
+        kind: FaultKind::BadAnswer,
+        message,
+    }
+}
+
+fn bounded_description(description: Description) -> Result<Description, StartError> {
+    let texts = [&description.name, &description.version, &description.summary];
+    if texts
+        .into_iter()
+        .chain(&description.figures)
+        .any(|text| text.len() > DESCRIPTION_BYTES_MAX)
+    {
+        return Err(StartError::Describe(format!(
+            "a text is longer than {DESCRIPTION_BYTES_MAX} bytes"
+        )));
+    }
+    if description.figures.len() > FIGURES_MAX {
+        return Err(StartError::Describe(format!("more than {FIGURES_MAX} figures")));
+    }
+    Ok(description)
+}
+
+struct Ran<T> {
+    result: Result<T, CallFault>,
+    fuel: u64,
+}
+
+/// Runs one call within its budget and puts every way to fail into the same words.
+fn run<T>(
+    store: &mut Store<HostState>,
+    budget: Budget,
+    call: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<Result<T, String>>,
+) -> Ran<T> {
+    let granted = budget.fuel();
+    store.data_mut().begin_call();
+    store.set_hostcall_fuel(ANSWER_BYTES_MAX);
+    let called = store.set_fuel(granted).and_then(|()| call(store));
+    let fuel = granted.saturating_sub(store.get_fuel().unwrap_or(0));
+    let result = match called {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(message)) => Err(CallFault {
+            kind: FaultKind::Error,
+            message: convert::reason(message),
+        }),
+        Err(error) => Err(fault(&error, store.data_mut(), granted)),
+    };
+    Ran { result, fuel }
+}
+
+fn fault(error: &wasmtime::Error, state: &mut HostState, granted: u64) -> CallFault {
+    let trap = error.downcast_ref::<Trap>();
+    let kind = match trap {
+        Some(Trap::OutOfFuel) => FaultKind::OutOfFuel,
+        Some(_) => FaultKind::Trap,
+        None if error.is::<super::imports::ImportError>() => FaultKind::Trap,
+        // What is neither a trap nor ours came up while an answer was taken from the guest's memory.
+        None => FaultKind::BadAnswer,
+    };
+    let what = match trap {
+        Some(Trap::OutOfFuel) => format!("used up its fuel of {granted}"),
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    let memory = if state.allowance.was_refused() {
+        format!("; it wanted more memory than its {} MiB", MEMORY_BYTES_MAX >> 20)
+    } else {
+        String::new()
+    };
+    let message = match state.take_last_error() {
+        Some(last) => format!("{last} ({what}{memory})"),
+        None => format!("{what}{memory}"),
+    };
+    CallFault {
+        kind,
+        message: convert::reason(message),
+    }
+}

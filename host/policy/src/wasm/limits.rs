@@ -1,0 +1,192 @@
+//! What a policy may use: fuel for each operation, memory over all of it, and the size of an answer.
+//!
+//! Fuel counts instructions and not time, so what is dear is priced. On the 2-core machine of the first measurements a
+//! million units are 0.3 to 1 ms; the worst that a chain can stall the deciding thread is the sum over its links of
+//! [`Budget::View`] and [`Budget::Place`].
+
+use wasmtime::{OperatorCost, ResourceLimiter, VariableOperatorCost};
+
+/// The most memory that one instance has, in bytes, summed over all its memories: 10,000 servers take the SDK's view about
+/// 5 MiB, so this is room for a policy's own tables, and small beside a host with several policies.
+pub(crate) const MEMORY_BYTES_MAX: usize = 128 << 20;
+/// The most memories of one instance: a component of a core module has one, composed ones a few.
+const MEMORIES_MAX: usize = 8;
+/// The most table elements of one instance, summed: tables hold function pointers, a large guest has some thousands.
+const TABLE_ELEMENTS_MAX: usize = 64 << 10;
+/// The most tables of one instance.
+const TABLES_MAX: usize = 16;
+/// The most core instances of one instance: an encoded module makes about five.
+const INSTANCES_MAX: usize = 32;
+/// The most stack that guest code has, in bytes; the thread that asks needs it and as much again. wasmtime's default.
+pub(crate) const STACK_BYTES_MAX: usize = 512 << 10;
+
+/// The most bytes that one call may hand to the host, in strings and lists.
+pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// The most rows of one answer.
+pub(crate) const ANSWER_ROWS_MAX: usize = 1_000;
+/// The most rows that one call of the view has, as the contract says.
+pub(crate) const VIEW_ROWS_MAX: usize = 1_024;
+/// The most bytes of a reason that are kept: it is read in lists of decisions.
+pub(crate) const REASON_BYTES_MAX: usize = 512;
+/// The most figures that a policy may ask for, so that a row's place in the list is found by looking.
+pub(crate) const FIGURES_MAX: usize = 64;
+/// The most bytes of each of a description's texts.
+pub(crate) const DESCRIPTION_BYTES_MAX: usize = 1_024;
+
+/// The price of `log` and of the helpers: for the call, and for each byte of its text.
+pub(crate) const HOST_CALL_FUEL: u64 = 2_000;
+/// See [`HOST_CALL_FUEL`].
+pub(crate) const HOST_BYTE_FUEL: u64 = 10;
+/// What the civil time of a zone costs on top: a look-up in a table of transitions.
+pub(crate) const LOCAL_TIME_FUEL: u64 = 3_000;
+/// The longest log message, in bytes.
+pub(crate) const LOG_BYTES_MAX: usize = 4 << 10;
+/// The longest name of a time zone, in bytes; the IANA's longest has 32.
+pub(crate) const ZONE_BYTES_MAX: usize = 64;
+
+/// Says what a call is for, and so how much fuel it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Budget {
+    /// Instantiation, its start function, and `describe`.
+    Start,
+    /// `configure`.
+    Configure,
+    /// Changed rows, on the deciding thread; `servers` are already known.
+    View { rows: usize, servers: usize },
+    /// The rows of a whole view, off the deciding thread, where a table that grows may copy itself.
+    WholeView { rows: usize, servers: usize },
+    /// `place`.
+    Place { servers: usize },
+    /// `scale-up` or `scale-down`, off the deciding thread.
+    Scale { servers: usize },
+}
+
+impl Budget {
+    /// Returns the fuel for one such call.
+    pub(crate) fn fuel(self) -> u64 {
+        const M: u64 = 1_000_000;
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        match self {
+            Budget::Start => 10 * M,
+            Budget::Configure => 50 * M,
+            // The first million is for a table that grows under the one row too many.
+            Budget::View { rows, servers } => {
+                M + count(rows).saturating_mul(5_000) + count(servers).saturating_mul(200).min(4 * M)
+            }
+            Budget::WholeView { rows, servers } => (20 * M)
+                .saturating_add(count(rows).saturating_mul(5_000))
+                .saturating_add(count(servers).saturating_mul(1_000)),
+            Budget::Place { servers } => (M + count(servers).saturating_mul(200)).min(5 * M),
+            Budget::Scale { servers } => (50 * M)
+                .saturating_add(count(servers).saturating_mul(2_000))
+                .min(500 * M),
+        }
+    }
+}
+
+/// Returns what each instruction costs: one, but for those that take far longer than others.
+pub(crate) fn operator_cost() -> OperatorCost {
+    const DEAR: u8 = 10;
+    const GROW: u8 = 200;
+    OperatorCost {
+        MemoryGrow: GROW,
+        TableGrow: GROW,
+        I32DivS: DEAR,
+        I32DivU: DEAR,
+        I32RemS: DEAR,
+        I32RemU: DEAR,
+        I64DivS: DEAR,
+        I64DivU: DEAR,
+        I64RemS: DEAR,
+        I64RemU: DEAR,
+        F32Sqrt: DEAR,
+        F32Div: DEAR,
+        F64Sqrt: DEAR,
+        F64Div: DEAR,
+        F32x4Sqrt: DEAR,
+        F32x4Div: DEAR,
+        F64x2Sqrt: DEAR,
+        F64x2Div: DEAR,
+        variable: VariableOperatorCost {
+            memory_grow_per_page: 255,
+            ..VariableOperatorCost::new()
+        },
+        ..OperatorCost::new()
+    }
+}
+
+/// Counts what one instance has of memory and tables; wasmtime's own limits are for each memory alone.
+#[derive(Debug, Default)]
+pub(crate) struct Allowance {
+    memory_bytes: usize,
+    table_elements: usize,
+    refused: bool,
+}
+
+impl Allowance {
+    /// Returns the bytes of all memories.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// Returns whether the instance ever wanted more than it may have.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.refused
+    }
+}
+
+impl ResourceLimiter for Allowance {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        let granted = total <= MEMORY_BYTES_MAX && maximum.is_none_or(|maximum| desired <= maximum);
+        if granted {
+            self.memory_bytes = total;
+        } else {
+            self.refused = true;
+        }
+        Ok(granted)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        let granted = total <= TABLE_ELEMENTS_MAX && maximum.is_none_or(|maximum| desired <= maximum);
+        if granted {
+            self.table_elements = total;
+        }
+        Ok(granted)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_counted_over_all_memories() {
+        let mut allowance = Allowance::default();
+        assert!(allowance.memory_growing(0, 100 << 20, None).unwrap());
+        assert!(!allowance.memory_growing(0, 60 << 20, None).unwrap());
+        assert!(allowance.memory_growing(0, 28 << 20, None).unwrap());
+        assert_eq!(allowance.memory_bytes(), MEMORY_BYTES_MAX);
+        assert!(allowance.was_refused());
+    }
+
+    #[test]
+    fn a_placement_never_has_more_than_five_million() {
+        assert_eq!(Budget::Place { servers: 0 }.fuel(), 1_000_000);
+        assert_eq!(Budget::Place { servers: 1_000 }.fuel(), 1_200_000);
+        assert_eq!(Budget::Place { servers: 1_000_000 }.fuel(), 5_000_000);
+    }
+}

@@ -1,0 +1,104 @@
+//! Changed rows on their way into one instance: sorted into the contract's calls, and what the instance knows already.
+
+use std::collections::BTreeSet;
+
+use usher_fleet::view::{Cursor, ViewChange};
+
+use super::bindings::types as w;
+use super::convert;
+
+/// Where an instance's view comes from: the fleet itself, a snapshot, or the scale thread's own copy.
+pub(crate) trait ViewSource {
+    /// Returns the cursor of its newest change.
+    fn cursor(&self) -> Cursor;
+    /// Returns the newest row of each thing that changed after `cursor`; pools before servers before usage.
+    fn changes_since(&self, cursor: Cursor) -> impl Iterator<Item = ViewChange>;
+}
+
+impl ViewSource for usher_fleet::Fleet {
+    fn cursor(&self) -> Cursor {
+        usher_fleet::Fleet::cursor(self)
+    }
+
+    fn changes_since(&self, cursor: Cursor) -> impl Iterator<Item = ViewChange> {
+        usher_fleet::Fleet::changes_since(self, cursor)
+    }
+}
+
+/// What an instance knows, and rows that it is about to be told. Its lists are kept from call to call.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) cursor: Cursor,
+    pub(super) seq: u32,
+    pools: BTreeSet<u32>,
+    servers: BTreeSet<u32>,
+    pub(super) changes: Vec<w::Change>,
+    pub(super) usages: Vec<w::Usage>,
+    pub(super) figures: Vec<w::Figure>,
+    servers_removed: Vec<u32>,
+    pools_removed: Vec<u32>,
+}
+
+impl Rows {
+    /// Returns how many servers the instance knows.
+    pub(super) fn servers(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Returns the number of the next call.
+    pub(super) fn next_seq(&mut self) -> u32 {
+        self.seq = self.seq.wrapping_add(1);
+        self.seq
+    }
+
+    /// Forgets what was told.
+    pub(super) fn clear(&mut self) {
+        self.changes.clear();
+        self.usages.clear();
+        self.figures.clear();
+    }
+
+    /// Sorts rows: what was set, then servers that are gone, then pools; usages and figures apart, for later calls.
+    ///
+    /// What the instance never knew it is not told to forget. `figures` are the names that it wants to see.
+    pub(super) fn sort(&mut self, rows: impl Iterator<Item = ViewChange>, figures: &[String]) {
+        for row in rows {
+            match row {
+                ViewChange::PoolSet(row) => {
+                    self.pools.insert(row.no.0);
+                    self.changes.push(w::Change::PoolSet(convert::pool(row)));
+                }
+                ViewChange::PoolState(row) => self.changes.push(w::Change::PoolState(convert::pool_state(&row))),
+                ViewChange::ServerSet(row) => {
+                    self.servers.insert(row.no.0);
+                    self.changes.push(w::Change::ServerSet(convert::server(row)));
+                }
+                ViewChange::Usage(row) => self.usages.push(convert::usage(&row)),
+                ViewChange::Figure(row) => {
+                    let figure = figures.iter().position(|name| *name == row.name);
+                    if let Some(figure) = figure.and_then(|figure| u32::try_from(figure).ok()) {
+                        self.figures.push(w::Figure {
+                            server: row.server.0,
+                            figure,
+                            value: row.value,
+                        });
+                    }
+                }
+                ViewChange::ServerRemoved(no) => {
+                    if self.servers.remove(&no.0) {
+                        self.servers_removed.push(no.0);
+                    }
+                }
+                ViewChange::PoolRemoved(no) => {
+                    if self.pools.remove(&no.0) {
+                        self.pools_removed.push(no.0);
+                    }
+                }
+            }
+        }
+        self.changes
+            .extend(self.servers_removed.drain(..).map(w::Change::ServerRemoved));
+        self.changes
+            .extend(self.pools_removed.drain(..).map(w::Change::PoolRemoved));
+    }
+}
