@@ -31,6 +31,9 @@ pub mod status;
 pub mod units;
 pub mod view;
 
+#[doc = include_str!("matrix.md")]
+pub mod matrix {}
+
 mod fleet;
 
 pub use advice::Advisor;

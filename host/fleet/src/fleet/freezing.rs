@@ -69,9 +69,9 @@ impl Fleet {
     }
 }
 
-/// Counts the silent among the servers that serve.
+/// Counts the silent among the servers that serve; whoever made one that has left may have ended it.
 fn count_silent<'a>(servers: impl Iterator<Item = &'a Server>) -> (usize, usize) {
-    let serving = servers.filter(|server| server.record.phase.is_ready() && !server.is_lost());
+    let serving = servers.filter(|server| server.record.phase.is_ready() && !server.is_lost() && !server.record.left);
     serving.fold((0, 0), |(silent, all), server| {
         (silent + usize::from(server.is_silent()), all + 1)
     })

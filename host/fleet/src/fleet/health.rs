@@ -112,7 +112,7 @@ impl Fleet {
         let is_probed = self.pools.get(&server.record.pool).is_some_and(Pool::is_probed);
         match probed.result {
             // Where an agent reports, an open port alone is no sign of life; it only keeps the server from being lost.
-            Ok(()) if is_probed || server.is_lost() => self.sign_of_life(no, "its URL answers"),
+            Ok(()) if is_probed => self.sign_of_life(no, "its URL answers"),
             Ok(()) => {}
             Err(why) => self.witness_says_dead(no, &why),
         }

@@ -142,7 +142,10 @@ impl Fleet {
             Hold::Cordoned(_) => What::ServerCordoned(told),
             Hold::Draining(_) => What::ServerDraining(told),
         };
-        self.change_server(no, |record| record.hold = Some(hold));
+        self.change_server(no, |record| {
+            record.left &= matches!(hold, Hold::Draining(_));
+            record.hold = Some(hold);
+        });
         self.tell(what);
         self.emptied.insert(no);
         self.time_server(no);
@@ -194,8 +197,8 @@ impl Fleet {
                 continue;
             };
             let is_over = hold.deadline.is_some_and(|deadline| deadline <= self.now);
-            // Nobody knows who is on a server that is not heard: it goes when it is heard again, or lost.
-            let is_known_empty = server.is_empty() && (server.is_lost() || self.is_heard(server));
+            // Nobody knows who is on a server that is not heard: it goes when it is heard again, or was lost for long.
+            let is_known_empty = server.is_empty() && self.is_heard(server);
             if !is_over && !is_known_empty {
                 continue;
             }

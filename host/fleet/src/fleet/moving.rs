@@ -68,8 +68,9 @@ impl Fleet {
             tenant: record.wish.tenant.clone(),
             reason: reason.into(),
         }));
+        // Whoever was in it may be on the lost server still: it has not left there as a released room has, and counts if
+        // the server comes back and names it.
         self.put(Record::Room(Box::new(record)));
-        self.note_left(from, id);
         self.heard_of(id);
         self.scaling.owe_up();
     }
