@@ -80,7 +80,12 @@ fn watcher(path: &Path, changed: Arc<Notify>) -> Option<notify::RecommendedWatch
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let hint = move |_: notify::Result<notify::Event>| changed.notify_one();
+    // That somebody reads the file is no change; we do, and would wake ourselves for ever.
+    let hint = move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            changed.notify_one();
+        }
+    };
     let watching = notify::recommended_watcher(hint)
         .and_then(|mut watcher| watcher.watch(folder, RecursiveMode::NonRecursive).map(|()| watcher));
     match watching {
