@@ -1,0 +1,84 @@
+//! Random worlds: a fleet in virtual time among commands, providers, servers, policies and crashes that do their worst.
+//!
+//! Each world follows from its seed. After each step named invariants are checked by an onlooker that keeps its own books
+//! from inputs, replies and writes. `USHER_SIM_STEPS` sets how many steps all worlds make together, `USHER_SIM_SEED` runs one
+//! world again, looking at everything after each step.
+
+mod simulation {
+    pub(crate) mod calm;
+    pub(crate) mod chance;
+    pub(crate) mod clients;
+    pub(crate) mod cloud;
+    pub(crate) mod invariants;
+    pub(crate) mod ledger;
+    pub(crate) mod model;
+    pub(crate) mod moves;
+    pub(crate) mod policies;
+    pub(crate) mod reader;
+    pub(crate) mod shapes;
+    pub(crate) mod trace;
+    pub(crate) mod world;
+}
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use simulation::world::World;
+
+/// Steps of all worlds together, unless `USHER_SIM_STEPS` says otherwise: what a minute's test has time for.
+const STEPS: u64 = 220_000;
+
+/// Steps of one world before it ends in calm.
+const STEPS_A_WORLD: u64 = 2_000;
+
+/// The first world's seed; the others follow it.
+const FIRST_SEED: u64 = 1;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")),
+    )
+}
+
+/// Lives one world, and returns the steps that it made.
+fn live(seed: u64, is_replay: bool) -> u64 {
+    let mut world = World::new(seed, is_replay);
+    world.live(STEPS_A_WORLD);
+    world.end_in_calm();
+    world.steps
+}
+
+/// Lives one world; where it fails, again and with a closer look, so that the first wrong step is shown.
+fn check(seed: u64) -> u64 {
+    let failure = match catch_unwind(AssertUnwindSafe(|| live(seed, false))) {
+        Ok(steps) => return steps,
+        Err(failure) => failure,
+    };
+    eprintln!("the world of seed {seed} fails; once more, looking after each step; its last steps:");
+    let again = catch_unwind(AssertUnwindSafe(|| live(seed, true)));
+    eprintln!("run it again: USHER_SIM_SEED={seed} cargo test -p usher-fleet --test simulation random_worlds");
+    resume_unwind(again.err().unwrap_or(failure));
+}
+
+#[test]
+fn random_worlds_keep_every_invariant() {
+    if let Some(seed) = number("USHER_SIM_SEED") {
+        live(seed, true);
+        return;
+    }
+    let steps = number("USHER_SIM_STEPS").unwrap_or(STEPS);
+    let (done, next) = (AtomicU64::new(0), AtomicU64::new(FIRST_SEED));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while done.load(Ordering::Relaxed) < steps {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    done.fetch_add(check(seed), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,171 @@
+//! How every world ends: faults stop, policies are honest, time goes on. Then all that waits and can be seated is seated, and
+//! once the rooms are released nothing is left that costs.
+
+use std::time::Duration;
+
+use usher_fleet::Observation;
+use usher_fleet::command::{Command, HoldAction, HoldServer, ReleaseRoom, RemoveServer, SetScaling};
+use usher_fleet::observation::OrderKey;
+use usher_fleet::server::{Phase, ServerRecord};
+
+use super::cloud::Faults;
+use super::invariants::waiting;
+use super::policies::Temper;
+use super::world::World;
+
+/// In calm every room that can be seated is seated within this: the longest boot, cool-downs, an open circuit.
+const SEATED_WITHIN: Duration = Duration::from_secs(2 * 3600);
+
+/// In calm an empty fleet is gone within this: the longest loss, life and drain, and a minute for each server's cool-down.
+const GONE_WITHIN: Duration = Duration::from_secs(2 * 3600);
+
+impl World {
+    pub(crate) fn end_in_calm(&mut self) {
+        self.faults = Faults { percent: 0 };
+        self.muted.clear();
+        self.cloud
+            .messages
+            .retain(|message| !matches!(message.observation, Observation::Reported(_)));
+        self.restore_pools();
+        self.sync_all();
+        self.change_policies(Temper::Honest, Temper::Honest);
+        for pool in self.all_pools.clone() {
+            let (pool, enabled) = (pool.name, true);
+            self.command(Command::SetScaling(SetScaling { pool, enabled }));
+        }
+        self.lift_all_holds();
+        self.wait_until(
+            "everything that can be seated is seated",
+            SEATED_WITHIN,
+            World::is_all_seated,
+        );
+        self.look_at_the_whole();
+        self.empty();
+        self.wait_until("nothing is left", GONE_WITHIN, World::is_nothing_left);
+        self.look_at_the_whole();
+    }
+
+    /// Every pool is configured again, with generous guards over the fleet.
+    fn restore_pools(&mut self) {
+        let mut config = self.model.config.clone();
+        for pool in &self.all_pools {
+            if !config.pools.iter().any(|known| known.name == pool.name) {
+                config.pools.push(pool.clone());
+            }
+        }
+        for pool in &mut config.pools {
+            pool.guards.servers_min = 0;
+            pool.guards.boot_max = pool.guards.boot_max.max(Duration::from_secs(100));
+            pool.guards.drain_deadline = Some(Duration::from_secs(300));
+        }
+        config.room_silence_max = Duration::from_secs(24 * 3600);
+        self.observe(Observation::Configured(Box::new(config)));
+    }
+
+    fn lift_all_holds(&mut self) {
+        let held = self.model.servers.values().filter(|server| server.hold.is_some());
+        let names: Vec<_> = held.map(|server| server.name.clone()).collect();
+        for server in names {
+            let (action, reason) = (HoldAction::Uncordon, None);
+            self.command(Command::HoldServer(HoldServer { server, action, reason }));
+        }
+    }
+
+    fn wait_until(&mut self, what: &str, within: Duration, is_reached: fn(&World) -> bool) {
+        let deadline = self.now + within;
+        // What is reached for a moment only, with effects still under way, is not reached.
+        let mut rounds = 0;
+        while rounds < 3 {
+            rounds = if is_reached(self) { rounds + 1 } else { 0 };
+            assert!(
+                self.now < deadline,
+                "invariant_in_calm: {what}: {}",
+                self.what_is_left()
+            );
+            self.now = self.now + self.model.config.silent_after / 3;
+            self.tick();
+            self.pulse();
+            self.sync_all();
+            while self.cloud.messages.iter().any(|message| message.due <= self.now) {
+                self.deliver();
+            }
+            self.sync_all();
+        }
+    }
+
+    /// No room waits for which a pool may still launch.
+    fn is_all_seated(&self) -> bool {
+        let launchable = self.fleet.pools(self.now);
+        let may_launch = |name: &usher_fleet::ids::PoolName| {
+            launchable
+                .iter()
+                .any(|pool| pool.name == *name && (pool.launchable > 0 || pool.servers_starting > 0))
+        };
+        !self.model.waiting().any(|room| {
+            self.model
+                .config
+                .pools
+                .iter()
+                .any(|pool| waiting::could_be_launched_for(pool, &room.wish) && may_launch(&pool.name))
+        })
+    }
+
+    /// Every room is released, every server let go.
+    fn empty(&mut self) {
+        let rooms: Vec<_> = self.model.rooms.keys().cloned().collect();
+        for room in rooms {
+            self.command(Command::ReleaseRoom(ReleaseRoom {
+                room,
+                tenant: None,
+                placement: None,
+            }));
+        }
+        assert!(self.model.rooms.is_empty(), "invariant_a_release_releases");
+        self.change_policies(Temper::Honest, Temper::Leaving);
+        let external: Vec<ServerRecord> = self
+            .model
+            .servers
+            .values()
+            .filter(|server| !self.was_made(server))
+            .cloned()
+            .collect();
+        for server in external {
+            let (server, force) = (server.name, true);
+            self.command(Command::RemoveServer(RemoveServer { server, force }));
+        }
+        self.lift_all_holds();
+    }
+
+    fn was_made(&self, server: &ServerRecord) -> bool {
+        let key = OrderKey {
+            server: server.name.clone(),
+            attempt: server.attempt,
+        };
+        self.cloud.pools.contains_key(&key) || matches!(server.phase, Phase::Requested(_))
+    }
+
+    fn is_nothing_left(&self) -> bool {
+        let is_ours = |key: &&OrderKey| !self.cloud.foreign.contains(key);
+        self.model.servers.is_empty() && !self.cloud.instances.keys().any(|key| is_ours(&key))
+    }
+
+    fn what_is_left(&self) -> String {
+        let pools: Vec<String> = self
+            .fleet
+            .pools(self.now)
+            .iter()
+            .map(|pool| {
+                format!(
+                    "{} launchable {} {:?} frozen {}",
+                    pool.name, pool.launchable, pool.code, pool.frozen
+                )
+            })
+            .collect();
+        let waiting: Vec<_> = self.model.waiting().collect();
+        let instances: Vec<_> = self.cloud.instances.keys().collect();
+        format!(
+            "servers {:#?}, waiting {waiting:?}, pools {pools:?}, instances {instances:?}",
+            self.model.servers.values().collect::<Vec<_>>()
+        )
+    }
+}

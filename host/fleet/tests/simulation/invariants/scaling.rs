@@ -1,0 +1,159 @@
+//! Launches and retirements: what the guards promise.
+
+use usher_fleet::command::Command;
+use usher_fleet::config::PoolConfig;
+use usher_fleet::ids::PoolName;
+use usher_fleet::pool::{Circuit, PoolRecord};
+use usher_fleet::server::{Hold, Phase, ServerRecord};
+use usher_fleet::units::Microdollars;
+use usher_fleet::{Input, Observation};
+
+use std::time::Duration;
+
+use crate::simulation::model::Model;
+
+/// A server's record is about to be made: launched, or registered by whoever created it.
+pub(super) fn made(model: &mut Model, server: &ServerRecord, input: Option<&Input>) {
+    let is_known = model.servers.values().any(|other| other.name == server.name);
+    assert!(!is_known, "invariant_a_name_is_one_server: {server:?}");
+    let next = model.meta.as_ref().map(|meta| meta.next_server);
+    assert!(
+        next.is_some_and(|next| server.no < next),
+        "invariant_server_numbers_are_reserved: {server:?}, next is {next:?}"
+    );
+    match server.phase {
+        Phase::Requested(_) => invariant_launches_stay_within_every_ceiling(model, server),
+        Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) | Phase::Failed(_) | Phase::Terminating(_) => {
+            assert!(
+                matches!(input, Some(Input::Command(Command::RegisterServer(command))) if command.server == server.name),
+                "invariant_external_servers_are_registered: {server:?}"
+            );
+        }
+    }
+}
+
+fn in_pool<'a>(model: &'a Model, name: &'a PoolName) -> impl Iterator<Item = &'a ServerRecord> {
+    model.servers.values().filter(move |server| server.pool == *name)
+}
+
+fn invariant_launches_stay_within_every_ceiling(model: &mut Model, server: &ServerRecord) {
+    let name = "invariant_launches_stay_within_every_ceiling";
+    let pool = model
+        .pool(&server.pool)
+        .cloned()
+        .unwrap_or_else(|| panic!("{name}: {server:?} in a pool that is gone"));
+    assert!(pool.automatic, "{name}: {server:?} in an external pool");
+    let guards = &pool.guards;
+    let counting = |server: &&ServerRecord| server.phase.counts();
+    let in_pool_now = in_pool(model, &pool.name).filter(counting).count();
+    assert!(
+        in_pool_now < guards.servers_max as usize,
+        "{name}: servers_max of {}",
+        pool.name
+    );
+    let in_fleet = model.servers.values().filter(counting).count();
+    let fleet = &model.config.guards;
+    assert!(in_fleet < fleet.servers_max as usize, "{name}: fleet_servers_max");
+    let in_flight = in_pool(model, &pool.name)
+        .filter(|server| matches!(server.phase, Phase::Requested(_)))
+        .count();
+    assert!(
+        in_flight < guards.launches_in_flight_max as usize,
+        "{name}: launches_in_flight_max of {}",
+        pool.name
+    );
+    let price: Microdollars = model.servers.values().map(|server| server.price_per_hour).sum();
+    assert!(
+        fleet
+            .price_per_hour_max
+            .is_none_or(|max| price + pool.price_per_hour <= max),
+        "{name}: fleet_dollars_per_hour_max: {price} and {} more",
+        pool.price_per_hour
+    );
+    let record = &model.pools[&pool.name];
+    if let Circuit::Open(open) = &record.circuit {
+        assert!(open.until <= model.now, "{name}: the circuit of {} is open", pool.name);
+    }
+    if !record.scaling_enabled {
+        assert!(
+            staying(model, &pool) < guards.servers_min as usize,
+            "{name}: scaling of {} is switched off",
+            pool.name
+        );
+    }
+    let now = model.now;
+    let per_minute = guards.launches_per_minute_max as usize;
+    let recent = model.launches.entry(pool.name.clone()).or_default();
+    recent.retain(|at| now.since(*at) < Duration::from_secs(60));
+    assert!(
+        recent.len() < per_minute,
+        "{name}: launches_per_minute_max of {}",
+        pool.name
+    );
+}
+
+fn staying(model: &Model, pool: &PoolConfig) -> usize {
+    in_pool(model, &pool.name)
+        .filter(|server| server.phase.counts() && !matches!(server.hold, Some(Hold::Draining(_))))
+        .count()
+}
+
+/// A policy's drain is about to begin on a server.
+pub(super) fn invariant_policies_retire_within_the_guards(model: &Model, server: &ServerRecord, input: Option<&Input>) {
+    let name = "invariant_policies_retire_within_the_guards";
+    assert!(
+        matches!(input, Some(Input::Observation(Observation::Scaled(_)))),
+        "{name}: {server:?} by {input:?}"
+    );
+    let pool = model
+        .pool(&server.pool)
+        .unwrap_or_else(|| panic!("{name}: {server:?} in a pool that is gone"));
+    let Phase::Ready(ready) = &server.phase else {
+        panic!("{name}: {server:?} is not ready")
+    };
+    assert!(server.hold.is_none(), "{name}: {server:?} is held already");
+    assert!(
+        ready.since + pool.guards.server_life_min <= model.now,
+        "{name}: {server:?} is too young"
+    );
+    let record = &model.pools[&pool.name];
+    assert!(record.scaling_enabled, "{name}: {server:?}: switched off");
+    assert!(
+        staying(model, pool) > pool.guards.servers_min as usize,
+        "{name}: {server:?}: servers_min"
+    );
+    let since = record.scaled_down + pool.guards.scale_down_cooldown;
+    assert!(
+        pool.guards.scale_down_cooldown.is_zero() || since <= model.now,
+        "{name}: {server:?}: cool-down"
+    );
+    let with_rooms = in_pool(model, &pool.name)
+        .filter(|server| matches!(&server.hold, Some(Hold::Draining(hold)) if hold.owner == usher_fleet::server::HoldOwner::Policy))
+        .filter(|server| !model.is_empty(server.no))
+        .count();
+    let tenth = in_pool(model, &pool.name).count() / 10;
+    let max = pool
+        .guards
+        .drains_in_flight_max
+        .map_or(tenth.max(1), |max| max as usize);
+    assert!(
+        model.is_empty(server.no) || with_rooms < max,
+        "{name}: {server:?}: drains_in_flight_max"
+    );
+}
+
+pub(super) fn invariant_cool_downs_pass(model: &Model, old: &PoolRecord, new: &PoolRecord) {
+    let Some(pool) = model.pool(&new.name) else { return };
+    let guards = &pool.guards;
+    for (old, new, cooldown) in [
+        (old.scaled_up, new.scaled_up, guards.scale_up_cooldown),
+        (old.scaled_down, new.scaled_down, guards.scale_down_cooldown),
+    ] {
+        assert!(
+            new == old || old + cooldown <= new,
+            "invariant_cool_downs_pass: {}: {old:?} -> {new:?}",
+            pool.name
+        );
+    }
+    assert_eq!(old.no, new.no, "invariant_a_pool_keeps_its_number: {}", new.name);
+}

@@ -1,0 +1,143 @@
+//! How servers live and end.
+
+use usher_fleet::command::{Command, HoldAction};
+use usher_fleet::config::HealthSource;
+use usher_fleet::ids::ServerNo;
+use usher_fleet::observation::{OrderKey, ProviderError};
+use usher_fleet::server::{Hold, HoldOwner, Phase, ServerRecord};
+use usher_fleet::{Input, Observation};
+
+use super::scaling;
+use crate::simulation::cloud::Cloud;
+use crate::simulation::model::Model;
+
+/// A server's record is about to change; the model is as it was before.
+pub(super) fn changed(model: &Model, old: &ServerRecord, new: &ServerRecord, input: Option<&Input>) {
+    invariant_a_server_only_moves_forward(old, new);
+    invariant_holds_are_lifted_by_whom_they_belong_to(old, new, input);
+    let is_ending = |server: &ServerRecord| matches!(server.phase, Phase::Terminating(_));
+    let is_let_go = (is_ending(new) && !is_ending(old)) || (new.left && !old.left);
+    if is_let_go {
+        invariant_no_server_with_rooms_goes_without_cause(model, old, input);
+    }
+    let drain = |server: &ServerRecord| match &server.hold {
+        Some(Hold::Draining(hold)) if hold.owner == HoldOwner::Policy => Some(hold.since),
+        _ => None,
+    };
+    if drain(new).is_some() && drain(new) != drain(old) {
+        scaling::invariant_policies_retire_within_the_guards(model, old, input);
+    }
+}
+
+fn rank(phase: &Phase) -> u8 {
+    match phase {
+        Phase::Requested(_) => 0,
+        Phase::Launching(_) => 1,
+        Phase::Booting(_) => 2,
+        Phase::Ready(_) => 3,
+        Phase::Failed(_) => 4,
+        Phase::Terminating(_) => 5,
+    }
+}
+
+fn invariant_a_server_only_moves_forward(old: &ServerRecord, new: &ServerRecord) {
+    let name = "invariant_a_server_only_moves_forward";
+    assert!(rank(&old.phase) <= rank(&new.phase), "{name}: {old:?} -> {new:?}");
+    let was_ready = matches!(old.phase, Phase::Ready(_));
+    assert!(
+        !(was_ready && matches!(new.phase, Phase::Failed(_))),
+        "{name}: what was ready has failed to boot: {new:?}"
+    );
+    let identity = |server: &ServerRecord| (server.name.clone(), server.pool.clone(), server.attempt, server.created);
+    assert_eq!(identity(old), identity(new), "{name}");
+}
+
+fn invariant_holds_are_lifted_by_whom_they_belong_to(old: &ServerRecord, new: &ServerRecord, input: Option<&Input>) {
+    let Some(hold) = &old.hold else { return };
+    if new.hold.is_some() {
+        return;
+    }
+    let by_operator = matches!(
+        input,
+        Some(Input::Command(Command::HoldServer(command)))
+            if command.server == old.name && command.action == HoldAction::Uncordon
+    );
+    assert!(
+        by_operator || hold.owner() == HoldOwner::Policy,
+        "invariant_holds_are_lifted_by_whom_they_belong_to: {old:?} by {input:?}"
+    );
+}
+
+fn invariant_no_server_with_rooms_goes_without_cause(model: &Model, old: &ServerRecord, input: Option<&Input>) {
+    let is_removed = match input {
+        Some(Input::Command(Command::RemoveServer(command))) if command.server == old.name => {
+            command.force || model.is_empty(old.no)
+        }
+        _ => false,
+    };
+    let is_ended_behind = matches!(
+        input,
+        Some(Input::Observation(Observation::Listed(listed))) if listed.pool == old.pool
+    ) && matches!(old.phase, Phase::Ready(_));
+    let heard = &model.heard[&old.no];
+    let is_lost = old
+        .lost
+        .as_ref()
+        .is_some_and(|lost| lost.since.max(heard.sign) + model.config.lost_terminate <= model.now);
+    let is_drained = match &old.hold {
+        Some(Hold::Draining(hold)) => {
+            hold.deadline.is_some_and(|deadline| deadline <= model.now) || is_known_empty(model, old)
+        }
+        Some(Hold::Cordoned(_)) | None => false,
+    };
+    let has_failed = matches!(old.phase, Phase::Failed(_));
+    assert!(
+        has_failed || is_removed || is_ended_behind || is_lost || is_drained,
+        "invariant_no_server_with_rooms_goes_without_cause: {old:?} with {heard:?} by {input:?}"
+    );
+}
+
+/// Whether nobody is on a server: the ledger says so, and its last report if it was ever to report.
+fn is_known_empty(model: &Model, server: &ServerRecord) -> bool {
+    let is_listened_to = model.health(server).is_some_and(|health| health != HealthSource::None);
+    let is_heard = model.heard[&server.no].is_heard
+        || !is_listened_to
+        || !matches!(server.phase, Phase::Ready(_))
+        || server.lost.is_some();
+    model.is_empty(server.no) && is_heard
+}
+
+/// A server's record is about to go.
+pub(super) fn invariant_records_go_only_when_nothing_is_left(
+    model: &Model,
+    no: ServerNo,
+    input: Option<&Input>,
+    cloud: &Cloud,
+) {
+    let name = "invariant_records_go_only_when_nothing_is_left";
+    let server = &model.servers[&no];
+    assert!(model.rooms_on(no).next().is_none(), "{name}: {server:?} has rooms");
+    let key = OrderKey {
+        server: server.name.clone(),
+        attempt: server.attempt,
+    };
+    if !cloud.pools.contains_key(&key) && !matches!(server.phase, Phase::Requested(_)) {
+        let is_ending = matches!(server.phase, Phase::Terminating(_));
+        return assert!(is_ending, "{name}: external {server:?} by {input:?}");
+    }
+    let is_confirmed = match input {
+        Some(Input::Observation(Observation::Terminated(terminated))) => {
+            terminated.key == key && terminated.result.is_ok() && matches!(server.phase, Phase::Terminating(_))
+        }
+        Some(Input::Observation(Observation::Launched(launched))) => {
+            let is_refused = matches!(&launched.result, Err(error) if !matches!(error, ProviderError::Unknown(_)));
+            launched.key == key && is_refused && matches!(server.phase, Phase::Requested(_))
+        }
+        _ => false,
+    };
+    assert!(is_confirmed, "{name}: {server:?} by {input:?}");
+    assert!(
+        !cloud.instances.contains_key(&key) || cloud.foreign.contains(&key),
+        "{name}: {server:?} still exists"
+    );
+}

@@ -1,0 +1,401 @@
+//! What may happen next: clients, operators, servers, providers, time, and the process itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use usher_fleet::command::{
+    Command, DeclareLost, HoldAction, HoldServer, PlaceRoom, RegisterServer, ReleaseRoom, RemoveServer, SetScaling,
+    UpdateRoom,
+};
+use usher_fleet::config::{HealthSource, Limits};
+use usher_fleet::ids::{PlacementNo, RoomId, ServerName, Tenant};
+use usher_fleet::observation::{OrderKey, Report, Reported, ReportedRoom};
+use usher_fleet::room::RoomWish;
+use usher_fleet::server::ServerRecord;
+use usher_fleet::{Input, Observation};
+
+use super::chance::Chance;
+use super::model::is_up;
+use super::policies::Temper;
+use super::world::World;
+use super::{model, shapes};
+
+/// What a room asks for.
+pub(crate) fn wish(chance: &mut Chance) -> RoomWish {
+    let region = match chance.below(20) {
+        0..=9 => None,
+        10..=18 => Some(shapes::REGIONS[chance.index(2)].to_owned()),
+        _ => Some(shapes::REGIONS[2].to_owned()),
+    };
+    let tenant = chance.one_in(3).then(|| shapes::TENANTS[chance.index(2)]);
+    RoomWish {
+        seats: chance.maybe(4, 0, 40),
+        load: if chance.one_in(5) {
+            Some(chance.between(0, 90))
+        } else {
+            None
+        },
+        expected_minutes: chance.maybe(2, 1, 90),
+        region,
+        tenant: tenant.map(|tenant| tenant.parse().expect("a valid id")),
+        labels: shapes::labels(chance),
+        require: if chance.one_in(5) {
+            shapes::labels(chance)
+        } else {
+            BTreeMap::new()
+        },
+    }
+}
+
+impl World {
+    /// One step: time passes, perhaps, and something happens.
+    pub(crate) fn step(&mut self) {
+        self.pass_time();
+        if self.chance.percent(90) {
+            self.tick();
+        }
+        let pause = self.model.config.silent_after / 3;
+        if self.now.since(self.pulsed) > pause {
+            self.pulse();
+        }
+        match self.chance.below(100) {
+            0..=29 => self.place_a_room(),
+            30..=37 => self.update_a_room(),
+            38..=51 => self.release_a_room(),
+            52..=55 => self.register_a_server(),
+            56..=60 => self.hold_a_server(),
+            61 => self.remove_a_server(),
+            62..=67 => self.report_anything(),
+            68..=94 => self.deliver(),
+            95 => self.switch(),
+            96 => self.reconfigure(),
+            97 => self.mute(),
+            98 => self.something_dies(),
+            _ => self.mishap(),
+        }
+        if self.chance.percent(40) {
+            self.end_batch();
+        }
+        if self.chance.percent(50) {
+            self.sync();
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let millis = match self.chance.below(200) {
+            0..=119 => self.chance.below(120),
+            120..=189 => self.chance.below(1_000),
+            190..=196 => self.chance.below(10_000),
+            197 | 198 => self.chance.below(60_000),
+            _ => self.chance.below(15 * 60_000),
+        };
+        self.now = self.now + Duration::from_millis(millis);
+        if millis > 30_000 && self.chance.one_in(2) {
+            self.observe(Observation::Gap);
+        }
+    }
+
+    fn room_name(&mut self) -> RoomId {
+        let number = self.chance.between(0, self.room_names);
+        format!("r{number}").parse().expect("a valid id")
+    }
+
+    fn place_a_room(&mut self) {
+        let room = self.room_name();
+        let mut wish = match self.chance.percent(85) {
+            true => self.chance.pick(&self.wishes).cloned().expect("there are some"),
+            false => wish(&mut self.chance),
+        };
+        if let Some(known) = self.model.rooms.get(&room).filter(|_| self.chance.percent(90)) {
+            wish.tenant = known.wish.tenant.clone();
+        }
+        let lease_seconds = if self.chance.one_in(4) {
+            Some(self.chance.between(0, 400))
+        } else {
+            None
+        };
+        self.command(Command::PlaceRoom(PlaceRoom {
+            room,
+            wish,
+            lease_seconds,
+        }));
+    }
+
+    fn tenant(&mut self, room: &RoomId) -> Option<Tenant> {
+        match self.chance.below(4) {
+            0 => shapes::TENANTS[self.chance.index(2)].parse().ok(),
+            1 => self.model.rooms.get(room).and_then(|room| room.wish.tenant.clone()),
+            _ => None,
+        }
+    }
+
+    fn update_a_room(&mut self) {
+        let room = self.room_name();
+        let update = UpdateRoom {
+            tenant: self.tenant(&room),
+            participants: self.chance.maybe(3, 0, 30),
+            seats: self.chance.maybe(2, 0, 60),
+            room,
+        };
+        self.command(Command::UpdateRoom(update));
+    }
+
+    fn release_a_room(&mut self) {
+        let room = self.room_name();
+        let placement = match self.chance.below(5) {
+            0 => Some(PlacementNo(self.chance.below(40))),
+            1 | 2 => self.model.placed(&room).map(|placed| placed.placement),
+            _ => None,
+        };
+        let release = ReleaseRoom {
+            tenant: self.tenant(&room),
+            placement,
+            room,
+        };
+        self.command(Command::ReleaseRoom(release));
+    }
+
+    fn server_name(&mut self) -> ServerName {
+        let names: Vec<ServerName> = self.model.servers.values().map(|server| server.name.clone()).collect();
+        match self.chance.percent(95) {
+            true => self.chance.pick(&names).cloned(),
+            false => None,
+        }
+        .unwrap_or_else(|| "nobody".parse().expect("a valid id"))
+    }
+
+    fn register_a_server(&mut self) {
+        let external: Vec<_> = self.all_pools.iter().filter(|pool| !pool.automatic).collect();
+        let pool = match self.chance.percent(95) {
+            true => self.chance.pick(&external).map(|pool| pool.name.clone()),
+            false => None,
+        };
+        let Some(pool) = pool.or_else(|| "p0".parse().ok()) else {
+            return;
+        };
+        // Sometimes a name that the fleet itself might give, or has given.
+        let name = match self.chance.one_in(10) {
+            true => format!("p0-{}", self.chance.between(1, 40)),
+            false => format!("x{}", self.chance.between(0, 4)),
+        };
+        let chance = &mut self.chance;
+        let command = RegisterServer {
+            server: name.parse().expect("a valid id"),
+            pool,
+            url: format!("wss://{name}-{}.test", chance.between(0, 1)),
+            endpoints: BTreeMap::new(),
+            zone: None,
+            limits: Limits {
+                rooms_max: if chance.one_in(3) {
+                    Some(chance.between(0, 6))
+                } else {
+                    None
+                },
+                seats_max: if chance.one_in(3) {
+                    Some(chance.between(10, 90))
+                } else {
+                    None
+                },
+                load_max: None,
+            },
+            labels: shapes::labels(chance),
+        };
+        self.command(Command::RegisterServer(command));
+    }
+
+    fn hold_a_server(&mut self) {
+        let deadline = self.chance.maybe(2, 0, 200);
+        let action = match self.chance.below(7) {
+            0 | 1 => HoldAction::Cordon,
+            2 => HoldAction::Drain {
+                deadline: deadline.map(|seconds| Duration::from_secs(seconds.into())),
+            },
+            _ => HoldAction::Uncordon,
+        };
+        let server = self.server_name();
+        self.command(Command::HoldServer(HoldServer {
+            server,
+            action,
+            reason: None,
+        }));
+    }
+
+    fn remove_a_server(&mut self) {
+        let server = self.server_name();
+        if self.chance.one_in(4) {
+            return self.command(Command::DeclareLost(DeclareLost { server, reason: None }));
+        }
+        let force = self.chance.one_in(3);
+        self.command(Command::RemoveServer(RemoveServer { server, force }));
+    }
+
+    fn switch(&mut self) {
+        let pools: Vec<_> = self.all_pools.iter().map(|pool| pool.name.clone()).collect();
+        let Some(pool) = self.chance.pick(&pools).cloned() else {
+            return;
+        };
+        let enabled = !self.chance.one_in(3);
+        self.command(Command::SetScaling(SetScaling { pool, enabled }));
+    }
+
+    fn reconfigure(&mut self) {
+        let config = shapes::changed(&mut self.chance, &self.model.config, &self.all_pools);
+        self.observe(Observation::Configured(Box::new(config)));
+    }
+
+    fn mute(&mut self) {
+        if self.chance.one_in(2) {
+            self.muted.clear();
+        } else if self.chance.one_in(6) {
+            self.muted = self.model.servers.values().map(|server| server.name.clone()).collect();
+        } else {
+            let server = self.server_name();
+            self.muted.insert(server);
+        }
+    }
+
+    fn something_dies(&mut self) {
+        let keys: Vec<OrderKey> = self.cloud.instances.keys().cloned().collect();
+        if let Some(made) = self
+            .chance
+            .pick(&keys)
+            .and_then(|key| self.cloud.instances.get_mut(key))
+        {
+            made.has_died = true;
+        }
+    }
+
+    fn mishap(&mut self) {
+        match self.chance.below(6) {
+            0 | 1 => {
+                let config = match self.chance.one_in(3) {
+                    true => shapes::changed(&mut self.chance, &self.model.config, &self.all_pools),
+                    false => self.model.config.clone(),
+                };
+                self.crash(config);
+            }
+            2 => self.observe(Observation::Gap),
+            _ => {
+                let tempers = [Temper::Honest, Temper::Lying];
+                let (place, scale) = (tempers[self.chance.index(2)], tempers[self.chance.index(2)]);
+                self.change_policies(place, scale);
+            }
+        }
+    }
+
+    /// What is under way arrives, some of it.
+    pub(crate) fn deliver(&mut self) {
+        if let Some(observation) = self.cloud.take_due(self.now, &mut self.chance) {
+            self.observe(observation);
+        }
+    }
+
+    /// Every server that lives shows it, each in its pool's way.
+    pub(crate) fn pulse(&mut self) {
+        self.pulsed = self.now;
+        let servers: Vec<ServerRecord> = self.model.servers.values().cloned().collect();
+        for server in servers {
+            if !is_up(&server.phase) || !self.lives(&server) {
+                continue;
+            }
+            let is_probed = self.model.health(&server) == Some(HealthSource::Probe);
+            if !is_probed || self.chance.one_in(8) {
+                let report = self.honest_report(&server);
+                self.observe(Observation::Reported(report));
+            }
+        }
+        let watched: Vec<_> = self.cloud.watched.values().cloned().collect();
+        for watch in watched {
+            let is_muted = self.muted.contains(&watch.server);
+            let probed = self.cloud.probe(&watch, is_muted, self.now);
+            self.observe(probed);
+        }
+    }
+
+    fn lives(&self, server: &ServerRecord) -> bool {
+        let key = OrderKey {
+            server: server.name.clone(),
+            attempt: server.attempt,
+        };
+        let is_made = self.cloud.pools.contains_key(&key);
+        !self.muted.contains(&server.name) && (!is_made || self.cloud.serves(&key, self.now))
+    }
+
+    fn honest_report(&mut self, server: &ServerRecord) -> Reported {
+        let rooms = self.model.rooms_on(server.no).map(|(id, placed)| ReportedRoom {
+            room: id.clone(),
+            placement: Some(placed.placement),
+            participants: placed.seats / 2 + 1,
+            load: None,
+        });
+        Reported {
+            server: server.name.clone(),
+            report: Report {
+                cpu_permille: Some(300),
+                egress_kbps: Some(100),
+                rooms: Some(rooms.collect()),
+                ..Report::default()
+            },
+        }
+    }
+
+    /// A report that need not be true: foreign rooms, wrong placements, wild figures, no rooms at all.
+    fn report_anything(&mut self) {
+        let server = self.server_name();
+        let names: Vec<RoomId> = self.model.rooms.keys().cloned().collect();
+        let mut rooms = Vec::new();
+        for _ in 0..self.chance.below(5) {
+            let room = match self.chance.one_in(4) {
+                true => format!("foreign{}", self.chance.between(0, 9)).parse().ok(),
+                false => self.chance.pick(&names).cloned(),
+            };
+            let Some(room) = room else { continue };
+            let placed = self.model.rooms.get(&room).and_then(model::placed);
+            let placement = placed.map(|placed| placed.placement);
+            rooms.push(ReportedRoom {
+                placement: match self.chance.below(4) {
+                    0 => None,
+                    1 => Some(PlacementNo(self.chance.below(50))),
+                    _ => placement,
+                },
+                participants: self
+                    .chance
+                    .pick(&[0, 0, 1, 7, 30, 1_000, u32::MAX])
+                    .copied()
+                    .unwrap_or(0),
+                load: self.chance.maybe(2, 0, 100),
+                room,
+            });
+        }
+        let figures = [("consumers", 3), ("rooms", 9)]
+            .into_iter()
+            .filter(|_| self.chance.one_in(3))
+            .map(|(name, value)| (name.to_owned(), value));
+        let figures = figures.collect();
+        let report = Report {
+            cpu_permille: self.chance.maybe(2, 0, 1_000),
+            egress_kbps: self.chance.maybe(2, 0, 1_000),
+            loss_permille: self.chance.maybe(2, 0, 1_000),
+            participants: self.chance.maybe(2, 0, 1_000),
+            rooms: (!self.chance.one_in(4)).then_some(rooms),
+            figures,
+            url: self.chance.one_in(4).then(|| format!("wss://said-{server}.test")),
+            draining: self.chance.one_in(30),
+        };
+        let late = self.chance.one_in(5);
+        let reported = Observation::Reported(Reported { server, report });
+        if late {
+            let (faults, now) = (self.faults, self.now);
+            self.cloud.answer(reported, faults, now, &mut self.chance);
+        } else {
+            self.observe(reported);
+        }
+    }
+
+    pub(crate) fn live(&mut self, steps: u64) {
+        while self.steps < steps {
+            self.step();
+        }
+        self.input(Input::Tick);
+    }
+}
