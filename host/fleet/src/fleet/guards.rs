@@ -34,6 +34,11 @@ impl Allowance {
         }
     }
 
+    /// Returns the guard that lets nothing be done at all; empty = none does.
+    pub(super) fn obstacle(self) -> &'static str {
+        if self.servers == 0 { self.code } else { "" }
+    }
+
     /// Lowers the allowance to `servers`, if that is less.
     fn clamp(&mut self, servers: u32, code: &'static str, until: Option<Timestamp>) {
         if servers < self.servers {
@@ -292,7 +297,7 @@ impl Fleet {
             launchable: up.servers,
             retirable: down.servers,
             again: again.map_or(0, Timestamp::seconds),
-            code: if up.code.is_empty() { down.code } else { up.code },
+            code: if up.servers == 0 { up.code } else { down.obstacle() },
             boot_seconds: boot_seconds(pool).unwrap_or(0),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Fleet;
 use super::guards::boot_seconds;
-use super::ledger::Used;
+use super::ledger::{Used, shown};
 use super::state::{Pool, Room, Server};
 use crate::command::{Rejection, Reply, RoomOutcome, ServerOutcome};
 use crate::ids::{RoomId, ServerName, ServerNo, Tenant};
@@ -267,10 +267,10 @@ impl Fleet {
             servers_max: pool.config.guards.servers_max,
             servers_wanted: (!pool.config.automatic).then_some(pool.record.servers_wanted),
             rooms: used.rooms,
-            seats: used.seats,
-            load: used.load,
+            seats: shown(used.seats),
+            load: shown(used.load),
             rooms_free: free(|server| server.record.limits.rooms_max, |used| used.rooms),
-            seats_free: free(|server| server.record.limits.seats_max, |used| used.seats),
+            seats_free: free(|server| server.record.limits.seats_max, |used| shown(used.seats)),
             circuit_open_until: match &pool.record.circuit {
                 Circuit::Open(open) => Some(open.until),
                 Circuit::Closed => None,
@@ -278,7 +278,7 @@ impl Fleet {
             frozen: self.is_frozen_for(pool),
             launchable: state.launchable,
             retirable: state.retirable,
-            code: allowance.code,
+            code: allowance.obstacle(),
             boot_seconds: boot_seconds(pool),
             price_per_hour: pool.config.price_per_hour,
             bill: self.cost(pool, now),
@@ -310,8 +310,8 @@ fn server_status(server: &Server) -> ServerStatus {
         price_per_hour: server.record.price_per_hour,
         created: server.record.created,
         rooms: used.rooms,
-        seats: used.seats,
-        load: used.load,
+        seats: shown(used.seats),
+        load: shown(used.load),
         reported: server.reported.as_ref().map(|(at, _)| *at),
         participants: report.and_then(|report| report.participants),
         cpu_permille: report.and_then(|report| report.cpu_permille),
