@@ -90,7 +90,11 @@ impl<'a> PoolPlan<'a> {
     }
 
     fn into_growth(self) -> Growth {
-        let waiting = (self.for_waiting > 0).then(|| format!("{} rooms wait", self.for_waiting));
+        let waiting = match self.for_waiting {
+            0 => None,
+            1 => Some("1 room waits".to_owned()),
+            rooms => Some(format!("{rooms} rooms wait")),
+        };
         let headroom = self.for_headroom.map(|rooms| format!("headroom of {rooms} rooms"));
         let reason = waiting.into_iter().chain(headroom).collect::<Vec<_>>().join("; ");
         Growth {
