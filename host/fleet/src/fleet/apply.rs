@@ -95,7 +95,10 @@ impl Fleet {
                 if record.lost.is_some() {
                     server.health = Health::Lost;
                 }
-                if server.card != card || server.record.limits != record.limits {
+                let is_described_otherwise = server.card != card
+                    || server.record.limits != record.limits
+                    || server.record.price_per_hour != record.price_per_hour;
+                if is_described_otherwise {
                     self.changes.touch(Thing::Server(record.no));
                 }
                 server.card = card;

@@ -16,12 +16,13 @@ pub(super) struct Cost {
     pub(super) load: u32,
 }
 
-/// What all rooms of a server cost it.
+/// What all rooms of a server cost it. The sums are wide enough never to overflow, whatever was reported: a sum that
+/// saturates would come out too small when a room is taken off again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Used {
     pub(super) rooms: u32,
-    pub(super) seats: u32,
-    pub(super) load: u32,
+    pub(super) seats: u64,
+    pub(super) load: u64,
 }
 
 impl Add for Used {
@@ -42,8 +43,8 @@ impl AddAssign<Cost> for Used {
         *self = *self
             + Used {
                 rooms: 1,
-                seats: cost.seats,
-                load: cost.load,
+                seats: cost.seats.into(),
+                load: cost.load.into(),
             };
     }
 }
@@ -52,16 +53,18 @@ impl SubAssign<Cost> for Used {
     /// Takes a room off.
     fn sub_assign(&mut self, cost: Cost) {
         self.rooms = self.rooms.saturating_sub(1);
-        self.seats = self.seats.saturating_sub(cost.seats);
-        self.load = self.load.saturating_sub(cost.load);
+        self.seats = self.seats.saturating_sub(cost.seats.into());
+        self.load = self.load.saturating_sub(cost.load.into());
     }
 }
 
 impl Used {
     /// Says which limit stands in the way of one more room, if any, by its stable word.
     pub(super) fn refusal(self, cost: Cost, limits: &Limits) -> Option<&'static str> {
-        let over = |used: u32, more: u32, max: Option<u32>| max.is_some_and(|max| used.saturating_add(more) > max);
-        if over(self.rooms, 1, limits.rooms_max) {
+        let over = |used: u64, more: u32, max: Option<u32>| {
+            max.is_some_and(|max| used.saturating_add(more.into()) > u64::from(max))
+        };
+        if over(self.rooms.into(), 1, limits.rooms_max) {
             Some("rooms_max")
         } else if over(self.seats, cost.seats, limits.seats_max) {
             Some("seats_max")
@@ -71,6 +74,11 @@ impl Used {
             None
         }
     }
+}
+
+/// Returns a sum as it is shown outside, where 32 bits are enough for anything true.
+pub(super) fn shown(sum: u64) -> u32 {
+    u32::try_from(sum).unwrap_or(u32::MAX)
 }
 
 /// Returns what a placed room costs: the larger of reserved and known, and once figures have come for `settle`, what is
@@ -179,11 +187,27 @@ mod tests {
     }
 
     #[test]
+    fn a_wild_figure_leaves_no_hole_in_the_sum_when_its_room_goes() {
+        let (wild, true_cost) = (
+            Cost {
+                seats: u32::MAX,
+                load: u32::MAX,
+            },
+            Cost { seats: 50, load: 50 },
+        );
+        let mut used = Used::default();
+        used += true_cost;
+        used += wild;
+        used -= wild;
+        assert_eq!((used.rooms, used.seats, used.load), (1, 50, 50));
+    }
+
+    #[test]
     fn a_limit_of_none_does_not_limit() {
         let used = Used {
             rooms: 10,
             seats: 90,
-            load: u32::MAX,
+            load: u64::MAX,
         };
         let cost = Cost { seats: 10, load: 1 };
         assert_eq!(used.refusal(cost, &Limits::default()), None);

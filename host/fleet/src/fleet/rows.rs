@@ -2,6 +2,7 @@
 
 use super::Fleet;
 use super::changes::Thing;
+use super::ledger::shown;
 use super::state::{Pool, Server};
 use crate::config::{Labels, Limits, PoolConfig};
 use crate::ids::{PoolName, PoolNo};
@@ -111,8 +112,8 @@ impl Fleet {
             },
             since: server.changed.seconds(),
             rooms: used.rooms,
-            seats: used.seats,
-            load: used.load,
+            seats: shown(used.seats),
+            load: shown(used.load),
             seats_largest: server.room_seats.largest().unwrap_or(0),
             rooms_open_ended: server.rooms_open_ended,
             busy_until: server.room_ends.largest().unwrap_or(0),
