@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use usher_fleet::command::{Command, Reply};
+use usher_fleet::command::{Command, ReleaseRoom, Reply};
 use usher_fleet::event::What;
 use usher_fleet::ids::{PlacementNo, RoomId, ServerName};
 use usher_fleet::room::RoomState;
-use usher_fleet::status::RoomPlace;
+use usher_fleet::status::{RoomPlace, RoomStatus};
 use usher_fleet::{Outcome, Record, RecordKey, Write};
 
 /// What an app knows of its room.
@@ -32,11 +32,16 @@ impl Clients {
                 Write::Delete(key) => self.durable.remove(key),
             };
         }
+        // What happened to a room in the same input after its command was answered is told by the events.
+        let reply = outcome.reply.as_ref().filter(|_| answers);
+        if let Some(Reply::Room(status, _)) = reply {
+            self.answered(status);
+        }
         for event in &outcome.events {
             self.hear(&event.what);
         }
-        if let Some(reply) = outcome.reply.as_ref().filter(|_| answers) {
-            self.answered(command, reply);
+        if let (Some(Reply::Done), Some(Command::ReleaseRoom(command))) = (reply, command) {
+            self.invariant_a_released_room_is_gone(command);
         }
     }
 
@@ -61,26 +66,21 @@ impl Clients {
         }
     }
 
-    fn answered(&mut self, command: Option<&Command>, reply: &Reply) {
-        match (reply, command) {
-            (Reply::Room(status, _), _) => {
-                let told = match &status.place {
-                    RoomPlace::Placed { server, placement, .. } => Told::Placed(server.name.clone(), *placement),
-                    RoomPlace::Waiting { .. } => Told::Waiting,
-                };
-                self.told.insert(status.room.clone(), told);
-            }
-            (Reply::Done, Some(Command::ReleaseRoom(command)))
-                if command.placement.is_none() && command.tenant.is_none() =>
-            {
-                assert!(
-                    !self.told.contains_key(&command.room),
-                    "invariant_a_released_room_is_gone: {}",
-                    command.room
-                );
-            }
-            (Reply::Done | Reply::Rejected(_) | Reply::Server(..), _) => {}
-        }
+    fn answered(&mut self, status: &RoomStatus) {
+        let told = match &status.place {
+            RoomPlace::Placed { server, placement, .. } => Told::Placed(server.name.clone(), *placement),
+            RoomPlace::Waiting { .. } => Told::Waiting,
+        };
+        self.told.insert(status.room.clone(), told);
+    }
+
+    fn invariant_a_released_room_is_gone(&self, command: &ReleaseRoom) {
+        let names_any = command.placement.is_none() && command.tenant.is_none();
+        assert!(
+            !names_any || !self.told.contains_key(&command.room),
+            "invariant_a_released_room_is_gone: {}",
+            command.room
+        );
     }
 
     /// What anybody was told is durable, as it was told. A room that was placed while its app was told that it waits has an

@@ -32,6 +32,16 @@ impl Usage {
             && within(self.load, limits.load_max)
     }
 
+    /// As it is shown: in 32 bits, and no more than those hold.
+    pub(crate) fn as_shown(self) -> Usage {
+        let shown = |figure: u64| figure.min(u32::MAX.into());
+        Usage {
+            rooms: shown(self.rooms),
+            seats: shown(self.seats),
+            load: shown(self.load),
+        }
+    }
+
     pub(crate) fn plus(mut self, other: Usage) -> Usage {
         self += other;
         self

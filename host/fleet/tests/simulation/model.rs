@@ -132,9 +132,24 @@ impl Model {
             }
             Input::Observation(Observation::Reported(reported)) => self.reported(reported),
             Input::Observation(Observation::Probed(probed)) => self.probed(probed),
-            Input::Observation(Observation::Configured(config)) => self.config = (**config).clone(),
+            Input::Observation(Observation::Configured(config)) => self.configured(config),
             Input::Observation(Observation::Gap) => self.hear_anew(),
             Input::Command(_) | Input::Observation(_) | Input::Tick => {}
+        }
+    }
+
+    /// Where a pool is configured otherwise its servers have time to be heard anew.
+    fn configured(&mut self, config: &FleetConfig) {
+        let old = std::mem::replace(&mut self.config, config.clone());
+        for pool in &config.pools {
+            if old.pools.contains(pool) {
+                continue;
+            }
+            for server in self.servers.values().filter(|server| server.pool == pool.name) {
+                let Some(heard) = self.heard.get_mut(&server.no) else { continue };
+                heard.sign = self.now;
+                heard.is_heard |= pool.health == HealthSource::None;
+            }
         }
     }
 
@@ -207,8 +222,7 @@ impl Model {
         if probed.result.is_err() || server.url.as_ref() != Some(&probed.url) {
             return;
         }
-        let is_probed = self.health(server) == Some(HealthSource::Probe);
-        if !is_probed && server.lost.is_none() {
+        if self.health(server) != Some(HealthSource::Probe) {
             return;
         }
         let (no, is_up, now) = (server.no, is_up(&server.phase), self.now);
@@ -230,11 +244,8 @@ impl Model {
             }
             Write::Put(Record::Server(server)) => self.put_server(server),
             Write::Put(Record::Room(room)) => {
-                self.note_left(&room.id, placed(room));
-                if let Some(placed) = placed(room)
-                    && let Some(heard) = self.heard.get_mut(&placed.server)
-                {
-                    heard.left.remove(&room.id);
+                if let Some(placed) = placed(room) {
+                    self.note_home(&room.id, placed);
                 }
                 self.rooms.insert(room.id.clone(), (**room).clone());
             }
@@ -247,7 +258,7 @@ impl Model {
                 self.heard.remove(no);
             }
             Write::Delete(RecordKey::Room(id)) => {
-                self.note_left(id, None);
+                self.note_left(id);
                 self.rooms.remove(id);
                 self.known.remove(id);
             }
@@ -269,13 +280,24 @@ impl Model {
         }
     }
 
-    fn note_left(&mut self, id: &RoomId, new: Option<&Placed>) {
+    fn note_home(&mut self, id: &RoomId, new: &Placed) {
+        if let Some(heard) = self.heard.get_mut(&new.server) {
+            heard.left.remove(id);
+        }
+        let has_grown = self
+            .placed(id)
+            .is_some_and(|old| old.placement == new.placement && old.seats < new.seats);
+        // Who asks for more seats expects more people: what was known so far has not settled.
+        if let Some(known) = self.known.get_mut(id).filter(|_| has_grown) {
+            known.since = self.now;
+        }
+    }
+
+    /// A room is released: a report of its server that is under way may name it still.
+    fn note_left(&mut self, id: &RoomId) {
         let Some(server) = self.placed(id).map(|old| old.server) else {
             return;
         };
-        if new.is_some_and(|new| new.server == server) {
-            return;
-        }
         let now = self.now;
         if let Some(heard) = self.heard.get_mut(&server) {
             heard.left.insert(id.clone(), now);

@@ -104,13 +104,13 @@ impl World {
     }
 
     fn resumed(&mut self) {
-        let outcome = self.fleet.resume(self.now);
         // The counters are there from the first write on; a new fleet writes none before it has a pool.
         if self.model.meta.is_none()
             && let Some(Record::Meta(meta)) = self.fleet.records().into_iter().next()
         {
             self.model.meta = Some(meta);
         }
+        let outcome = self.fleet.resume(self.now);
         self.took(None, outcome);
         self.end_batch();
     }

@@ -54,6 +54,7 @@ pub(crate) fn invariant_the_ledger_is_the_sum_of_its_rooms(fleet: &Fleet, model:
         let no = model.server(&status.card.name).expect("its record is the model's").no;
         let (most, exact) = model.usage(no);
         let got = usage(status.rooms, status.seats, status.load);
+        let (most, exact) = (most.as_shown(), exact.as_shown());
         let holds = match is_due {
             true => {
                 got.rooms == exact.rooms
@@ -209,7 +210,7 @@ pub(crate) fn invariant_health_follows_signs(fleet: &Fleet, model: &Model) {
         let is_quiet = heard.sign + model.config.silent_after <= model.ticked;
         let holds = match status.health {
             Health::Ok => heard.is_heard && !is_quiet,
-            Health::Unknown => !heard.is_heard && !is_quiet,
+            Health::Unknown => !is_quiet,
             Health::Silent { .. } => server.lost.is_none(),
             Health::Lost => server.lost.is_some(),
         };
