@@ -1,0 +1,69 @@
+//! `make bench`: measures the real host on this machine, and prints one line a figure: `name value unit`.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `comparison` | placements of the host beside requests of bare hyper, in turns |
+//! | `restart` | how long a host with many rooms takes to serve again, and what memory it has then |
+//! | `load` | the client: rooms placed and released over connections that stay open |
+//! | `wire` | HTTP/1.1 as the client speaks it |
+//! | `host`, `bare` | the two processes that are measured |
+//! | `figures` | medians, percentiles and lines |
+//!
+//! Figures go to stdout alone; what is going on goes to stderr. Everything listens on the loopback address and ends with
+//! this process.
+
+mod bare;
+mod comparison;
+mod figures;
+mod host;
+mod load;
+mod restart;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+/// All figures together take less than half of it on two idle cores; a hung host ends the run instead of holding up a pipeline.
+const RUN_MAX: Duration = Duration::from_secs(175);
+
+fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some(bare::ARGUMENT) {
+        return bare::serve();
+    }
+    // One thread: the client takes as little as it can of the two cores that it shares with what is measured.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the client's runtime")?;
+    runtime.block_on(async {
+        tokio::time::timeout(RUN_MAX, run())
+            .await
+            .with_context(|| format!("the figures took longer than {} s", RUN_MAX.as_secs()))?
+    })
+}
+
+async fn run() -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let target = program.parent().context("this program is in no folder")?;
+    let usher = beside(target, "usher")?;
+    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/50-standard.wasm");
+    if !policy.exists() {
+        bail!("{} is missing; `make policies` builds it", policy.display());
+    }
+    figures::progress("50-standard decides for 1,000 servers, the records are on disk, the client has one thread");
+    comparison::measure(&usher, &policy, target).await?;
+    restart::measure(&usher, &policy, target).await
+}
+
+fn beside(target: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let path = target.join(name);
+    if !path.exists() {
+        bail!(
+            "{} is missing; `make bench` builds it beside this program",
+            path.display()
+        );
+    }
+    Ok(path)
+}
