@@ -76,7 +76,8 @@ impl Fleet {
         server.use_now().refusal(cost, &server.record.limits)
     }
 
-    fn not_let_in(&self, server: &Server, pool: &PoolConfig, wish: &RoomWish) -> Option<&'static str> {
+    /// Says which of the operator's or the app's words keeps a room off a server; `None` = neither.
+    pub(super) fn not_let_in(&self, server: &Server, pool: &PoolConfig, wish: &RoomWish) -> Option<&'static str> {
         if !lets_in(pool, wish) {
             return Some("only");
         }

@@ -317,12 +317,13 @@ impl Fleet {
         push_bounded(&mut self.verdicts, Verdict { policy, row }, VERDICTS_MAX);
     }
 
-    /// Returns a server by the key of an order to its provider; another attempt's key names nobody.
+    /// Returns a server by the key of an order to its provider; another attempt's key names nobody, nor does that of a server
+    /// which somebody else has made.
     pub(super) fn by_key(&self, key: &OrderKey) -> Option<ServerNo> {
         let no = *self.server_numbers.get(&key.server)?;
         self.servers
             .get(&no)
-            .filter(|server| server.record.attempt == key.attempt)
+            .filter(|server| server.record.attempt == key.attempt && self.is_automatic(server))
             .map(Server::no)
     }
 

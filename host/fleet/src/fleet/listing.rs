@@ -33,7 +33,8 @@ impl Fleet {
         let mut seen = Vec::new();
         let mut unknown = Vec::new();
         for (key, instance) in &instances {
-            match self.by_key(key) {
+            // A list speaks of its own pool's servers only, and of none that somebody else has made.
+            match self.launched_in(&listed.pool, key) {
                 Some(no) => {
                     seen.push(no);
                     self.listed_one(no, instance);
@@ -47,6 +48,11 @@ impl Fleet {
         }
         seen.sort_unstable();
         self.note_missing(&listed.pool, &seen, listed.asked);
+    }
+
+    fn launched_in(&self, pool: &PoolName, key: &OrderKey) -> Option<ServerNo> {
+        self.by_key(key)
+            .filter(|no| self.servers.get(no).is_some_and(|server| server.record.pool == *pool))
     }
 
     fn listed_one(&mut self, no: ServerNo, instance: &Instance) {

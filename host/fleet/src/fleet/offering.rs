@@ -10,7 +10,7 @@ use super::queue::Group;
 use super::rooms::End;
 use super::state::Server;
 use super::timers::Timer;
-use super::{Fleet, OFFERS_PER_INPUT_MAX, guards};
+use super::{Fleet, OFFERS_PER_INPUT_MAX};
 use crate::advice::Advisor;
 use crate::event::{RoomWaiting, What};
 use crate::ids::{QueueNo, RoomId, ServerNo};
@@ -180,7 +180,9 @@ impl Fleet {
         };
         server.record.phase.is_ready()
             && server.record.hold.is_none()
-            && guards::lets_in(&pool.config, wish)
+            && !server.is_lost()
+            && !pool.retired
+            && self.not_let_in(server, &pool.config, wish).is_none()
             && Used::default()
                 .refusal(self.reservation(pool, wish), &server.record.limits)
                 .is_none()

@@ -30,6 +30,8 @@ pub(super) struct Scaling {
     owes_up: bool,
     owes_down: bool,
     asking: Option<Asking>,
+    /// The direction that was asked for last.
+    last: Option<Direction>,
     /// Who asked for the servers that are starting, for verdicts.
     pub(super) asked_by: BTreeMap<ServerNo, (PolicyRef, DecisionNo)>,
 }
@@ -82,17 +84,7 @@ impl Fleet {
             }
             self.scaling.asking = None;
         }
-        let direction = if std::mem::take(&mut self.scaling.owes_up) {
-            Direction::Up
-        } else if std::mem::take(&mut self.scaling.owes_down) {
-            Direction::Down
-        } else {
-            return;
-        };
-        // Where one pool alone is frozen, its allowance says so, and the others may still shrink.
-        if direction == Direction::Down && self.is_fleet_frozen() {
-            return;
-        }
+        let Some(direction) = self.next_direction() else { return };
         let decision = self.next_decision();
         let asking = Asking {
             decision,
@@ -103,6 +95,26 @@ impl Fleet {
         };
         self.scaling.asking = Some(asking);
         self.ask_link();
+    }
+
+    /// Takes the direction that is owed; where both are, they take turns, so that a slow policy or rooms that come all the
+    /// time put off neither for ever.
+    fn next_direction(&mut self) -> Option<Direction> {
+        // Where one pool alone is frozen, its allowance says so, and the others may still shrink.
+        let owes_down = self.scaling.owes_down && !self.is_fleet_frozen();
+        let direction = match (self.scaling.owes_up, owes_down) {
+            (true, false) => Direction::Up,
+            (false, true) => Direction::Down,
+            (true, true) if self.scaling.last == Some(Direction::Up) => Direction::Down,
+            (true, true) => Direction::Up,
+            (false, false) => return None,
+        };
+        match direction {
+            Direction::Up => self.scaling.owes_up = false,
+            Direction::Down => self.scaling.owes_down = false,
+        }
+        self.scaling.last = Some(direction);
+        Some(direction)
     }
 
     fn ask_link(&mut self) {

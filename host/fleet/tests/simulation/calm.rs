@@ -6,7 +6,7 @@ use std::time::Duration;
 use usher_fleet::Observation;
 use usher_fleet::command::{Command, HoldAction, HoldServer, ReleaseRoom, RemoveServer, SetScaling};
 use usher_fleet::observation::OrderKey;
-use usher_fleet::server::{Phase, ServerRecord};
+use usher_fleet::server::ServerRecord;
 
 use super::cloud::Faults;
 use super::invariants::waiting;
@@ -126,7 +126,7 @@ impl World {
             .model
             .servers
             .values()
-            .filter(|server| !self.was_made(server))
+            .filter(|server| self.cloud.external.contains(&server.pool))
             .cloned()
             .collect();
         for server in external {
@@ -134,14 +134,6 @@ impl World {
             self.command(Command::RemoveServer(RemoveServer { server, force }));
         }
         self.lift_all_holds();
-    }
-
-    fn was_made(&self, server: &ServerRecord) -> bool {
-        let key = OrderKey {
-            server: server.name.clone(),
-            attempt: server.attempt,
-        };
-        self.cloud.pools.contains_key(&key) || matches!(server.phase, Phase::Requested(_))
     }
 
     fn is_nothing_left(&self) -> bool {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use std::time::Duration;
 
+use usher_fleet::config::FleetConfig;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder, Watch};
 use usher_fleet::ids::{PoolName, ServerName};
 use usher_fleet::observation::{
@@ -49,6 +50,8 @@ pub(crate) struct Cloud {
     pub(crate) ended: BTreeSet<OrderKey>,
     /// Keys about which the provider has lied: what exists under them is not the fleet's fault.
     pub(crate) foreign: BTreeSet<OrderKey>,
+    /// Pools whose servers somebody else makes.
+    pub(crate) external: BTreeSet<PoolName>,
     pub(crate) watched: BTreeMap<ServerName, Watch>,
     pub(crate) messages: Vec<Message>,
     /// Which pool each key was launched in, for ever.
@@ -56,6 +59,14 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
+    pub(crate) fn new(config: &FleetConfig) -> Cloud {
+        let external = config.pools.iter().filter(|pool| !pool.automatic);
+        Cloud {
+            external: external.map(|pool| pool.name.clone()).collect(),
+            ..Cloud::default()
+        }
+    }
+
     /// Runs an effect that has left the process, and lets its answer come in its time, if ever. Scale decisions are asked
     /// elsewhere.
     pub(crate) fn run(
@@ -286,7 +297,7 @@ impl Cloud {
     pub(crate) fn probe(&self, watch: &Watch, is_muted: bool, now: Timestamp) -> Observation {
         let attempt = usher_fleet::ids::Attempt(1);
         let server = watch.server.clone();
-        let is_external = !self.pools.keys().any(|key| key.server == server);
+        let is_external = self.external.contains(&watch.pool);
         let key = OrderKey { server, attempt };
         let result = if !is_muted && (is_external || self.serves(&key, now)) {
             Ok(())

@@ -146,7 +146,9 @@ impl Model {
                 continue;
             }
             for server in self.servers.values().filter(|server| server.pool == pool.name) {
-                let Some(heard) = self.heard.get_mut(&server.no) else { continue };
+                let Some(heard) = self.heard.get_mut(&server.no) else {
+                    continue;
+                };
                 heard.sign = self.now;
                 heard.is_heard |= pool.health == HealthSource::None;
             }
@@ -252,6 +254,7 @@ impl Model {
             Write::Delete(RecordKey::Meta) => self.meta = None,
             Write::Delete(RecordKey::Pool(name)) => {
                 self.pools.remove(name);
+                self.launches.remove(name);
             }
             Write::Delete(RecordKey::Server(no)) => {
                 self.servers.remove(no);

@@ -317,8 +317,8 @@ impl World {
             server: server.name.clone(),
             attempt: server.attempt,
         };
-        let is_made = self.cloud.pools.contains_key(&key);
-        !self.muted.contains(&server.name) && (!is_made || self.cloud.serves(&key, self.now))
+        let is_external = self.cloud.external.contains(&server.pool);
+        !self.muted.contains(&server.name) && (is_external || self.cloud.serves(&key, self.now))
     }
 
     fn honest_report(&mut self, server: &ServerRecord) -> Reported {

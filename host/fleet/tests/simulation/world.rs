@@ -77,7 +77,7 @@ impl World {
                 meta: None,
                 ..Model::default()
             },
-            cloud: Cloud::default(),
+            cloud: Cloud::new(&config),
             faults: Faults { percent },
             all_pools: config.pools,
             wishes,

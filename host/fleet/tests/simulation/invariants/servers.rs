@@ -121,7 +121,7 @@ pub(super) fn invariant_records_go_only_when_nothing_is_left(
         server: server.name.clone(),
         attempt: server.attempt,
     };
-    if !cloud.pools.contains_key(&key) && !matches!(server.phase, Phase::Requested(_)) {
+    if cloud.external.contains(&server.pool) {
         let is_ending = matches!(server.phase, Phase::Terminating(_));
         return assert!(is_ending, "{name}: external {server:?} by {input:?}");
     }
