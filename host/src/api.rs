@@ -37,7 +37,9 @@ use tokio::sync::{Semaphore, watch};
 use usher_fleet::units::Microdollars;
 use usher_policy::PolicyStatus;
 use usher_store::{EventId, EventLog};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, PathItem, RefOr, Schema};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -102,7 +104,7 @@ impl fmt::Debug for Parts {
 
 /// Makes the whole API.
 pub fn router(parts: Parts) -> Router {
-    let (router, document) = documented();
+    let (router, document) = documented(parts.doorkeeper.is_open());
     let openapi = document
         .to_json()
         .expect("the document has text keys and serialises without fail");
@@ -132,13 +134,14 @@ pub fn router(parts: Parts) -> Router {
         .with_state(Arc::new(api))
 }
 
-/// Returns the OpenAPI document.
+/// Returns the OpenAPI document of a host with tokens.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().1
+    documented(false).1
 }
 
-fn documented() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Document::openapi())
+/// Returns the calls and their document; that of an open host asks for no tokens.
+fn documented(is_open: bool) -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(rooms::router())
         .merge(servers::router())
         .merge(pools::router())
@@ -147,7 +150,38 @@ fn documented() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .merge(bill::router())
         .merge(events::router())
         .merge(health::router())
-        .split_for_parts()
+        .split_for_parts();
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        if is_open {
+            operation.security = None;
+        }
+        if let Some(RefOr::T(body)) = &mut operation.request_body {
+            body.content.values_mut().for_each(take_no_null);
+        }
+    }
+    (router, document)
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.patch,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// A body may be left out, which utoipa takes for a body that may be `null` too.
+fn take_no_null(content: &mut RefOr<Content>) {
+    if let RefOr::T(content) = content
+        && let Some(RefOr::T(Schema::OneOf(either))) = &content.schema
+        && let Some(body) = either.items.iter().find(|item| matches!(item, RefOr::Ref(_))).cloned()
+    {
+        content.schema = Some(body);
+    }
 }
 
 #[derive(OpenApi)]

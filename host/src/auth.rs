@@ -69,6 +69,11 @@ impl Doorkeeper {
         Doorkeeper { known }
     }
 
+    /// Returns whether everyone is let in.
+    pub fn is_open(&self) -> bool {
+        self.known.is_none()
+    }
+
     /// Tells who sends this `Authorization` header.
     ///
     /// # Errors

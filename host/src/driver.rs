@@ -153,6 +153,7 @@ impl Drop for CloseAtEnd {
     }
 }
 
+/// The loop's own state.
 struct Driver<C> {
     fleet: Fleet,
     clock: Clock,
@@ -434,3 +435,6 @@ impl<C: Chain> Driver<C> {
         Instant::now() + at.since(now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ pub mod builtin;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod demo;
 pub mod driver;
 pub mod listen;
 pub mod metrics;

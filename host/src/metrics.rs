@@ -335,8 +335,9 @@ mod tests {
         meters.decisions.insert(("place", "accepted"), 1);
         batch_committed(Duration::from_millis(1), 3);
         refused("busy");
-        let mut fleet = Fleet::new(crate::metrics::tests::one_pool(), Timestamp(0));
-        meters.publish(&mut fleet, Timestamp(0));
+        let mut fleet = Fleet::recover(one_pool(), [], Timestamp(0));
+        fleet.resume(Timestamp(0));
+        meters.publish(&fleet, Timestamp(0));
         servers_gauge(&("p".to_owned(), "ready", "none", "ok")).set(1.0);
         assert_eq!(shown(&handle.render()), documented());
     }

@@ -3,6 +3,7 @@
 //! Each thing that can be wrong has its own answer, and names the field.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
-use serde::de::DeserializeOwned;
+use serde::Deserializer;
+use serde::de::{DeserializeOwned, Unexpected, Visitor};
 use usher_fleet::config::Labels;
 use usher_fleet::ids::{IdError, PoolName, Tenant};
 
@@ -212,6 +214,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Reads JSON; only when that fails is it read again, to name the field.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let error = match serde_json::from_slice(bytes) {
+        // serde reads a list as an object's values in order; we do not.
+        Ok(_) if bytes.trim_ascii_start().first() != Some(&b'{') => {
+            return Err(Problem::new(Code::InvalidField, "the body is a JSON object"));
+        }
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
@@ -223,6 +229,64 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
         Err(error) if error.path().iter().next().is_some() => Err(problem.at(error.path().to_string())),
         Err(_) | Ok(_) => Err(problem),
+    }
+}
+
+/// Reads a whole number or null. JSON does not tell 5 from 5.0, and neither do we.
+pub(super) fn whole<'de, D: Deserializer<'de>, N: TryFrom<u64>>(deserializer: D) -> Result<Option<N>, D::Error> {
+    deserializer
+        .deserialize_option(WholeOrNull)
+        .and_then(|number| number.map(narrow).transpose())
+}
+
+/// Reads a whole number.
+pub(super) fn whole_needed<'de, D: Deserializer<'de>, N: TryFrom<u64>>(deserializer: D) -> Result<N, D::Error> {
+    deserializer.deserialize_any(Whole).and_then(narrow)
+}
+
+fn narrow<E: serde::de::Error, N: TryFrom<u64>>(number: u64) -> Result<N, E> {
+    let too_large = || E::invalid_value(Unexpected::Unsigned(number), &Whole);
+    N::try_from(number).map_err(|_| too_large())
+}
+
+struct Whole;
+
+impl Visitor<'_> for Whole {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number from 0 on that is not too large")
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<u64, E> {
+        Ok(number)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<u64, E> {
+        /// Beyond it not every whole number has a float of its own.
+        const EXACT_MAX: f64 = (1_u64 << 53) as f64;
+        if number.fract() == 0.0 && (0.0..=EXACT_MAX).contains(&number) {
+            return Ok(number as u64);
+        }
+        Err(E::invalid_value(Unexpected::Float(number), &self))
+    }
+}
+
+struct WholeOrNull;
+
+impl<'de> Visitor<'de> for WholeOrNull {
+    type Value = Option<u64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Whole.expecting(f)
+    }
+
+    fn visit_none<E>(self) -> Result<Option<u64>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u64>, D::Error> {
+        deserializer.deserialize_any(Whole).map(Some)
     }
 }
 

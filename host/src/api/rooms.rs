@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::request::{self, Id, Json, PLACE_CHARS_MAX, Query, short, within};
+use super::request::{self, Id, Json, PLACE_CHARS_MAX, Query, short, whole, within};
 use super::respond::{self, Code, Problem};
 use super::shown::{self, Time};
 use crate::auth::Caller;
@@ -53,12 +53,15 @@ pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
 pub(super) struct RoomRequest {
     /// How many participants are expected; by default what the pool says.
     #[schema(minimum = 1, maximum = 1_000_000, example = 50)]
+    #[serde(default, deserialize_with = "whole")]
     seats: Option<u32>,
     /// What it costs a server in the operator's unit; by default its seats.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
+    #[serde(default, deserialize_with = "whole")]
     load: Option<u32>,
     /// How long it will live; policies pack better when they know.
     #[schema(minimum = 1, maximum = 43_200)]
+    #[serde(default, deserialize_with = "whole")]
     expected_minutes: Option<u32>,
     /// Where it should be.
     #[schema(schema_with = shown::place_or_null)]
@@ -76,9 +79,11 @@ pub(super) struct RoomRequest {
     require: Labels,
     /// The room ends so long after it was last asked for, changed or reported.
     #[schema(minimum = 1, maximum = 604_800)]
+    #[serde(default, deserialize_with = "whole")]
     lease_seconds: Option<u32>,
     /// Holds the answer so long until the room is placed.
     #[schema(minimum = 0, maximum = 60)]
+    #[serde(default, deserialize_with = "whole")]
     wait_seconds: Option<u32>,
 }
 
@@ -338,9 +343,11 @@ struct RoomsQuery {
 pub(super) struct RoomChange {
     /// How many are in it.
     #[schema(minimum = 0, maximum = 1_000_000)]
+    #[serde(default, deserialize_with = "whole")]
     participants: Option<u32>,
     /// More or fewer seats.
     #[schema(minimum = 1, maximum = 1_000_000)]
+    #[serde(default, deserialize_with = "whole")]
     seats: Option<u32>,
 }
 
@@ -362,7 +369,6 @@ pub(super) struct Room<'a> {
     /// Its name.
     #[schema(schema_with = shown::id)]
     room: &'a RoomId,
-    /// Where it stands.
     #[schema(inline)]
     state: RoomState,
     /// Which placement this is; releases and reports may name it. Of a moving room the one that ended.

@@ -21,7 +21,8 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::request::{
-    self, Id, Json, LABELS_MAX, PLACE_CHARS_MAX, Query, REASON_CHARS_MAX, Reach, keyed, short, within, wrong_scope,
+    self, Id, Json, LABELS_MAX, PLACE_CHARS_MAX, Query, REASON_CHARS_MAX, Reach, keyed, short, whole, within,
+    wrong_scope,
 };
 use super::respond::{self, Problem};
 use super::rooms::unreachable_reply;
@@ -67,12 +68,15 @@ pub(super) struct ServerRegistration {
     zone: Option<String>,
     /// The most rooms; by default its pool's. 0 = it takes none.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
+    #[serde(default, deserialize_with = "whole")]
     rooms_max: Option<u32>,
     /// The most seats over all rooms; by default its pool's.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
+    #[serde(default, deserialize_with = "whole")]
     seats_max: Option<u32>,
     /// The most load over all rooms; by default its pool's.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
+    #[serde(default, deserialize_with = "whole")]
     load_max: Option<u32>,
     /// Its own words, over its pool's.
     #[serde(default)]
@@ -345,6 +349,7 @@ pub(super) struct Drain {
     reason: Option<String>,
     /// From now; by default its pool's, and without one it waits for the rooms.
     #[schema(minimum = 0, maximum = 2_592_000)]
+    #[serde(default, deserialize_with = "whole")]
     deadline_seconds: Option<u32>,
 }
 

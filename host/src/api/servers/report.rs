@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::request::{self, Id, Json, REPORT_BYTES_MAX, keyed, within};
+use super::super::request::{self, Id, Json, REPORT_BYTES_MAX, keyed, whole, whole_needed, within};
 use super::super::respond::{self, Problem};
 use super::super::shown;
 use super::{ServerHold, ServerPath, within_reach};
@@ -44,15 +44,19 @@ pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
 pub(in crate::api) struct ServerReport {
     /// CPU in thousandths of all cores.
     #[schema(minimum = 0, maximum = 1000)]
+    #[serde(default, deserialize_with = "whole")]
     cpu_permille: Option<u32>,
     /// Outgoing traffic.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
+    #[serde(default, deserialize_with = "whole")]
     egress_kbps: Option<u32>,
     /// Packet loss in thousandths.
     #[schema(minimum = 0, maximum = 1000)]
+    #[serde(default, deserialize_with = "whole")]
     loss_permille: Option<u32>,
     /// Participants over all rooms.
     #[schema(minimum = 0, maximum = 1_000_000)]
+    #[serde(default, deserialize_with = "whole")]
     participants: Option<u32>,
     /// The rooms that are alive.
     #[schema(max_items = 10_000)]
@@ -60,7 +64,7 @@ pub(in crate::api) struct ServerReport {
     /// More numbers by name, for policies.
     #[serde(default)]
     #[schema(schema_with = shown::figures)]
-    figures: BTreeMap<String, u32>,
+    figures: BTreeMap<String, Figure>,
     /// Where clients reach it, if it knows better than its pool.
     #[schema(schema_with = shown::url_or_null)]
     url: Option<String>,
@@ -68,6 +72,11 @@ pub(in crate::api) struct ServerReport {
     #[serde(default)]
     draining: bool,
 }
+
+/// A number that a policy may ask for by its name.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Figure(#[serde(deserialize_with = "whole_needed")] u32);
 
 /// A room as its server sees it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -77,12 +86,15 @@ pub(in crate::api) struct RoomReport {
     room: RoomId,
     /// Which placement of it, if the server knows.
     #[schema(minimum = 0)]
+    #[serde(default, deserialize_with = "whole")]
     placement: Option<u64>,
     /// How many are in it.
     #[schema(minimum = 0, maximum = 1_000_000)]
+    #[serde(deserialize_with = "whole_needed")]
     participants: u32,
     /// What it costs in the operator's unit.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
+    #[serde(default, deserialize_with = "whole")]
     load: Option<u32>,
 }
 
@@ -104,7 +116,11 @@ impl ServerReport {
             loss_permille: within("loss_permille", self.loss_permille, 0..=PERMILLE_MAX)?,
             participants: within("participants", self.participants, 0..=PARTICIPANTS_MAX)?,
             rooms: rooms.transpose()?,
-            figures: self.figures,
+            figures: self
+                .figures
+                .into_iter()
+                .map(|(name, Figure(value))| (name, value))
+                .collect(),
             url: self.url.map(|url| request::url("url", url)).transpose()?,
             draining: self.draining,
         })
