@@ -1,0 +1,33 @@
+//! The real host, driven from outside: every claim here is one about the program `usher` as a user runs it, over HTTP, signals,
+//! files and exit codes. What can be claimed of one crate alone stands beside that crate.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `site`, `http`, `sse`, `patience`, `chance` | a host in a folder of its own, and what talks to it |
+//! | the others | one subject each |
+//!
+//! Every test has its own folder, port and process, so that all run side by side; each waits for facts with a deadline, and
+//! prints the host's log where it fails.
+
+#![allow(clippy::unwrap_used, reason = "a test program")]
+
+mod chance;
+mod http;
+mod patience;
+mod site;
+mod sse;
+
+mod acknowledged;
+mod calls;
+mod command_line;
+mod events;
+mod herding;
+mod mistakes;
+mod owed;
+mod readme;
+mod reload;
+mod schema;
+mod slow_clients;
+mod store;
+mod story;
+mod tokens;

@@ -1,0 +1,168 @@
+//! The README is true: its first room is walked through as written, but for the ports.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::patience::{eventually, seconds};
+use crate::site::{Site, USHER, free_port, repository, written};
+
+fn readme() -> String {
+    fs::read_to_string(repository().join("README.md")).unwrap()
+}
+
+/// Returns a section's text.
+fn section(readme: &str, title: &str) -> String {
+    let text = readme
+        .split_once(&format!("\n## {title}\n"))
+        .expect("the section is there")
+        .1;
+    text.split("\n## ").next().unwrap().to_owned()
+}
+
+/// Returns the blocks of commands, which are indented.
+fn commands(section: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    let mut is_fenced = false;
+    for line in section.lines() {
+        is_fenced ^= line.starts_with("```");
+        match line.strip_prefix("    ") {
+            Some(command) if !is_fenced => {
+                let block = blocks.last_mut().unwrap();
+                block.push_str(command);
+                block.push('\n');
+            }
+            _ if blocks.last().unwrap().is_empty() => {}
+            _ => blocks.push(String::new()),
+        }
+    }
+    blocks.retain(|block| !block.is_empty());
+    blocks
+}
+
+/// Returns the fenced block of this language.
+fn fenced<'a>(section: &'a str, language: &str) -> &'a str {
+    let block = section
+        .split_once(&format!("```{language}\n"))
+        .expect("the block is there")
+        .1;
+    block.split_once("```").unwrap().0
+}
+
+/// Checks that all that is in `part` is in `whole`.
+fn assert_within(part: &Value, whole: &Value) {
+    match part {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| assert_within(value, &whole[key])),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            assert_eq!(part, whole, "{whole}");
+        }
+    }
+}
+
+/// What a shell began; all of its children are ended with it.
+struct Shell(Child);
+
+impl Shell {
+    /// Runs commands in a process group of their own, without waiting.
+    fn run(site: &Site, commands: &str) -> Shell {
+        use std::os::unix::process::CommandExt;
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(site.path("log"))
+            .unwrap();
+        let child = Command::new("sh")
+            .args(["-ec", commands])
+            .current_dir(site.path("."))
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(site.path("answers")).unwrap())
+            .stderr(log)
+            .spawn();
+        Shell(child.unwrap())
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let group = rustix::process::Pid::from_child(&self.0);
+        // All of them may have ended.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_first_room_is_as_the_readme_says() {
+    let readme = readme();
+    let section = section(&readme, "A first room");
+    let [serve, first] = &commands(&section)[..] else {
+        panic!("{section}")
+    };
+    let site = Site::new("");
+    fs::remove_file(site.path("usher.toml")).unwrap();
+    let address = site.address().to_string();
+    let serve = serve.replace("cargo run -p usher --", USHER).trim_end().to_owned();
+    let _serving = Shell::run(&site, &format!("{serve} --listen {address}"));
+    let client = crate::http::Client::new(&site.url());
+    eventually("the host answers", seconds(60), async || {
+        let answer = client.ask(hyper::Method::GET, "/readyz", None).await;
+        answer.is_ok_and(|answer| answer.status == 200).then_some(())
+    })
+    .await;
+
+    let media = free_port().to_string();
+    let as_here = |text: &str| text.replace("127.0.0.1:7070", &address).replace("9000", &media);
+    let _media = Shell::run(&site, &as_here(first));
+    let room = eventually("the room is placed", seconds(40), async || {
+        let answer = client.get("/v1/rooms/standup-42").await;
+        (answer.json["state"] == "placed").then_some(answer.json)
+    })
+    .await;
+    let shown: Value = serde_json::from_str(&as_here(fenced(&section, "json"))).unwrap();
+    assert_within(&shown, &room);
+    eventually("curl has its answers", seconds(20), async || {
+        let answers = fs::read_to_string(site.path("answers")).unwrap();
+        (answers.contains("\"name\":\"media-1\"") && answers.contains("\"room\":\"standup-42\"")).then_some(())
+    })
+    .await;
+
+    let script = repository().join("examples/app-server/node/first-room.mjs");
+    assert_eq!(fs::read_to_string(&script).unwrap(), fenced(&section, "js"));
+    let told = Command::new("node")
+        .arg(script)
+        .env("USHER_URL", site.url())
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{}", written(&told));
+    assert!(
+        written(&told).contains("standup-42 is on media-1"),
+        "{}",
+        written(&told)
+    );
+    client
+        .get("/v1/rooms/standup-42")
+        .await
+        .expect_problem(404, "no_such_room");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for file in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "examples/app-server/README.md",
+        "examples/janus/README.md",
+    ] {
+        let path = repository().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1) {
+            let link = link.split(')').next().unwrap().split('#').next().unwrap();
+            if !link.is_empty() && !link.contains("://") {
+                assert!(path.parent().unwrap().join(link).exists(), "{file}: {link}");
+            }
+        }
+    }
+}
