@@ -9,8 +9,8 @@
 //! | `host`, `bare` | the two processes that are measured |
 //! | `figures` | medians, percentiles and lines |
 //!
-//! Figures go to stdout alone; what is going on goes to stderr. Everything listens on the loopback address and ends with
-//! this process.
+//! Figures go to stdout alone; what is going on goes to stderr. Everything listens on the loopback address, and ends when this
+//! program ends or is told to.
 
 mod bare;
 mod comparison;
@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// All figures together take less than half of it on two idle cores; a hung host ends the run instead of holding up a pipeline.
 const RUN_MAX: Duration = Duration::from_secs(175);
@@ -38,9 +39,15 @@ fn main() -> anyhow::Result<()> {
         .build()
         .context("cannot start the client's runtime")?;
     runtime.block_on(async {
-        tokio::time::timeout(RUN_MAX, run())
-            .await
-            .with_context(|| format!("the figures took longer than {} s", RUN_MAX.as_secs()))?
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        // Whichever comes first, what was started is dropped, and ends with it.
+        tokio::select! {
+            done = run() => done,
+            () = tokio::time::sleep(RUN_MAX) => bail!("the figures took longer than {} s", RUN_MAX.as_secs()),
+            _ = interrupt.recv() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("told to end"),
+        }
     })
 }
 
