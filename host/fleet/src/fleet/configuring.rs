@@ -9,7 +9,7 @@ use crate::config::PoolConfig;
 use crate::ids::{PoolName, PoolNo};
 use crate::pool::{Circuit, PoolBill, PoolRecord};
 use crate::record::{Meta, Record, RecordKey};
-use crate::units::Timestamp;
+use crate::units::{Microdollars, Timestamp};
 
 impl Fleet {
     /// Takes in the pools of the configuration: new ones, changed ones, and those that are gone from it.
@@ -73,12 +73,12 @@ impl Fleet {
         }
     }
 
-    /// Forgets a pool that the configuration does not have, once its last server is gone.
+    /// Forgets a pool that the configuration does not have, once its last server is gone and the month over in which it cost
+    /// something: until then it counts against the month's ceiling.
     pub(super) fn drop_retired_pool(&mut self, name: &PoolName) {
-        let is_over = self
-            .pools
-            .get(name)
-            .is_some_and(|pool| pool.retired && pool.servers.is_empty());
+        let is_over = self.pools.get(name).is_some_and(|pool| {
+            pool.retired && pool.servers.is_empty() && self.cost(pool, self.now).month == Microdollars(0)
+        });
         if is_over {
             self.delete(RecordKey::Pool(name.clone()));
         }

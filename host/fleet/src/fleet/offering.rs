@@ -114,6 +114,7 @@ impl Fleet {
     }
 
     fn keep_for_overtaken(&mut self, no: ServerNo) {
+        self.keep_only_what_it_could_take(no);
         let Some(server) = self.servers.get(&no).filter(|server| server.kept_for.is_none()) else {
             return;
         };
@@ -137,6 +138,19 @@ impl Fleet {
             });
         if let Some(room) = candidate {
             self.keep(no, room);
+        }
+    }
+
+    /// A server may have been described anew since it is kept: too small, or with other labels, it is kept no more.
+    fn keep_only_what_it_could_take(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let Some(room) = server.kept_for.as_ref().and_then(|room| self.rooms.get(room)) else {
+            return;
+        };
+        if !self.could_ever_take(server, &room.record.wish) {
+            let id = room.record.id.clone();
+            let lent = self.lend_kept(&id);
+            self.grown.extend(lent.into_iter().filter(|other| *other != no));
         }
     }
 

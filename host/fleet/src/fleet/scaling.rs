@@ -68,6 +68,7 @@ impl Fleet {
         for name in self.pools.keys().cloned().collect::<Vec<PoolName>>() {
             self.keep_minimum(&name);
             self.rebill(&name);
+            self.drop_retired_pool(&name);
         }
         self.watch_budget();
         let servers = &self.servers;

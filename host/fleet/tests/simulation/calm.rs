@@ -83,12 +83,11 @@ impl World {
                 self.what_is_left()
             );
             self.now = self.now + self.model.config.silent_after / 3;
-            self.tick();
-            self.pulse();
-            self.sync_all();
             while self.cloud.messages.iter().any(|message| message.due <= self.now) {
                 self.deliver();
             }
+            self.tick();
+            self.pulse();
             self.sync_all();
         }
     }

@@ -62,6 +62,8 @@ impl Model {
         }
         let written = model.meta.as_ref().map_or(Timestamp(0), |meta| meta.now);
         model.now = now.max(written);
+        // How many were launched within a minute is not durable, nor what was heard.
+        model.launches.clear();
         model.hear_anew();
         model
     }
