@@ -96,7 +96,7 @@ fn refuse_memory(folder: &Path) -> anyhow::Result<()> {
     const TMPFS_MAGIC: i64 = 0x0102_1994;
     let system = rustix::fs::statfs(folder).context("cannot tell the file system")?;
     ensure!(
-        i64::from(system.f_type) != TMPFS_MAGIC,
+        system.f_type != TMPFS_MAGIC,
         "{} is in memory; set CARGO_TARGET_DIR to a folder on disk",
         folder.display()
     );
