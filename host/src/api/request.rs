@@ -14,7 +14,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderMap};
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Unexpected, Visitor};
 use usher_fleet::config::Labels;
@@ -28,6 +28,8 @@ use crate::auth::Caller;
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The largest report, in bytes: ten thousand rooms.
 pub(super) const REPORT_BYTES_MAX: usize = 1024 * 1024;
+/// What is taken of a body that is refused, in bytes, so that its client reads why: several times the largest that is not.
+const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The longest that a body may take to come: a megabyte on a slow mobile line.
 const BODY_WAIT: Duration = Duration::from_secs(20);
 
@@ -159,8 +161,7 @@ impl<T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<Arc<Api>> for Json
         if body.is_end_stream() {
             return parse(b"{}").map(Json);
         }
-        let is_json = is_json(&parts.headers);
-        let bytes = tokio::time::timeout(BODY_WAIT, read(body, BYTES_MAX, is_json))
+        let bytes = tokio::time::timeout(BODY_WAIT, read(body, &parts.headers, BYTES_MAX))
             .await
             .map_err(|_| {
                 Problem::new(
@@ -171,7 +172,7 @@ impl<T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<Arc<Api>> for Json
         if bytes.is_empty() {
             return parse(b"{}").map(Json);
         }
-        if !is_json {
+        if !is_json(&parts.headers) {
             return Err(not_json());
         }
         parse(&bytes).map(Json)
@@ -185,22 +186,41 @@ fn not_json() -> Problem {
     )
 }
 
-async fn read(body: Body, bytes_max: usize, is_json: bool) -> Result<Bytes, Problem> {
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|least| least > 0 && !is_json) {
-        return Err(not_json());
+async fn read(mut body: Body, headers: &HeaderMap, bytes_max: usize) -> Result<Bytes, Problem> {
+    let least = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let problem = if least > 0 && !is_json(headers) {
+        not_json()
+    } else if least > bytes_max {
+        too_large(bytes_max)
+    } else {
+        match Limited::new(&mut body, bytes_max).collect().await {
+            Ok(collected) => return Ok(collected.to_bytes()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => too_large(bytes_max),
+            Err(error) => {
+                let detail = format!("the body ended early: {error}");
+                return Err(Problem::new(Code::InvalidJson, detail));
+            }
+        }
+    };
+    // Whoever asks first sends nothing that is not wanted.
+    if !headers.contains_key(EXPECT) {
+        drain(&mut body).await;
     }
-    let too_large = || Problem::new(Code::BodyTooLarge, format!("the body has more than {bytes_max} bytes"));
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|least| least > bytes_max) {
-        return Err(too_large());
+    Err(problem)
+}
+
+/// Takes what still comes: a connection that is closed while its client sends is reset, and the answer is lost with it.
+async fn drain(body: &mut Body) {
+    let mut bytes = 0;
+    while bytes < DRAINED_BYTES_MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        bytes += frame.data_ref().map_or(0, Bytes::len);
     }
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(Problem::new(
-            Code::InvalidJson,
-            format!("the body ended early: {error}"),
-        )),
-    }
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("the body has more than {bytes_max} bytes"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
