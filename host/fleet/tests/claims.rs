@@ -7,3 +7,36 @@ mod world;
 
 #[path = "claims/matrix.rs"]
 mod matrix;
+
+#[path = "claims/rooms.rs"]
+mod rooms;
+
+#[path = "claims/queue.rs"]
+mod queue;
+
+#[path = "claims/ledger.rs"]
+mod ledger;
+
+#[path = "claims/health.rs"]
+mod health;
+
+#[path = "claims/launches.rs"]
+mod launches;
+
+#[path = "claims/guards.rs"]
+mod guards;
+
+#[path = "claims/circuit.rs"]
+mod circuit;
+
+#[path = "claims/external.rs"]
+mod external;
+
+#[path = "claims/scaling.rs"]
+mod scaling;
+
+#[path = "claims/placing.rs"]
+mod placing;
+
+#[path = "claims/configuring.rs"]
+mod configuring;

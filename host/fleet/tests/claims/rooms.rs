@@ -39,7 +39,10 @@ fn asking_again_never_moves_a_placed_room() {
     world.cordon("s1");
     let placement = world.placement_of("room");
     assert_eq!(outcome(world.place("room")), RoomOutcome::Found);
-    assert_eq!((world.place_of("room"), world.placement_of("room")), ("on s1".into(), placement));
+    assert_eq!(
+        (world.place_of("room"), world.placement_of("room")),
+        ("on s1".into(), placement)
+    );
     assert_eq!(world.chain.asked, ["room"], "no policy is asked again");
 }
 
@@ -133,7 +136,11 @@ fn a_waiting_room_that_asks_for_less_is_asked_for_at_once_in_its_old_place() {
     world.place_as("later", seats(51));
     assert_eq!(world.place_of("room"), "waiting");
     let reply = world.place_as("room", seats(20));
-    assert_eq!(outcome(reply), RoomOutcome::Placed, "the reply tells of a placement in the same input");
+    assert_eq!(
+        outcome(reply),
+        RoomOutcome::Placed,
+        "the reply tells of a placement in the same input"
+    );
     assert_eq!(world.place_of("room"), "on s1");
     assert_eq!(world.wait_of("later").0, 1);
 }
@@ -248,8 +255,14 @@ fn a_lease_that_nobody_renews_ends_its_room_and_another_does_not() {
     world.pass(59);
     assert_eq!(world.place_of("leased"), "on s1");
     world.pass(2);
-    assert_eq!((world.place_of("leased"), world.place_of("unleased")), ("nowhere".into(), "on s1".into()));
-    assert_eq!(world.told(|what| matches!(what, What::RoomReleased(ended) if ended.reason.contains("lease"))), 1);
+    assert_eq!(
+        (world.place_of("leased"), world.place_of("unleased")),
+        ("nowhere".into(), "on s1".into())
+    );
+    assert_eq!(
+        world.told(|what| matches!(what, What::RoomReleased(ended) if ended.reason.contains("lease"))),
+        1
+    );
 }
 
 #[test]
@@ -315,7 +328,10 @@ fn leases_and_emptiness_stand_still_while_the_server_is_silent() {
     world.mute = None;
     world.pass(1000);
     assert_eq!(world.health_of("s1"), "silent");
-    assert_eq!((world.place_of("leased"), world.place_of("empty")), ("on s1".into(), "on s1".into()));
+    assert_eq!(
+        (world.place_of("leased"), world.place_of("empty")),
+        ("on s1".into(), "on s1".into())
+    );
     // Heard again, each begins anew.
     world.mute = Some(Default::default());
     world.report("s1", Report::default());
@@ -323,7 +339,11 @@ fn leases_and_emptiness_stand_still_while_the_server_is_silent() {
     assert_eq!(world.place_of("leased"), "on s1");
     world.pass(15);
     assert_eq!(world.place_of("leased"), "nowhere");
-    assert_eq!(world.place_of("empty"), "on s1", "nobody has said again that it is empty");
+    assert_eq!(
+        world.place_of("empty"),
+        "on s1",
+        "nobody has said again that it is empty"
+    );
 }
 
 #[test]
@@ -334,7 +354,10 @@ fn leases_stand_still_while_the_fleet_is_frozen() {
     world.mute = Some([id("s2"), id("s3")].into());
     world.pass(300);
     assert!(world.fleet.is_frozen());
-    assert_eq!((world.health_of("s1"), world.place_of("room").as_str()), ("ok", "on s1"));
+    assert_eq!(
+        (world.health_of("s1"), world.place_of("room").as_str()),
+        ("ok", "on s1")
+    );
     world.mute = Some(Default::default());
     world.pass(120);
     assert_eq!(world.place_of("room"), "nowhere", "thawed, it runs out");
@@ -351,7 +374,10 @@ fn leases_run_anew_in_full_after_a_restart_and_after_a_gap() {
     world.now.0 += 3_600_000;
     world.observe(Observation::Gap);
     world.pass(50);
-    assert_eq!((world.place_of("room").as_str(), world.health_of("s1")), ("on s1", "ok"));
+    assert_eq!(
+        (world.place_of("room").as_str(), world.health_of("s1")),
+        ("on s1", "ok")
+    );
     world.pass(15);
     assert_eq!(world.place_of("room"), "nowhere");
 }
@@ -364,7 +390,11 @@ fn a_wait_that_runs_out_expires_the_room() {
     assert_eq!(world.place_of("room"), "waiting");
     world.place("room");
     world.pass(2);
-    assert_eq!(world.place_of("room"), "nowhere", "asking again does not lengthen the wait");
+    assert_eq!(
+        world.place_of("room"),
+        "nowhere",
+        "asking again does not lengthen the wait"
+    );
     assert_eq!(world.told(|what| matches!(what, What::RoomExpired(_))), 1);
     assert_eq!(world.told(|what| matches!(what, What::RoomReleased(_))), 0);
 }
@@ -383,16 +413,21 @@ fn a_thousand_rooms_of_a_lost_server_move_in_bounded_steps_and_each_has_one_home
     }
     world.register_as("site", "s2", huge, Labels::new());
     let before = world.events.len();
-    world.step(Input::Command(Command::DeclareLost(usher_fleet::command::DeclareLost {
-        server: id("s1"),
-        reason: None,
-    })));
+    world.step(Input::Command(Command::DeclareLost(
+        usher_fleet::command::DeclareLost {
+            server: id("s1"),
+            reason: None,
+        },
+    )));
     let mut steps = 0;
     let mut last = world.fleet.records().len();
     while world.fleet.next_deadline().is_some_and(|at| at <= world.now) {
         let told = world.events.len();
         world.step(Input::Tick);
-        assert!(world.events.len() - told <= 2 * 128 + 256, "one input does not do it all");
+        assert!(
+            world.events.len() - told <= 2 * 128 + 256,
+            "one input does not do it all"
+        );
         steps += 1;
         assert!(steps < 100);
         assert_eq!(world.fleet.records().len(), last, "no room is dropped on the way");
@@ -407,7 +442,11 @@ fn a_thousand_rooms_of_a_lost_server_move_in_bounded_steps_and_each_has_one_home
             .filter(|event| matches!(&event.what, What::RoomMoved(moved) if moved.to.is_some() == to))
             .count()
     };
-    assert_eq!((moved(false), moved(true)), (1000, 1000), "each is told twice: that it moves, and whereto");
+    assert_eq!(
+        (moved(false), moved(true)),
+        (1000, 1000),
+        "each is told twice: that it moves, and whereto"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use usher_fleet::advice::{
     Direction, Fault, FaultKind, Growth, PlaceAdvice, PlaceAnswer, PlaceAsk, Placement, Retirement, ScaleAdvice,
-    ScaleAnswer, ScaleAsk, Shrinkage,
+    ScaleAnswer, ScaleAsk, Shrinkage, Verdict,
 };
 use usher_fleet::command::{
     DeclareLost, HoldAction, HoldServer, PlaceRoom, RegisterServer, ReleaseRoom, RemoveServer, SetScaling, UpdateRoom,
@@ -14,7 +14,7 @@ use usher_fleet::config::{FleetConfig, HealthSource, Labels, Limits, PoolConfig,
 use usher_fleet::decision::PolicyRef;
 use usher_fleet::effect::LaunchOrder;
 use usher_fleet::event::What;
-use usher_fleet::ids::{Attempt, DecisionNo, PoolNo, RoomId, ServerName, ServerNo};
+use usher_fleet::ids::{Attempt, DecisionNo, PoolNo, ServerName, ServerNo};
 use usher_fleet::observation::{
     Instance, InstanceState, Launched, Listed, OrderKey, Probed, ProviderError, Report, Reported, ReportedRoom,
     Terminated,
@@ -501,6 +501,32 @@ impl World {
         panic!("nobody asks {direction:?}");
     }
 
+    /// The same, with what there is now: a question that was asked before is answered with nothing.
+    pub(crate) fn asked_anew(&mut self, direction: Direction) -> ScaleAsk {
+        if let Some(ask) = self.ask.take() {
+            self.answer(&ask, Ok(nothing(ask.direction)), true);
+        }
+        self.ask = None;
+        self.pass(5);
+        self.asked(direction)
+    }
+
+    /// Returns the verdicts that come with the questions of the next tick.
+    pub(crate) fn asked_verdicts(&mut self) -> Vec<Verdict> {
+        let mut told = Vec::new();
+        let tick = self.now + Duration::from_secs(5);
+        while self.now < tick || self.ask.is_some() {
+            match self.ask.take() {
+                Some(ask) => {
+                    told.extend(ask.verdicts.clone());
+                    self.answer(&ask, Ok(nothing(ask.direction)), true);
+                }
+                None => self.pass(5),
+            }
+        }
+        told
+    }
+
     /// Whether a scale policy is asked now.
     pub(crate) fn is_asking(&self) -> Option<Direction> {
         self.ask.as_ref().map(|ask| ask.direction)
@@ -579,11 +605,13 @@ impl World {
     }
 
     pub(crate) fn launches(&self) -> Vec<&LaunchOrder> {
-        let launch = |effect| match effect {
-            &Effect::Launch(ref order) => Some(order),
-            _ => None,
-        };
-        self.effects.iter().filter_map(launch).collect()
+        let mut launches = Vec::new();
+        for effect in &self.effects {
+            if let Effect::Launch(order) = effect {
+                launches.push(order);
+            }
+        }
+        launches
     }
 
     /// Returns how often the end of a server was ordered.

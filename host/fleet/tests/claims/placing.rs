@@ -1,0 +1,124 @@
+//! The chain of place policies: deferral, faults, refusals, and what is recorded of each.
+
+use usher_fleet::advice::Placement;
+use usher_fleet::event::What;
+use usher_fleet::{Rejection, Reply};
+
+use crate::world::{World, fault, first_fit, seats};
+
+fn verdicts(world: &World) -> Vec<(&str, &str, &str)> {
+    let made = world.decisions.iter();
+    made.map(|made| (&*made.policy.name, made.verdict, made.code)).collect()
+}
+
+#[test]
+fn the_first_that_does_not_defer_decides() {
+    let mut world = World::with_servers(&["s1"]);
+    world.chain.links = vec![
+        Box::new(|_, _| Ok(Placement::Defer)),
+        Box::new(first_fit),
+        Box::new(|_, _| panic!("it is not asked")),
+    ];
+    world.place("room");
+    assert_eq!(world.place_of("room"), "on s1");
+    assert_eq!(
+        verdicts(&world),
+        [("link-0", "deferred", ""), ("link-1", "accepted", "")]
+    );
+}
+
+#[test]
+fn a_chain_that_only_defers_lets_the_room_wait() {
+    let mut world = World::with_servers(&["s1"]);
+    world.chain.links = vec![Box::new(|_, _| Ok(Placement::Defer))];
+    world.place("room");
+    assert_eq!(world.place_of("room"), "waiting");
+}
+
+#[test]
+fn a_faulting_policy_is_followed_by_the_next_in_that_very_call() {
+    let mut world = World::with_servers(&["s1"]);
+    world.chain.links = vec![Box::new(|_, _| Err(fault(false))), Box::new(first_fit)];
+    world.place("room");
+    assert_eq!(world.place_of("room"), "on s1");
+    assert_eq!(
+        verdicts(&world),
+        [("link-0", "fault", "trap"), ("link-1", "accepted", "")]
+    );
+    assert_eq!(
+        world.told(|what| matches!(what, What::PolicyFault(body) if body.reason.contains("it fell over"))),
+        1,
+        "in the guest's own words"
+    );
+}
+
+#[test]
+fn where_its_settings_say_so_a_fault_lets_the_room_wait() {
+    let mut world = World::with_servers(&["s1"]);
+    world.chain.links = vec![Box::new(|_, _| Err(fault(true))), Box::new(first_fit)];
+    world.place("room");
+    assert_eq!(world.place_of("room"), "waiting");
+}
+
+#[test]
+fn a_policy_may_refuse_a_room_and_its_words_are_passed_on() {
+    let mut world = World::with_servers(&["s1"]);
+    world.chain.links = vec![Box::new(|_, _| Ok(Placement::Reject)), Box::new(first_fit)];
+    let reply = world.place("room");
+    assert!(matches!(reply, Reply::Rejected(Rejection::Rejected { policy, .. }) if policy == "link-0"));
+    assert_eq!(world.place_of("room"), "nowhere");
+}
+
+#[test]
+fn a_policy_is_asked_with_the_same_chance_for_the_same_room_and_decision() {
+    let seeds = || {
+        let mut world = World::with_servers(&["s1"]);
+        let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let note = seen.clone();
+        world.chain.links = vec![Box::new(move |fleet, ask| {
+            note.borrow_mut().push(ask.seed);
+            first_fit(fleet, ask)
+        })];
+        world.place("a");
+        world.place("b");
+        seen.take()
+    };
+    let (first, second) = (seeds(), seeds());
+    assert_eq!(first, second);
+    assert_ne!(first[0], first[1]);
+}
+
+#[test]
+fn every_kind_of_hold_keeps_rooms_away_and_lifting_it_lets_them_in() {
+    let mut world = World::with_servers(&["s1"]);
+    world.place("stays");
+    for n in 0..2 {
+        match n {
+            0 => world.cordon("s1"),
+            _ => world.drain("s1", None),
+        };
+        let room = format!("room-{n}");
+        world.place_as(&room, seats(n + 1));
+        assert_eq!(
+            (world.place_of(&room).as_str(), world.place_of("stays").as_str()),
+            ("waiting", "on s1")
+        );
+        world.uncordon("s1");
+        assert_eq!(world.place_of(&room), "on s1");
+    }
+}
+
+#[test]
+fn a_policy_that_names_a_pool_to_wait_for_has_it_told_as_demand() {
+    let mut world = World::with_servers(&[]);
+    let pool = world.pool_no("site");
+    world.chain.links = vec![Box::new(move |_, _| {
+        Ok(Placement::Wait {
+            pool: Some(pool),
+            again_seconds: 0,
+        })
+    })];
+    world.place("room");
+    let ask = world.asked_anew(usher_fleet::advice::Direction::Up);
+    assert_eq!(ask.demand.wants[0].pool, Some(pool));
+}

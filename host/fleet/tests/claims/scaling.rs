@@ -1,0 +1,209 @@
+//! The chain of scale policies: who speaks for which pool, what a fault means, what is heeded, what is told back.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use usher_fleet::advice::{Direction, ScaleAdvice, Subject, VerdictOutcome};
+use usher_fleet::config::PoolGuards;
+use usher_fleet::event::What;
+use usher_fleet::observation::ProviderError;
+
+use crate::world::{World, automatic, config, fault, guarded, of_tenant, policy, seats};
+
+fn two_pools() -> World {
+    let guards = PoolGuards {
+        server_life_min: Duration::ZERO,
+        scale_down_cooldown: Duration::ZERO,
+        ..PoolGuards::default()
+    };
+    let mut world = World::new(config(vec![guarded("a", guards.clone()), guarded("b", guards)]));
+    world.mute = Some(Default::default());
+    world
+}
+
+fn servers(world: &World, pool: &str) -> u32 {
+    world.pool(pool).servers_starting + world.pool(pool).servers_ready
+}
+
+#[test]
+fn an_answer_speaks_only_for_the_pools_that_it_names() {
+    let mut world = two_pools();
+    let ask = world.asked(Direction::Up);
+    let nothing_in_a = world.growth("a", 0);
+    world.answer(&ask, Ok(ScaleAdvice::Up(vec![nothing_in_a])), false);
+    let next = world.asked(Direction::Up);
+    assert_eq!((next.decision, next.link), (ask.decision, 1));
+    let more = vec![world.growth("a", 2), world.growth("b", 1)];
+    world.answer(&next, Ok(ScaleAdvice::Up(more)), true);
+    assert_eq!(
+        (servers(&world, "a"), servers(&world, "b")),
+        (0, 1),
+        "0 is an answer too"
+    );
+}
+
+#[test]
+fn the_next_in_the_chain_sees_as_starting_what_was_ordered_before_it() {
+    let mut world = two_pools();
+    world.place("room");
+    let ask = world.asked_anew(Direction::Up);
+    let cursor = world.fleet.cursor();
+    let growth = world.growth("a", 1);
+    world.answer(&ask, Ok(ScaleAdvice::Up(vec![growth])), false);
+    let next = world.asked(Direction::Up);
+    assert_eq!(next.demand, ask.demand);
+    let changes: Vec<_> = world.fleet.changes_since(cursor).collect();
+    assert!(
+        changes
+            .iter()
+            .any(|change| matches!(change, usher_fleet::ViewChange::ServerSet(row) if row.name == "a-1"))
+    );
+}
+
+#[test]
+fn a_fault_going_up_lets_the_next_answer() {
+    let mut world = two_pools();
+    let ask = world.asked(Direction::Up);
+    world.answer(&ask, Err(fault(false)), false);
+    assert_eq!(world.told(|what| matches!(what, What::PolicyFault(_))), 1);
+    let next = world.asked(Direction::Up);
+    assert_eq!(next.link, 1);
+    let growth = world.growth("a", 1);
+    world.answer(&next, Ok(ScaleAdvice::Up(vec![growth])), true);
+    assert_eq!(servers(&world, "a"), 1);
+}
+
+#[test]
+fn a_fault_going_down_keeps_all_for_that_tick() {
+    let mut world = two_pools();
+    let server = world.launch("a");
+    let ask = world.asked(Direction::Down);
+    world.answer(&ask, Err(fault(false)), false);
+    let shrinkage = world.shrinkage("a", &[&server]);
+    let late = usher_fleet::advice::ScaleAsk { link: 1, ..ask.clone() };
+    world.answer(&late, Ok(ScaleAdvice::Down(vec![shrinkage])), true);
+    assert_eq!(
+        world.hold_of(&server),
+        None,
+        "the next is not asked, and not heeded if it speaks"
+    );
+    assert_eq!(
+        world.shrink("a", &[&server]),
+        ("accepted", ""),
+        "the next tick is another"
+    );
+}
+
+#[test]
+fn an_empty_list_going_down_is_an_answer_too() {
+    let mut world = two_pools();
+    let server = world.launch("a");
+    let ask = world.asked(Direction::Down);
+    let keep = world.shrinkage("a", &[]);
+    world.answer(&ask, Ok(ScaleAdvice::Down(vec![keep])), false);
+    let next = world.asked(Direction::Down);
+    assert_eq!((next.decision, next.link), (ask.decision, 1));
+    let shrinkage = world.shrinkage("a", &[&server]);
+    world.answer(&next, Ok(ScaleAdvice::Down(vec![shrinkage])), true);
+    assert_eq!(world.hold_of(&server), None);
+}
+
+#[test]
+fn an_answer_to_a_decision_that_was_given_up_is_not_heeded() {
+    let mut world = two_pools();
+    let old = world.asked(Direction::Up);
+    world.pass(20);
+    let new = world.asked(Direction::Up);
+    assert_ne!(old.decision, new.decision);
+    let growth = world.growth("a", 5);
+    world.answer(&old, Ok(ScaleAdvice::Up(vec![growth.clone()])), true);
+    assert_eq!(servers(&world, "a"), 0);
+    world.answer(&new, Ok(ScaleAdvice::Up(vec![growth.clone()])), true);
+    assert_eq!(servers(&world, "a"), 5);
+    world.answer(&new, Ok(ScaleAdvice::Up(vec![growth])), true);
+    assert_eq!(servers(&world, "a"), 5, "nor is the same answer twice");
+}
+
+#[test]
+fn what_was_clamped_refused_or_failed_is_told_with_the_next_question() {
+    let mut world = two_pools();
+    let ask = world.asked(Direction::Up);
+    let growth = world.growth("a", 99);
+    world.answer(&ask, Ok(ScaleAdvice::Up(vec![growth])), true);
+    let next = world.asked_verdicts();
+    let rows: Vec<_> = next
+        .iter()
+        .filter(|verdict| verdict.row.decision == ask.decision)
+        .collect();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].policy, policy(0));
+    let row = &rows[0].row;
+    assert_eq!(
+        (row.outcome, row.count, row.code),
+        (VerdictOutcome::Clamped, 10, "servers_max")
+    );
+    assert_eq!(row.subject, Subject::Launch(world.pool_no("a")));
+    world.launched("a-1", Err(ProviderError::NoCapacity("none".into())));
+    let told = world.asked_verdicts();
+    let failed = told
+        .iter()
+        .find(|verdict| verdict.row.outcome == VerdictOutcome::Failed);
+    let row = &failed.expect("the failed launch is told").row;
+    assert_eq!((row.code, row.decision), ("no_capacity", ask.decision));
+    assert!(row.until >= world.now.seconds(), "and until when it is certain");
+    assert!(world.asked_verdicts().is_empty(), "each once");
+}
+
+#[test]
+fn demand_is_told_in_groups_the_oldest_first_and_counts_all() {
+    let mut world = two_pools();
+    for n in 0..3 {
+        world.place_as(&format!("acme-{n}"), of_tenant("acme"));
+    }
+    world.place_as("small", seats(2));
+    world.place_as("large", seats(9));
+    let demand = world.asked_anew(Direction::Up).demand;
+    let told: Vec<_> = demand
+        .wants
+        .iter()
+        .map(|want| (want.tenant.as_str(), want.rooms, want.seats, want.seats_largest))
+        .collect();
+    assert_eq!(told, [("acme", 3, 150, 50), ("", 2, 11, 9)]);
+    assert_eq!((demand.waiting_rooms, demand.waiting_seats), (5, 161));
+    assert_eq!((demand.rooms_last_minute, demand.seats_last_minute), (5, 161));
+    world.pass(120);
+    assert_eq!(world.asked_anew(Direction::Up).demand.rooms_last_minute, 0);
+}
+
+#[test]
+fn both_ways_are_asked_in_each_tick() {
+    let mut world = two_pools();
+    world.asked_verdicts();
+    assert_eq!(world.is_asking(), None);
+    for _ in 0..3 {
+        world.pass(5);
+        let mut ways = BTreeSet::new();
+        while let Some(way) = world.is_asking() {
+            let ask = world.asked(way);
+            assert_eq!(ask.now, world.now);
+            let nothing = match way {
+                Direction::Up => ScaleAdvice::Up(Vec::new()),
+                Direction::Down => ScaleAdvice::Down(Vec::new()),
+            };
+            world.answer(&ask, Ok(nothing), true);
+            assert!(ways.insert(way), "each once");
+        }
+        assert_eq!(ways, [Direction::Up, Direction::Down].into());
+    }
+}
+
+#[test]
+fn a_pool_that_does_not_exist_is_refused_and_recorded() {
+    let mut world = World::new(config(vec![automatic("a")]));
+    let ask = world.asked(Direction::Up);
+    let mut growth = world.growth("a", 1);
+    growth.pool.0 = 77;
+    world.answer(&ask, Ok(ScaleAdvice::Up(vec![growth])), true);
+    let last = world.decisions.last().unwrap();
+    assert_eq!((last.verdict, last.code), ("refused", "unknown_pool"));
+}
