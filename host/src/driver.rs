@@ -7,6 +7,7 @@
 //!
 //! It writes no JSON, opens no file and no socket, and waits for nothing but its mailbox and a full outbox.
 
+mod answering;
 mod committer;
 mod decisions;
 mod mailbox;
@@ -20,10 +21,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use usher_fleet::advice::Advisor;
 use usher_fleet::command::{Rejection, Reply, RoomOutcome};
-use usher_fleet::event::What;
 use usher_fleet::ids::{RoomId, ServerName};
 use usher_fleet::status::{RoomPlace, RoomStatus};
-use usher_fleet::{Cursor, Effect, Event, Fleet, Input, Observation, Outcome, Timestamp};
+use usher_fleet::{Cursor, Effect, Fleet, Input, Observation, Outcome, Timestamp};
 use usher_store::{BatchNo, EventId, Store, StoreError};
 
 use crate::clock::Clock;
@@ -33,7 +33,7 @@ pub use decisions::{DECISIONS_MAX, DecisionFilter, Decisions};
 pub use mailbox::{Answer, COMMANDS_MAX, Mailbox, Moment, MovedRoom, READS_MAX, REPORTS_MAX, Refused, ReportAnswer};
 pub use outbox::World;
 
-use mailbox::{Asked, AskedRoom, Taken, Tell, WaitingReport};
+use mailbox::lanes::{Asked, AskedRoom, Taken, WaitingReport};
 use outbox::{Bundle, Ended, Limits, Outbox, Parcel};
 use parked::Parked;
 
@@ -269,22 +269,6 @@ impl<C: Chain> Driver<C> {
         }
     }
 
-    /// Answers with a room, or parks the question where the room waits and the client would rather wait too.
-    fn answer_room(&mut self, now: Timestamp, status: RoomStatus, outcome: RoomOutcome, wait: Duration, tell: Tell) {
-        let is_waiting = matches!(status.place, RoomPlace::Waiting { .. });
-        let tell = if is_waiting && !wait.is_zero() {
-            match self.parked.park(status.room.clone(), now + wait, tell) {
-                Ok(()) => return,
-                Err(tell) => tell,
-            }
-        } else {
-            tell
-        };
-        self.bundle
-            .parcels
-            .push(Parcel::Answer(tell, Answer::Reply(Reply::Room(status, outcome))));
-    }
-
     fn report(&mut self, now: Timestamp, waiting: WaitingReport) -> Result<(), Ended> {
         let server = waiting.reported.server.clone();
         let rooms: Vec<RoomId> = waiting
@@ -366,47 +350,6 @@ impl<C: Chain> Driver<C> {
             | Effect::Unwatch(_)
             | Effect::Probe(_) => Parcel::Effect(effect),
         }
-    }
-
-    /// Answers those who wait for rooms that these events have resolved.
-    fn resolve(&mut self, events: &[Event]) {
-        for event in events {
-            if let What::RoomPlaced(placed) = &event.what {
-                self.answer_placed(&placed.room);
-            } else if let What::RoomMoved(moved) = &event.what
-                && moved.to.is_some()
-            {
-                self.answer_placed(&moved.room);
-            } else if let What::RoomReleased(ended) = &event.what {
-                self.answer_ended(&ended.room, Answer::Released);
-            } else if let What::RoomExpired(ended) = &event.what {
-                self.answer_ended(&ended.room, Answer::Expired);
-            }
-        }
-    }
-
-    fn answer_placed(&mut self, room: &RoomId) {
-        for tell in self.parked.take(room) {
-            let answer = match self.fleet.room(room) {
-                Some(status) => Answer::Reply(Reply::Room(status, RoomOutcome::Placed)),
-                None => Answer::Released(room.clone()),
-            };
-            self.bundle.parcels.push(Parcel::Answer(tell, answer));
-        }
-    }
-
-    fn answer_ended(&mut self, room: &RoomId, ended: fn(RoomId) -> Answer) {
-        for tell in self.parked.take(room) {
-            self.bundle.parcels.push(Parcel::Answer(tell, ended(room.clone())));
-        }
-    }
-
-    fn answer_as_it_is(&mut self, room: &RoomId, tell: Tell) {
-        let answer = match self.fleet.room(room) {
-            Some(status) => Answer::Reply(Reply::Room(status, RoomOutcome::Waiting)),
-            None => Answer::Released(room.clone()),
-        };
-        self.bundle.parcels.push(Parcel::Answer(tell, answer));
     }
 
     fn hand_over(&mut self) -> Result<(), Ended> {

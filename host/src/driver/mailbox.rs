@@ -9,7 +9,9 @@
 //! | releases | apps that give capacity back | refused at [`COMMANDS_MAX`] |
 //! | commands | everyone else who asks for something | refused at [`COMMANDS_MAX`] |
 
-use std::collections::{HashMap, VecDeque};
+pub(super) mod lanes;
+
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +24,8 @@ use usher_fleet::status::ServerStatus;
 use usher_fleet::{Fleet, Timestamp};
 use usher_store::EventId;
 
+use lanes::{Asked, AskedRoom, Lanes, Read, Taken};
+
 /// Commands that wait at the same time, and as many releases beside them. The driver takes tens of thousands a second, so a
 /// full lane is a wait of a fraction of a second; beyond it a client does better to come again.
 pub const COMMANDS_MAX: usize = 8192;
@@ -31,12 +35,6 @@ pub const READS_MAX: usize = 4096;
 
 /// Servers whose reports wait at the same time: twice the fleet that Usher is made for.
 pub const REPORTS_MAX: usize = 20_000;
-
-/// Reports of one server that wait for an answer at the same time; more means that its agent does not wait for any.
-const REPORT_WAITERS_MAX: usize = 8;
-
-/// What the driver takes of each lane at once: some milliseconds of work, so that no lane waits long for the others.
-const TAKE_MAX: usize = 512;
 
 /// Says why a question was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +49,10 @@ pub enum Refused {
 
 /// What a question about a room is answered.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every answer is the large one; a box would cost each an allocation"
+)]
 pub enum Answer {
     /// What the fleet said.
     Reply(Reply),
@@ -85,104 +87,6 @@ pub struct Moment {
     pub now: Timestamp,
     /// The newest event that the state contains.
     pub as_of: EventId,
-}
-
-pub(super) type Tell = oneshot::Sender<Answer>;
-pub(super) type TellReport = oneshot::Sender<Result<ReportAnswer, Rejection>>;
-/// Sends what was read to whoever asked, once that may be known.
-pub(super) type Say = Box<dyn FnOnce() + Send>;
-pub(super) type Read = Box<dyn FnOnce(&Fleet, Moment) -> Say + Send>;
-pub(super) type Job = Box<dyn FnOnce(&Fleet, Timestamp) + Send>;
-
-/// A command, how long its answer may wait for a server, and whom to tell.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) command: Command,
-    pub(super) wait: Duration,
-    pub(super) tell: Tell,
-}
-
-/// A question where a room is, how long its answer may wait for a server, and whom to tell.
-#[derive(Debug)]
-pub(super) struct AskedRoom {
-    pub(super) room: RoomId,
-    pub(super) tenant: Option<Tenant>,
-    pub(super) wait: Duration,
-    pub(super) tell: Tell,
-}
-
-/// A server's newest report, and all who wait for the answer.
-#[derive(Debug)]
-pub(super) struct WaitingReport {
-    pub(super) reported: Reported,
-    pub(super) tell: Vec<TellReport>,
-}
-
-/// What the driver takes at once, lane by lane.
-#[derive(Default)]
-pub(super) struct Taken {
-    pub(super) reads: Vec<Read>,
-    pub(super) rooms: Vec<AskedRoom>,
-    pub(super) jobs: Vec<Job>,
-    pub(super) is_chain_changed: bool,
-    pub(super) observations: Vec<Observation>,
-    pub(super) reports: Vec<WaitingReport>,
-    pub(super) releases: Vec<Asked>,
-    pub(super) commands: Vec<Asked>,
-    pub(super) must_answer_parked: bool,
-    /// Nothing comes any more, and all that came has been taken.
-    pub(super) is_last: bool,
-}
-
-#[derive(Default)]
-struct Lanes {
-    reads: VecDeque<Read>,
-    rooms: VecDeque<AskedRoom>,
-    jobs: VecDeque<Job>,
-    is_chain_changed: bool,
-    observations: VecDeque<Observation>,
-    reports: HashMap<ServerName, WaitingReport>,
-    reports_order: VecDeque<ServerName>,
-    releases: VecDeque<Asked>,
-    commands: VecDeque<Asked>,
-    must_answer_parked: bool,
-    is_closed: bool,
-    does_driver_sleep: bool,
-}
-
-impl Lanes {
-    fn is_empty(&self) -> bool {
-        self.commands.is_empty()
-            && self.releases.is_empty()
-            && self.reads.is_empty()
-            && self.rooms.is_empty()
-            && self.reports.is_empty()
-            && self.observations.is_empty()
-            && self.jobs.is_empty()
-            && !self.is_chain_changed
-            && !self.must_answer_parked
-    }
-
-    fn take(&mut self, taken: &mut Taken) {
-        fn some<T>(lane: &mut VecDeque<T>, to: &mut Vec<T>) {
-            to.extend(lane.drain(..lane.len().min(TAKE_MAX)));
-        }
-        some(&mut self.reads, &mut taken.reads);
-        some(&mut self.rooms, &mut taken.rooms);
-        some(&mut self.jobs, &mut taken.jobs);
-        some(&mut self.observations, &mut taken.observations);
-        some(&mut self.releases, &mut taken.releases);
-        some(&mut self.commands, &mut taken.commands);
-        let reports = self.reports_order.len().min(TAKE_MAX);
-        let reports = self
-            .reports_order
-            .drain(..reports)
-            .filter_map(|server| self.reports.remove(&server));
-        taken.reports.extend(reports);
-        taken.is_chain_changed = std::mem::take(&mut self.is_chain_changed);
-        taken.must_answer_parked = std::mem::take(&mut self.must_answer_parked);
-        taken.is_last = self.is_closed && self.is_empty();
-    }
 }
 
 #[derive(Default)]
@@ -378,31 +282,6 @@ impl Mailbox {
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Lanes {
-    fn put_report(&mut self, reported: Reported, tell: TellReport) -> Result<(), Refused> {
-        if let Some(waiting) = self.reports.get_mut(&reported.server) {
-            if waiting.tell.len() >= REPORT_WAITERS_MAX {
-                return Err(Refused::Busy);
-            }
-            waiting.reported = reported;
-            waiting.tell.push(tell);
-            return Ok(());
-        }
-        if self.reports.len() >= REPORTS_MAX {
-            return Err(Refused::Busy);
-        }
-        self.reports_order.push_back(reported.server.clone());
-        self.reports.insert(
-            reported.server.clone(),
-            WaitingReport {
-                reported,
-                tell: vec![tell],
-            },
-        );
-        Ok(())
     }
 }
 

@@ -12,7 +12,8 @@ use usher_fleet::command::Rejection;
 use usher_fleet::{Cursor, Decision, Effect, Event, Outcome, ViewChange, Write};
 use usher_store::{BatchNo, EventId};
 
-use super::mailbox::{Answer, ReportAnswer, Say, Tell, TellReport};
+use super::mailbox::lanes::{Say, Tell, TellReport};
+use super::mailbox::{Answer, ReportAnswer};
 
 /// What is done in the world when a batch is durable.
 pub trait World: Send + Sync {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use usher_fleet::Timestamp;
 use usher_fleet::ids::RoomId;
 
-use super::mailbox::Tell;
+use super::mailbox::lanes::Tell;
 
 /// Questions that wait at the same time: as many as connections may be open. One more is answered at once with what is so.
 pub(super) const PARKED_MAX: usize = 20_000;

@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
+
 use usher_fleet::Timestamp;
-use usher_fleet::decision::PolicyRef;
-use usher_fleet::status::WaitingFor;
+use usher_fleet::decision::{DecisionNote, PolicyRef};
+use usher_fleet::status::{RoomStatus, ServerCard, WaitingFor};
 
 use super::*;
 

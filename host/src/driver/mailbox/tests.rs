@@ -1,6 +1,7 @@
 use usher_fleet::command::{ReleaseRoom, SetScaling};
 use usher_fleet::observation::Report;
 
+use super::lanes::{REPORT_WAITERS_MAX, TAKE_MAX};
 use super::*;
 
 fn scaling() -> Command {
