@@ -29,6 +29,8 @@ use list::{DecisionsArgs, RoomsArgs, ServersArgs};
 use serving::ServeArgs;
 use token::TokenCommand;
 
+use crate::demo::{self, DemoArgs};
+
 /// What stands under every `--help`.
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -61,6 +63,8 @@ pub struct Cli {
 enum Command {
     /// Serve: place rooms, watch servers, keep what was promised. Runs until SIGTERM or Ctrl-C.
     Serve(ServeArgs),
+    /// Watch an hour of an office on a simulated cloud, in a minute and a half; the API is open beside it.
+    Demo(DemoArgs),
     /// Rooms and where they are; with ROOM one of them.
     Rooms(RoomsArgs),
     /// Servers, how full they are and how they do; with SERVER one of them.
@@ -140,6 +144,7 @@ struct ServerArgs {
 pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(args) => serving::serve(args),
+        Command::Demo(args) => demo::run(&args, out),
         Command::Rooms(args) => list::rooms(args, out),
         Command::Servers(args) => list::servers(args, out),
         Command::Pools(args) => list::pools(args, out),
