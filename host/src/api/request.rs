@@ -2,7 +2,8 @@
 //!
 //! Each thing that can be wrong has its own answer, and names the field.
 
-use std::borrow::Cow;
+mod url;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -24,6 +25,8 @@ use super::Api;
 use super::respond::{Code, Problem};
 use crate::auth::Caller;
 
+pub(super) use url::{URL_CHARS_MAX, URL_PATTERN, url};
+
 /// The largest body, in bytes: a room with all its labels has less than a tenth of it.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The largest report, in bytes: ten thousand rooms.
@@ -43,8 +46,6 @@ pub(super) const VALUE_CHARS_MAX: usize = 256;
 pub(super) const REASON_CHARS_MAX: usize = 500;
 /// The longest region or zone, in characters.
 pub(super) const PLACE_CHARS_MAX: usize = 64;
-/// The longest URL, in characters.
-pub(super) const URL_CHARS_MAX: usize = 2048;
 
 /// The one name in the path.
 pub(super) struct Id<T>(pub(super) T);
@@ -368,51 +369,6 @@ pub(super) fn keyed<V>(
         }
         None => Ok(()),
     }
-}
-
-/// What [`url`] takes, as the OpenAPI document says it.
-pub(super) const URL_PATTERN: &str = concat!(
-    r"^(https?|wss?)://(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})",
-    r"(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?",
-    r"([/?][!-~]*)?$"
-);
-
-/// Checks an address that clients will use.
-pub(super) fn url(field: &str, text: String) -> Result<String, Problem> {
-    if text.len() <= URL_CHARS_MAX && is_url(&text) {
-        return Ok(text);
-    }
-    let detail: Cow<'static, str> = format!(
-        "`{field}` is a URL such as wss://media-1.example.com:8188/janus: http, https, ws or wss, a host, perhaps a port \
-         and a path, at most {URL_CHARS_MAX} characters"
-    )
-    .into();
-    Err(Problem::field(field, detail))
-}
-
-fn is_url(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return false;
-    };
-    if !["http", "https", "ws", "wss"].contains(&scheme) {
-        return false;
-    }
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) => {
-            let is_address = (2..=45).contains(&address.len())
-                && address.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b));
-            (is_address, port)
-        }
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-            ((1..=253).contains(&host.len()) && host.bytes().all(is_plain), port)
-        }
-    };
-    let is_port = |digits: &str| !digits.starts_with(['0', '+']) && digits.parse::<u16>().is_ok();
-    host && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
-        && path.bytes().all(|b| b.is_ascii_graphic())
 }
 
 #[cfg(test)]

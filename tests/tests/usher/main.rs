@@ -24,6 +24,7 @@ mod events;
 mod herding;
 mod mistakes;
 mod owed;
+mod policies;
 mod readme;
 mod reload;
 mod schema;

@@ -37,7 +37,10 @@ async fn what_the_file_says_holds_without_a_restart_and_a_problem_changes_nothin
     let site = Site::new(&config(0, ""));
     let host = site.start().await;
     let client = host.client();
-    client.put("/v1/rooms/standup", json!({})).await.expect(202);
+    client
+        .put("/v1/rooms/standup", json!({ "region": "default" }))
+        .await
+        .expect(202);
 
     site.configure(&config(3, "boot_sekonds = 1\n"));
     eventually("the problem is told", seconds(20), async || {

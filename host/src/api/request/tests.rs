@@ -87,6 +87,8 @@ fn a_url_is_what_clients_can_use() {
         "wss://media-1.example.com:8188/janus?x=1#y",
         "http://127.0.0.1:65535",
         "https://[::1]:1/",
+        "ws://[1:2:3:4:5:6:7::]",
+        "ws://[2001:DB8::7]:8188",
         "https://[fe80::1]",
         "ws://a?x",
     ] {
@@ -110,6 +112,10 @@ fn a_url_is_what_clients_can_use() {
         "ws://[]",
         "ws://[::1",
         "ws://[::1]x",
+        "ws://[9f50DC]",
+        "ws://[1:2:3:4:5:6:7:8:9]",
+        "ws://[1::2::3]",
+        "ws://[::ffff:10.0.0.1]",
         "WS://a",
     ] {
         assert_eq!(
