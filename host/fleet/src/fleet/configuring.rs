@@ -29,8 +29,9 @@ impl Fleet {
             self.renew_cards(&name);
             self.drop_retired_pool(&name);
         }
-        // What is configured otherwise may fit otherwise.
+        // What is configured otherwise may fit otherwise, and what is kept may be kept for the wrong room.
         self.queue.begin_anew();
+        self.grown.extend(self.kept.iter().copied());
     }
 
     fn configure_pool(&mut self, config: PoolConfig) {

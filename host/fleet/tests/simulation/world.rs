@@ -94,7 +94,7 @@ impl World {
             sealed: VecDeque::new(),
             readers: vec![Reader::default(); 3],
             paid: whole::Paid::default(),
-            look_every: if is_replay { 1 } else { 24 },
+            look_every: if is_replay { 1 } else { 8 },
             trace: Trace::new(is_replay),
             chance,
         };
@@ -127,7 +127,7 @@ impl World {
         self.trace.note(self.steps, at, || format!("{input:?}"));
         let mut chain = self.chain();
         let outcome = self.fleet.handle(at, input.clone(), &mut chain);
-        self.model.now = self.now;
+        self.model.now = self.model.now.max(at);
         self.took(Some(&input), outcome);
         self.look();
     }
@@ -206,6 +206,7 @@ impl World {
 
     pub(crate) fn end_batch(&mut self) {
         let outcome = self.fleet.end_batch(self.now);
+        self.model.now = self.now;
         self.took(None, outcome);
         self.sealed.push_back(std::mem::take(&mut self.open));
     }

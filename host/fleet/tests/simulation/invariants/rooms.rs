@@ -29,7 +29,10 @@ pub(super) fn invariant_no_room_ends_before_its_time(
     };
     assert!(
         is_over || is_released(room, input),
-        "invariant_no_room_ends_before_its_time: {room:?} by {input:?}"
+        "invariant_no_room_ends_before_its_time: {room:?} by {input:?}; named {:?}, known {:?}; told {:?}",
+        model.named.get(id),
+        model.known.get(id),
+        outcome.events
     );
 }
 
