@@ -22,6 +22,11 @@ use crate::task::Task;
 /// launched together are soon probed apart.
 const JITTER: f64 = 0.1;
 
+/// How often a server is looked at that has never answered: rooms wait for its boot, and a boot ends at any moment.
+const BOOT_INTERVAL: Duration = Duration::from_millis(500);
+/// How many such looks there are; what has not answered in five minutes boots slowly, or is dead.
+const BOOT_LOOKS_MAX: u64 = 600;
+
 /// The servers that are probed regularly, each by a task of its own.
 #[derive(Default)]
 pub(crate) struct Watches(Mutex<HashMap<ServerName, Watched>>);
@@ -63,6 +68,7 @@ impl Watches {
 /// Probes a server until the task is ended, by whatever its pool's setup says at the time.
 async fn probe_for_ever(shared: Arc<Shared>, watch: Watch) {
     let mut last = LastSeen::Answering;
+    let mut has_answered = false;
     let mut warned_of = None;
     // Soon, so that a server that has just booted is known soon; not at once, so that a restart probes not all together.
     let interval = timing(&shared.probe_config(&watch.pool)).interval;
@@ -73,6 +79,7 @@ async fn probe_for_ever(shared: Arc<Shared>, watch: Watch) {
         if config != ProbeConfig::None {
             warn_once(&mut warned_of, &config, &watch);
             let result = shared.look(&config, &watch, last).await;
+            has_answered |= result.is_ok();
             last = match result {
                 Ok(()) => LastSeen::Answering,
                 Err(_) => LastSeen::Failing,
@@ -83,7 +90,10 @@ async fn probe_for_ever(shared: Arc<Shared>, watch: Watch) {
                 result,
             }));
         }
-        sleep_until(begun + jittered(timing(&config).interval, &watch.server, round)).await;
+        let usual = timing(&config).interval;
+        let is_booting = !has_answered && round <= BOOT_LOOKS_MAX;
+        let interval = if is_booting { usual.min(BOOT_INTERVAL) } else { usual };
+        sleep_until(begun + jittered(interval, &watch.server, round)).await;
     }
 }
 
