@@ -58,8 +58,9 @@ impl Fleet {
             return;
         }
         let asked = growth.servers.min(GROWTH_MAX);
+        // That nothing is needed is said every few seconds; a record of it would only push out the others.
         if asked == 0 {
-            return self.out.decisions.push(decision);
+            return;
         }
         let Some(pool) = self.pools.get(&name) else { return };
         let allowance = self.allowance(pool, Direction::Up);
