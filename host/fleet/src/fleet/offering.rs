@@ -148,9 +148,7 @@ impl Fleet {
             return;
         };
         if !self.could_ever_take(server, &room.record.wish) {
-            let id = room.record.id.clone();
-            let lent = self.lend_kept(&id);
-            self.grown.extend(lent.into_iter().filter(|other| *other != no));
+            self.open_to_all(no);
         }
     }
 
@@ -172,13 +170,17 @@ impl Fleet {
         };
         let lent: Vec<ServerNo> = self.kept.iter().copied().filter(is_for).collect();
         for no in &lent {
-            self.kept.remove(no);
-            if let Some(server) = self.servers.get_mut(no) {
-                server.kept_for = None;
-            }
-            self.changes.touch(Thing::Usage(*no));
+            self.open_to_all(*no);
         }
         lent
+    }
+
+    fn open_to_all(&mut self, no: ServerNo) {
+        self.kept.remove(&no);
+        if let Some(server) = self.servers.get_mut(&no) {
+            server.kept_for = None;
+        }
+        self.changes.touch(Thing::Usage(no));
     }
 
     /// A room waits no longer: what was kept for it is open to all.
