@@ -29,7 +29,7 @@ impl Fleet {
             }
             return;
         }
-        let missing = self.below_minimum(pool);
+        let missing = pool.config.guards.servers_min.saturating_sub(self.staying(pool));
         if missing == 0 || !pool.config.automatic || pool.retired || self.is_frozen_for(pool) {
             return;
         }
@@ -60,7 +60,7 @@ impl Fleet {
         let asked = growth.servers.min(GROWTH_MAX);
         // That nothing is needed is said every few seconds; a record of it would only push out the others.
         if asked == 0 {
-            return;
+            return self.want_no_more(&name, &growth, &decision.policy);
         }
         let Some(pool) = self.pools.get(&name) else { return };
         let allowance = self.allowance(pool, Direction::Up);
@@ -130,23 +130,28 @@ impl Fleet {
         u32::try_from(candidates.len()).unwrap_or(u32::MAX)
     }
 
-    /// Raises the level of servers wanted in a pool whose servers somebody else creates.
+    /// Sets the level of servers wanted in a pool whose servers somebody else creates: what is there, and what is asked for.
     fn want(&mut self, name: &PoolName, granted: u32, growth: &Growth, policy: &PolicyRef) -> u32 {
         let resumed = self.resume_drained(name, granted, &growth.reason);
         let Some(pool) = self.pools.get(name) else {
             return resumed;
         };
-        let staying = self
-            .of(pool)
-            .filter(|server| server.record.phase.counts() && !server.is_draining())
-            .count();
-        let level = u32::try_from(staying)
-            .unwrap_or(u32::MAX)
-            .saturating_add(granted - resumed);
-        if level > pool.record.servers_wanted {
+        let level = self.staying(pool).saturating_add(granted - resumed);
+        if level != pool.record.servers_wanted {
             self.set_wanted(name, level, Vec::new(), policy, &growth.reason);
         }
         granted
+    }
+
+    /// Lowers the level to what is there: whatever was wanted beyond it and nobody has made yet is needed no longer.
+    fn want_no_more(&mut self, name: &PoolName, growth: &Growth, policy: &PolicyRef) {
+        let Some(pool) = self.pools.get(name).filter(|pool| !pool.config.automatic) else {
+            return;
+        };
+        let level = self.staying(pool).max(pool.config.guards.servers_min);
+        if level < pool.record.servers_wanted {
+            self.set_wanted(name, level, Vec::new(), policy, &growth.reason);
+        }
     }
 
     pub(super) fn set_wanted(

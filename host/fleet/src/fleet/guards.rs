@@ -203,12 +203,7 @@ impl Fleet {
         if !guards.scale_down_cooldown.is_zero() && self.now < cooled {
             return Allowance::none("scale_down_cooldown", Some(cooled));
         }
-        let staying = self
-            .of(pool)
-            .filter(|server| server.record.phase.counts() && !server.is_draining())
-            .count();
-        let staying = u32::try_from(staying).unwrap_or(u32::MAX);
-        let free = staying.saturating_sub(guards.servers_min);
+        let free = self.staying(pool).saturating_sub(guards.servers_min);
         Allowance {
             servers: free,
             code: if free == 0 { "servers_min" } else { "" },
@@ -266,6 +261,12 @@ impl Fleet {
 
     pub(super) fn of<'a>(&'a self, pool: &'a Pool) -> impl Iterator<Item = &'a Server> {
         pool.servers.iter().filter_map(|no| self.servers.get(no))
+    }
+
+    /// Servers that count and that nobody drains.
+    pub(super) fn staying(&self, pool: &Pool) -> u32 {
+        let stays = |server: &&Server| server.record.phase.counts() && !server.is_draining();
+        u32::try_from(self.of(pool).filter(stays).count()).unwrap_or(u32::MAX)
     }
 
     /// Servers that count against `servers_max`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Fleet;
-use super::state::{Pool, Retry, Server};
+use super::state::{Retry, Server};
 use crate::advice::{Subject, Verdict, VerdictOutcome, VerdictRow};
 use crate::decision::PolicyRef;
 use crate::effect::{Effect, LaunchOrder, TerminateOrder};
@@ -325,18 +325,6 @@ impl Fleet {
             .get(&no)
             .filter(|server| server.record.attempt == key.attempt && self.is_automatic(server))
             .map(Server::no)
-    }
-
-    /// Whether a pool is below the servers that the fleet keeps itself.
-    pub(super) fn below_minimum(&self, pool: &Pool) -> u32 {
-        let staying = self
-            .of(pool)
-            .filter(|server| server.record.phase.counts() && !server.is_draining())
-            .count();
-        pool.config
-            .guards
-            .servers_min
-            .saturating_sub(u32::try_from(staying).unwrap_or(u32::MAX))
     }
 }
 

@@ -91,13 +91,7 @@ impl Fleet {
         let Some(pool) = self.pools.get(name).filter(|pool| !pool.config.automatic) else {
             return;
         };
-        let staying = self
-            .of(pool)
-            .filter(|server| server.record.phase.counts() && !server.is_draining())
-            .count();
-        let level = u32::try_from(staying)
-            .unwrap_or(u32::MAX)
-            .min(pool.record.servers_wanted);
+        let level = self.staying(pool).min(pool.record.servers_wanted);
         self.set_wanted(name, level, gone, policy, "its policy can do without these servers");
     }
 }

@@ -66,6 +66,21 @@ fn the_level_is_absolute_and_asking_again_changes_nothing() {
 }
 
 #[test]
+fn the_level_falls_to_what_is_there_when_no_more_is_needed() {
+    let mut world = site(PoolGuards::default());
+    world.grow("site", 3);
+    world.register("site", "s1");
+    world.grow("site", 1);
+    assert_eq!(wanted(&world), Some(2), "one is there, and one more is asked for");
+    for _ in 0..2 {
+        world.grow("site", 0);
+        assert_eq!(wanted(&world), Some(1));
+    }
+    assert_eq!(levels(&world), [(0, 3, vec![]), (3, 2, vec![]), (2, 1, vec![])]);
+    assert_eq!(world.hold_of("s1"), None, "what is there stays");
+}
+
+#[test]
 fn the_level_holds_over_a_restart() {
     let mut world = site(PoolGuards::default());
     world.grow("site", 2);
