@@ -9,6 +9,7 @@ mod simulation {
     pub(crate) mod chance;
     pub(crate) mod clients;
     pub(crate) mod cloud;
+    pub(crate) mod herd;
     pub(crate) mod invariants;
     pub(crate) mod ledger;
     pub(crate) mod model;
@@ -81,4 +82,11 @@ fn random_worlds_keep_every_invariant() {
             });
         }
     });
+}
+
+#[test]
+fn a_thousand_rooms_at_once_never_exceed_a_capacity_whatever_is_reported() {
+    for seed in 0..5 {
+        simulation::herd::a_thousand_rooms_herd(seed);
+    }
 }

@@ -142,6 +142,10 @@ impl World {
     }
 
     fn took(&mut self, input: Option<&Input>, outcome: Outcome) {
+        for event in &outcome.events {
+            self.trace
+                .note(self.steps, self.now, || format!("  told {:?}", event.what));
+        }
         invariants::follow(&mut self.model, &mut self.memory, input, &outcome, &self.cloud);
         let command = match input {
             Some(Input::Command(command)) => Some(command.clone()),

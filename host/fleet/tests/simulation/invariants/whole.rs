@@ -67,7 +67,10 @@ pub(crate) fn invariant_the_ledger_is_the_sum_of_its_rooms(fleet: &Fleet, model:
             holds,
             "{name}: {}: the fleet counts {got:?}, its rooms come to {exact:?}, at most {most:?}: {:?}; {:?}",
             status.card.name,
-            model.rooms_on(no).map(|(id, _)| (id, model.known.get(id))).collect::<Vec<_>>(),
+            model
+                .rooms_on(no)
+                .map(|(id, _)| (id, model.known.get(id)))
+                .collect::<Vec<_>>(),
             model.heard[&no]
         );
     }
