@@ -24,6 +24,9 @@ const READY_MAX: Duration = Duration::from_secs(40);
 const STOPPED_MAX: Duration = Duration::from_secs(20);
 /// How often it is asked whether it is ready, or looked whether it has ended: fine enough for a figure in hundredths of seconds.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// So long without work is quiet, and the longest that it is waited for: a compaction takes less.
+const QUIET: Duration = Duration::from_millis(50);
+const SETTLED_MAX: Duration = Duration::from_secs(2);
 
 /// The policy's name in the chain.
 const POLICY: &str = "50-standard";
@@ -251,12 +254,40 @@ impl Host {
         Ok(kib.context("the system does not tell how much memory the host has")? / 1024.0)
     }
 
+    /// Waits until what it does in the background is done, so that it takes nothing from what is measured next.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let mut worked = self.worked_ticks()?;
+        while began.elapsed() < SETTLED_MAX {
+            tokio::time::sleep(QUIET).await;
+            let before = std::mem::replace(&mut worked, self.worked_ticks()?);
+            if worked == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how long it has worked so far, in the system's ticks of 10 ms.
+    fn worked_ticks(&self) -> anyhow::Result<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()));
+        worked_ticks(&stat.context("cannot read how long the host has worked")?)
+            .context("the system does not tell how long the host has worked")
+    }
+
     async fn get(&self, path: &str) -> anyhow::Result<String> {
         let mut connection = Connection::open(self.address).await?;
         let answer = connection.ask(&wire::plain("GET", path)).await?;
         ensure!(answer.status == 200, "{path} was answered {}", answer.status);
         String::from_utf8(answer.body.to_vec()).context("an answer is not text")
     }
+}
+
+/// Reads fields 14 and 15, user and system time; the second, the program's name, may have spaces but ends with the last `)`.
+fn worked_ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    let mut fields = after_name.split(' ').skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
 fn metric(metrics: &str, name: &str) -> anyhow::Result<f64> {
@@ -273,6 +304,13 @@ fn metric(metrics: &str, name: &str) -> anyhow::Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_is_user_and_system_time() {
+        let stat = "17 (usher (x) y) S 1 2 3 4 5 6 7 8 9 10 300 20 0 0 20 0 9 0 1";
+        assert_eq!(worked_ticks(stat), Some(320));
+        assert_eq!(worked_ticks("17 (usher) S 1"), None);
+    }
 
     #[test]
     fn a_metric_is_found_by_its_whole_name() {

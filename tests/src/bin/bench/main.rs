@@ -60,8 +60,22 @@ async fn run() -> anyhow::Result<()> {
         bail!("{} is missing; `make policies` builds it", policy.display());
     }
     figures::progress("50-standard decides for 1,000 servers, the records are on disk, the client has one thread");
+    warn_of_others();
     comparison::measure(&usher, &policy, target).await?;
     restart::measure(&usher, &policy, target).await
+}
+
+/// Host, client and store share the cores; whatever else wants them takes more from the host than from bare hyper, whose work
+/// never changes threads.
+fn warn_of_others() {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().and_then(|minute| minute.parse::<f64>().ok());
+    if let Some(load) = load.filter(|load| *load > cores as f64 / 2.0) {
+        figures::progress(format_args!(
+            "a load of {load} on {cores} cores in the last minute: if that goes on, the host's figures are too low"
+        ));
+    }
 }
 
 fn beside(target: &Path, name: &str) -> anyhow::Result<PathBuf> {
