@@ -125,8 +125,9 @@ pub(super) fn summary(scene: &Scene) -> Vec<String> {
 /// Returns what to do after the demo.
 pub(super) fn next(program: &str) -> Vec<String> {
     vec![
-        format!("Try next: a host of your own, {program} serve, and README.md's first room;"),
-        format!("or another day, slower: {program} demo --seed 2 --speed 10"),
+        String::new(),
+        format!("Try next  {program} serve                        a host of your own; README.md has a first room"),
+        format!("          {program} demo --seed 2 --speed 10     another day, slower"),
     ]
 }
 

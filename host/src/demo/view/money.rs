@@ -42,28 +42,43 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
     frame.render_widget(Paragraph::new(lines).block(panel("dollars an hour")), area);
 }
 
+/// A figure over the hour.
+struct Part {
+    word: &'static str,
+    of: fn(&Point) -> u32,
+    colour: Color,
+    now: u32,
+}
+
 /// Draws the hour so far: rooms, servers, and rooms that waited.
 pub(super) fn draw_hour(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
     let block = panel("the hour");
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let rows = Layout::vertical([Constraint::Fill(1); 3]).split(inside);
-    let parts: [(&str, fn(&Point) -> u32, Color, u32); 3] = [
-        ("rooms", |point| point.rooms, ACCENT, scene.look.rooms_placed),
-        (
-            "servers",
-            |point| point.servers,
-            GOOD,
-            u32::try_from(scene.look.servers.len()).unwrap_or(u32::MAX),
-        ),
-        (
-            "waiting",
-            |point| point.waiting,
-            WARN,
-            u32::try_from(scene.look.waiting.len()).unwrap_or(u32::MAX),
-        ),
+    let count = |things: usize| u32::try_from(things).unwrap_or(u32::MAX);
+    let look = &scene.look;
+    let parts = [
+        Part {
+            word: "rooms",
+            of: |point| point.rooms,
+            colour: ACCENT,
+            now: look.rooms_placed,
+        },
+        Part {
+            word: "servers",
+            of: |point| point.servers,
+            colour: GOOD,
+            now: count(look.servers.len()),
+        },
+        Part {
+            word: "waiting",
+            of: |point| point.waiting,
+            colour: WARN,
+            now: count(look.waiting.len()),
+        },
     ];
-    for (row, (word, of, colour, now)) in rows.iter().zip(parts) {
+    for (row, Part { word, of, colour, now }) in rows.iter().zip(parts) {
         let [label, chart] = Layout::horizontal([Constraint::Length(13), Constraint::Fill(1)]).areas(*row);
         let words = vec![
             Span::raw(format!(" {word:<8}")).fg(DIM),

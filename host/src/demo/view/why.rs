@@ -61,7 +61,7 @@ fn runs(decisions: &[Decision]) -> Vec<(&Decision, u32)> {
 }
 
 /// Returns the newest that fit; a part of the lines is kept for servers, whose decisions are rare beside those for rooms.
-fn chosen<'a>(mut runs: Vec<(&'a Decision, u32)>, fit: usize) -> Vec<(&'a Decision, u32)> {
+fn chosen(mut runs: Vec<(&Decision, u32)>, fit: usize) -> Vec<(&Decision, u32)> {
     let for_servers = runs
         .iter()
         .filter(|(decision, _)| decision.room.is_none())
