@@ -137,6 +137,8 @@ impl Fleet {
                 (!is_kept_elsewhere(wish, room)).then(|| room.clone())
             });
         if let Some(room) = candidate {
+            // One that was kept for it before and is held or lost by now need not be kept as well.
+            self.lend_kept(&room);
             self.keep(no, room);
         }
     }
