@@ -55,6 +55,8 @@ impl World {
         }
         for pool in &mut config.pools {
             pool.guards.servers_min = 0;
+            // A server whose instance never served may have reported once, and will never take that back.
+            pool.guards.drains_in_flight_max = None;
             pool.guards.boot_max = pool.guards.boot_max.max(Duration::from_secs(100));
             pool.guards.drain_deadline = Some(Duration::from_secs(300));
         }
@@ -155,8 +157,8 @@ impl World {
         let waiting: Vec<_> = self.model.waiting().collect();
         let instances: Vec<_> = self.cloud.instances.keys().collect();
         format!(
-            "servers {:#?}, waiting {waiting:?}, pools {pools:?}, instances {instances:?}",
-            self.model.servers.values().collect::<Vec<_>>()
+            "servers {:?}, waiting {waiting:?}, pools {pools:?}, instances {instances:?}",
+            self.fleet.servers()
         )
     }
 }
