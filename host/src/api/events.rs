@@ -60,14 +60,14 @@ async fn follow_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let audience = Audience::of(caller)?;
-    let after = match headers.get("last-event-id") {
-        Some(id) => Some(id.to_str().unwrap_or("").to_owned()),
-        None => query.after,
-    };
-    let after = match after {
-        Some(id) => id
-            .parse()
-            .map_err(|error| Problem::new(Code::InvalidEventId, format!("{error}")))?,
+    let header = headers.get("last-event-id").map(|id| id.to_str().unwrap_or(""));
+    // Both are checked, also where one counts.
+    let (header, after) = (
+        header.map(event_id).transpose()?,
+        query.after.as_deref().map(event_id).transpose()?,
+    );
+    let after = match header.or(after) {
+        Some(id) => id,
         None if query.follow == Some(false) => api.events.oldest(),
         None => api.events.newest(),
     };
@@ -91,12 +91,22 @@ async fn follow_events(
     Ok(respond::stream(Body::new(body)))
 }
 
+fn event_id(text: &str) -> Result<EventId, Problem> {
+    text.parse()
+        .map_err(|error| Problem::new(Code::InvalidEventId, format!("{error}")))
+}
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct EventsQuery {
     /// The id of the last event that is known already; `Last-Event-ID` counts more. Lists give one as `as_of`.
-    #[param(pattern = "^(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,8})$", example = "0-0")]
+    #[param(
+        pattern = "^(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,8})$",
+        min_length = 3,
+        max_length = 28,
+        example = "0-0"
+    )]
     after: Option<String>,
     /// With `false` the stream ends with the newest event.
     follow: Option<bool>,
@@ -109,8 +119,12 @@ struct LastEventId {
     /// The id of the last event that is known already, as browsers send it when they connect again.
     #[param(
         rename = "Last-Event-ID",
+        value_type = String,
         pattern = "^(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,8})$",
-        required = false
+        min_length = 3,
+        max_length = 28,
+        required = false,
+        example = "0-0"
     )]
     last_event_id: Option<String>,
 }

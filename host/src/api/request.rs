@@ -36,6 +36,8 @@ const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The longest that a body may take to come: a megabyte on a slow mobile line.
 const BODY_WAIT: Duration = Duration::from_secs(20);
 
+/// The highest number of a placement: what numbers hold exactly in every client.
+pub(super) const PLACEMENT_MAX: u64 = (1 << 53) - 1;
 /// Labels of one thing: what a person can keep in mind.
 pub(super) const LABELS_MAX: usize = 32;
 /// The longest name of a label or figure, in characters.

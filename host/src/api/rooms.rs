@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::request::{self, Id, Json, PLACE_CHARS_MAX, Query, short, whole, within};
+use super::request::{self, Id, Json, PLACE_CHARS_MAX, PLACEMENT_MAX, Query, short, whole, within};
 use super::respond::{self, Code, Problem};
 use super::shown;
 use crate::auth::Caller;
@@ -220,6 +220,9 @@ async fn delete_room(
     Id(room): Id<RoomId>,
     Query(query): Query<PlacementQuery>,
 ) -> Result<Response, Problem> {
+    if query.placement.is_some_and(|placement| placement > PLACEMENT_MAX) {
+        return Err(out_of_range("placement", format!("from 0 to {PLACEMENT_MAX}")));
+    }
     let release = ReleaseRoom {
         room,
         tenant: caller.with_rooms()?,
@@ -318,7 +321,7 @@ struct WaitQuery {
 #[into_params(parameter_in = Query)]
 struct PlacementQuery {
     /// Only this placement: a room that has been placed anew since is left alone.
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     placement: Option<u64>,
 }
 

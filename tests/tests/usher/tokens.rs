@@ -21,7 +21,7 @@ health = "none"
 "#;
 
 /// Makes a token, and returns it and its line for `[auth]`.
-fn token(site: &Site, arguments: &[&str]) -> (String, String) {
+pub(crate) fn token(site: &Site, arguments: &[&str]) -> (String, String) {
     let output = site.usher(&[&["token", "new", "--scope"], arguments].concat());
     assert!(output.status.success(), "{}", written(&output));
     let text = written(&output);

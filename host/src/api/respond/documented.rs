@@ -75,7 +75,7 @@ answers! {
     ListPolicies: [json(200, "PolicyList", "The chain, in the order in which policies are asked.")], [ALWAYS];
     ListDecisions: [json(200, "DecisionList", "The newest first.")], [ALWAYS, QUERY];
     GetBill: [json(200, "Bill", "What it costs, and what the one big server would.")], [ALWAYS];
-    Events: [(200, Some(("text/event-stream", "String")), "Events as they become durable, until the client goes.")],
+    Events: [(200, Some(("text/event-stream", "Frame")), "Events as they become durable, until the client goes.")],
         [ALWAYS, QUERY, &[Code::InvalidEventId, Code::StoreUnreadable]];
     Healthz: [(200, Some(("text/plain", "String")), "The process answers.")], [];
     Readyz: [(200, Some(("text/plain", "String")), "The records are recovered and every policy file was decided upon.")],
@@ -109,6 +109,14 @@ fn answers(good: &[Good], codes: &[&[Code]]) -> BTreeMap<String, RefOr<Response>
 fn schema_of(name: &str) -> RefOr<Schema> {
     match name {
         "String" => ObjectBuilder::new().schema_type(Type::String).into(),
+        // Of a stream of events each one is described, by its fields.
+        "Frame" => ["id", "event", "data"]
+            .into_iter()
+            .fold(ObjectBuilder::new().schema_type(Type::Object), |frame, field| {
+                let text = ObjectBuilder::new().schema_type(Type::String);
+                frame.property(field, text).required(field)
+            })
+            .into(),
         "Object" => ObjectBuilder::new().schema_type(Type::Object).into(),
         name => Ref::from_schema_name(name).into(),
     }

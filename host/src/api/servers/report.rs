@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::request::{self, Id, Json, REPORT_BYTES_MAX, keyed, whole, whole_needed, within};
+use super::super::request::{self, Id, Json, PLACEMENT_MAX, REPORT_BYTES_MAX, keyed, whole, whole_needed, within};
 use super::super::respond::{self, Problem};
 use super::super::shown;
 use super::{ServerHold, ServerPath, within_reach};
@@ -85,7 +85,7 @@ pub(in crate::api) struct RoomReport {
     #[schema(schema_with = shown::id)]
     room: RoomId,
     /// Which placement of it, if the server knows.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     #[serde(default, deserialize_with = "whole")]
     placement: Option<u64>,
     /// How many are in it.
@@ -130,6 +130,10 @@ impl ServerReport {
 impl RoomReport {
     fn into_room((index, room): (usize, RoomReport)) -> Result<ReportedRoom, Problem> {
         let field = |name: &str| format!("rooms[{index}].{name}");
+        if room.placement.is_some_and(|placement| placement > PLACEMENT_MAX) {
+            let detail = format!("`placement` is from 0 to {PLACEMENT_MAX}");
+            return Err(Problem::field(field("placement"), detail));
+        }
         within(&field("participants"), Some(room.participants), 0..=PARTICIPANTS_MAX)?;
         Ok(ReportedRoom {
             room: room.room,
