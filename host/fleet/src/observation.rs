@@ -142,7 +142,7 @@ pub struct Report {
     pub rooms: Option<Vec<ReportedRoom>>,
     /// More numbers by name.
     pub figures: BTreeMap<String, u32>,
-    /// Where clients reach it, if it knows better than its pool.
+    /// Where clients reach it; it counts where neither its pool nor its provider has said.
     pub url: Option<String>,
     /// That it takes no new rooms any more (its own shutdown, the cloud's notice).
     pub draining: bool,

@@ -191,6 +191,8 @@ impl Fleet {
             record.zone = instance.zone.clone().or(record.zone.take());
             record.price_per_hour = instance.price_per_hour.unwrap_or(record.price_per_hour);
         });
+        // A probe of an old URL is not heeded: the new one is to be probed.
+        self.watch(no);
         self.rebill(&pool);
     }
 

@@ -51,17 +51,15 @@ impl Fleet {
         }
     }
 
+    /// Takes the URL that a launched server reports where neither its pool nor its provider has said one.
     fn take_url(&mut self, no: ServerNo, report: &Report) {
         let Some(server) = self.servers.get(&no) else { return };
-        let has_template = self
-            .pools
-            .get(&server.record.pool)
-            .is_some_and(|pool| pool.config.url.is_some());
-        if has_template || !self.is_automatic(server) || report.url.is_none() || report.url == server.record.url {
+        if !self.is_automatic(server) || server.record.url.is_some() || report.url.is_none() {
             return;
         }
         let url = report.url.clone();
         self.change_server(no, |record| record.url = url);
+        self.watch(no);
     }
 
     /// Takes in the rooms that are alive on a server: those of the ledger learn, the others count on top.
