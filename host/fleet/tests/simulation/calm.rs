@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use usher_fleet::Observation;
-use usher_fleet::command::{Command, HoldAction, HoldServer, ReleaseRoom, RemoveServer, SetScaling};
+use usher_fleet::command::{Command, DeclareLost, HoldAction, HoldServer, ReleaseRoom, RemoveServer, SetScaling};
 use usher_fleet::observation::OrderKey;
 use usher_fleet::server::ServerRecord;
 
-use super::cloud::Faults;
+use super::cloud::{Faults, Made};
 use super::invariants::waiting;
 use super::policies::Temper;
 use super::world::World;
@@ -34,6 +34,7 @@ impl World {
             self.command(Command::SetScaling(SetScaling { pool, enabled }));
         }
         self.lift_all_holds();
+        self.declare_the_dead_lost();
         self.wait_until(
             "everything that can be seated is seated",
             SEATED_WITHIN,
@@ -62,6 +63,23 @@ impl World {
         }
         config.room_silence_max = Duration::from_secs(24 * 3600);
         self.observe(Observation::Configured(Box::new(config)));
+    }
+
+    /// Where many are silent at once only an operator can say that they are lost, and not we.
+    fn declare_the_dead_lost(&mut self) {
+        let dead = self.model.servers.values().filter(|server| {
+            let attempt = server.attempt;
+            let key = OrderKey {
+                server: server.name.clone(),
+                attempt,
+            };
+            let is_dead = |made: &Made| made.serves_at.is_none() || made.has_died;
+            !self.cloud.external.contains(&server.pool) && self.cloud.instances.get(&key).is_none_or(is_dead)
+        });
+        let names: Vec<_> = dead.map(|server| server.name.clone()).collect();
+        for server in names {
+            self.command(Command::DeclareLost(DeclareLost { server, reason: None }));
+        }
     }
 
     fn lift_all_holds(&mut self) {
