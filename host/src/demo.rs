@@ -126,8 +126,8 @@ async fn play(args: &DemoArgs, stage: &Stage, has_screen: bool, out: &mut dyn Wr
     for line in words::opening(&scene, stage, Stage::port_taken(address), args.seed) {
         writeln!(out, "{line}")?;
     }
-    if !has_screen {
-        writeln!(out, "{}", words::beside(&scene))?;
+    for line in words::beside(&scene).iter().filter(|_| !has_screen) {
+        writeln!(out, "{line}")?;
     }
     out.flush()?;
     let host = Host::run(serving);
@@ -205,7 +205,7 @@ mod tests {
         for part in [
             words::PROGRESS_HEAD,
             "The office from 08:55 to 09:03:",
-            "rooms placed",
+            "stopped by guards",
             "% less",
             "Try next",
         ] {

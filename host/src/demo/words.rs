@@ -25,7 +25,7 @@ pub(super) fn opening(scene: &Scene, stage: &Stage, taken: Option<u16>, seed: u6
     };
     vec![
         format!(
-            "usher demo: the office from {} to {}, seed {seed}, {}: {}",
+            "usher demo: an office, {} to {}, seed {seed}, {}: {}",
             OfficeTime::default(),
             setting.closes,
             setting.pace,
@@ -34,12 +34,12 @@ pub(super) fn opening(scene: &Scene, stage: &Stage, taken: Option<u16>, seed: u6
         format!("  API       {}{taken}", setting.url),
         format!("  policies  {policies}"),
         format!("            drop others into {}/", setting.policies_dir),
-        "  time      the host's clock is real: boots, cool-downs and the policy's patience".to_owned(),
+        "  time      the clock is real: boots, cool-downs and the policy's patience".to_owned(),
         format!(
             "            (idle_seconds = {}) are shortened like the meetings",
             stage.idle_seconds
         ),
-        "  servers   simulated: 8 cores, 10 rooms, 500 seats, $0.348 an hour, 90 s to boot".to_owned(),
+        "  servers   simulated: 8 cores, 10 rooms, 500 seats, $0.348/h, 90 s to boot".to_owned(),
         format!(
             "  against   one big server: 72 cores, ${:.3} an hour, day and night",
             BIG_SERVER.dollars()
@@ -80,7 +80,7 @@ pub(super) fn summary(scene: &Scene) -> Vec<String> {
     let mut lines = vec![
         format!("The office from {} to {until}:", OfficeTime::default()),
         format!(
-            "  rooms     {} asked for, {} placed; {} waited{}",
+            "  rooms     {} asked, {} placed; {} waited{}",
             tally.asked,
             tally.placed,
             tally.waited,
@@ -108,7 +108,7 @@ pub(super) fn summary(scene: &Scene) -> Vec<String> {
     if scene.act == Act::Closing && scene.look.servers.is_empty() {
         let after = (scene.now.0.saturating_sub(scene.setting.closes.0)).as_secs() / 60;
         lines.push(format!(
-            "  after     the last server went within {} office minutes: the night costs nothing",
+            "  after     the last server went within {} min: the night costs nothing",
             after + 1
         ));
     }
@@ -124,21 +124,26 @@ pub(super) fn summary(scene: &Scene) -> Vec<String> {
 
 /// Returns what to do after the demo.
 pub(super) fn next(program: &str) -> Vec<String> {
-    vec![
-        String::new(),
-        format!("Try next  {program} serve                        a host of your own; README.md has a first room"),
-        format!("          {program} demo --seed 2 --speed 10     another day, slower"),
-    ]
+    let commands = [
+        (
+            "Try next",
+            format!("{program} serve"),
+            "a host of your own; see README.md",
+        ),
+        ("", format!("{program} demo --seed 2 --speed 10"), "another day, slower"),
+    ];
+    let width = commands.iter().map(|(_, command, _)| command.len()).max().unwrap_or(0);
+    let lines = commands.map(|(word, command, what)| format!("{word:<10}{command:<width$}  {what}"));
+    std::iter::once(String::new()).chain(lines).collect()
 }
 
 /// Returns what to try while it plays, for those who have only lines.
-pub(super) fn beside(scene: &Scene) -> String {
-    let commands: Vec<String> = tries(&scene.setting, &scene.look)
-        .into_iter()
-        .take(2)
-        .map(|line| line.command)
-        .collect();
-    format!("  try       {}", commands.join("   or   "))
+pub(super) fn beside(scene: &Scene) -> Vec<String> {
+    let tries = tries(&scene.setting, &scene.look).into_iter().take(2);
+    (0..)
+        .zip(tries)
+        .map(|(at, line)| format!("  {:<9} {}", if at == 0 { "try" } else { "" }, line.command))
+        .collect()
 }
 
 fn longest(waited: Duration, pace: Pace) -> String {
@@ -146,7 +151,7 @@ fn longest(waited: Duration, pace: Pace) -> String {
         return String::new();
     }
     let (here, office) = (waited.as_secs_f64(), pace.office(waited).as_secs_f64());
-    format!(", {office:.0} s of the office at most ({here:.1} s here)")
+    format!(", at most {office:.0} s ({here:.1} s here)")
 }
 
 /// Returns what a policy has decided.
@@ -170,8 +175,8 @@ fn decided(name: &str, deeds: Deeds, policies: &[Policy]) -> String {
         String::new()
     };
     format!(
-        "  decided   {name}{kind}: {rooms_placed} rooms placed, {launches} times up, {retirements} down; \
-         guards said no {against_guards} times{faults}"
+        "  decided   {name}{kind}: {rooms_placed} rooms, {launches} up, {retirements} down; \
+         {against_guards} stopped by guards{faults}"
     )
 }
 
@@ -202,15 +207,9 @@ mod tests {
         scene.pass(Duration::from_secs(60));
         let lines = summary(&scene);
         has(&lines, "from 08:55 to 09:55");
-        has(
-            &lines,
-            "33 asked for, 31 placed; 9 waited, 92 s of the office at most (2.3 s here)",
-        );
+        has(&lines, "33 asked, 31 placed; 9 waited, at most 92 s (2.3 s here)");
         has(&lines, "4 at most, for 18 rooms at most; 4 launched");
-        has(
-            &lines,
-            "50-standard (wasm): 2 rooms placed, 1 times up, 0 down; guards said no 1 times",
-        );
+        has(&lines, "50-standard (wasm): 2 rooms, 1 up, 0 down; 1 stopped by guards");
         has(&lines, "$1.39 for the office's time; one big server $3.49: 60 % less");
         assert!(
             !lines
@@ -231,6 +230,6 @@ mod tests {
         let lines = summary(&scene);
         has(&lines, "MISSED    2 meetings");
         has(&lines, "503: queue_full");
-        has(&lines, "the last server went within 11 office minutes");
+        has(&lines, "the last server went within 11 min");
     }
 }
