@@ -228,6 +228,8 @@ impl Fleet {
                 self.out.decisions.push(report);
             }
         }
+        // Where every pool has been spoken for, nobody after this policy has anything to say.
+        ends = ends || self.is_all_spoken_for();
         match &mut self.scaling.asking {
             Some(asking) if !ends => {
                 asking.link += 1;
@@ -236,6 +238,14 @@ impl Fleet {
             }
             Some(_) | None => self.scaling.asking = None,
         }
+    }
+
+    fn is_all_spoken_for(&self) -> bool {
+        let Some(asking) = &self.scaling.asking else {
+            return true;
+        };
+        let mut pools = self.pools.values().filter(|pool| !pool.retired);
+        pools.all(|pool| asking.spoken_for.contains(&pool.record.no))
     }
 
     fn tell_fault(&mut self, report: &Decision, fault: &Fault) {
