@@ -156,6 +156,22 @@ async fn whoever_waits_is_answered_when_the_room_is_placed() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_room_that_is_released_is_told_so() {
+    let (_site, _host, client) = started().await;
+    let asker = client.clone();
+    let put = tokio::spawn(async move { asker.put("/v1/rooms/given-up", json!({ "wait_seconds": 60 })).await });
+    let is_waiting = async || (client.get("/v1/rooms/given-up").await.status == 200).then_some(());
+    eventually("the room waits", seconds(10), is_waiting).await;
+    client.delete("/v1/rooms/given-up").await.expect(204);
+    put.await.unwrap().expect_problem(409, "room_released");
+    register(&client, "media-1").await.expect(201);
+    client
+        .get("/v1/rooms/given-up")
+        .await
+        .expect_problem(404, "no_such_room");
+}
+
+#[tokio::test]
 async fn the_operators_hand_holds_lifts_and_removes() {
     let (_site, _host, client) = started().await;
     register(&client, "media-1").await.expect(201);

@@ -142,6 +142,12 @@ async fn a_termination_that_was_not_confirmed_is_asked_for_again() {
         shown["servers"][0]["phase"], "terminating",
         "no record goes before nothing is left"
     );
+    let name = shown["servers"][0]["name"].as_str().unwrap();
+    let kept = host
+        .client()
+        .post(&format!("/v1/servers/{name}/uncordon"), json!({}))
+        .await;
+    kept.expect_problem(409, "server_terminating");
     fs::remove_file(site.path("hang-terminate")).unwrap();
     eventually("the record ends", seconds(40), async || {
         let servers = host.client().get("/v1/servers").await.expect(200).json;

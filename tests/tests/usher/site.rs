@@ -127,9 +127,10 @@ impl Site {
         }
     }
 
-    /// Runs the command line, beside the host.
+    /// Runs the command line, beside the host, for at most a minute.
     pub(crate) fn usher(&self, arguments: &[&str]) -> Output {
-        Command::new(USHER)
+        Command::new("timeout")
+            .args(["60", USHER])
             .args(arguments)
             .current_dir(self.folder.path())
             .env("USHER_URL", self.url())
@@ -224,6 +225,10 @@ pub(crate) fn written(output: &Output) -> String {
 }
 
 /// Says, where it is seen also if the test passes, that it proved nothing.
+#[expect(
+    clippy::explicit_write,
+    reason = "eprintln is swallowed by a test that passes, and a skip must be seen"
+)]
 pub(crate) fn say_skipped(why: &str) {
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
     writeln!(std::io::stderr(), "SKIPPED: {name}: {why}").unwrap();

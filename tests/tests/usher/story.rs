@@ -146,6 +146,10 @@ fn assert_well_told(told: &Output) -> usize {
         (&summary["rooms"], &summary["released"], &summary["failures"]),
         (&json!(23), &json!(23), &json!([]))
     );
+    assert!(
+        summary["longest_wait_seconds"].as_f64().unwrap() < 60.0,
+        "whoever waits, waits for a boot: {summary}"
+    );
     let servers = summary["servers"].as_object().unwrap();
     assert!(servers.values().all(|rooms| rooms.as_u64().unwrap() <= 10), "{summary}");
     servers.len()
