@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::patience::{eventually, seconds};
-use crate::site::{Site, USHER, free_port, repository, written};
+use crate::site::{Port, Site, USHER, repository, written};
 
 fn readme() -> String {
     fs::read_to_string(repository().join("README.md")).unwrap()
@@ -112,7 +112,8 @@ async fn the_first_room_is_as_the_readme_says() {
     })
     .await;
 
-    let media = free_port().to_string();
+    let port = Port::free();
+    let media = port.number.to_string();
     let as_here = |text: &str| text.replace("127.0.0.1:7070", &address).replace("9000", &media);
     let _media = Shell::run(&site, &as_here(first));
     let room = eventually("the room is placed", seconds(40), async || {

@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -28,17 +29,24 @@ const LOG_LINES_SHOWN: usize = 60;
 /// Ports below those that Linux hands out by itself, so that no client's connection takes one while its host restarts.
 const PORTS: std::ops::Range<u16> = 10_000..20_000;
 
-static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+/// A port that nobody listens on, and that no other test gets, of whichever run, as long as this lives.
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    /// A name that only one process has at a time; the kernel frees it with the process.
+    _name: UnixListener,
+}
 
-/// Returns a port that nobody listens on, and that no other test gets.
-pub(crate) fn free_port() -> u16 {
-    let spread = u16::try_from(std::process::id() % 10_000).unwrap();
-    loop {
-        let offset = (spread.wrapping_add(NEXT_PORT.fetch_add(1, Ordering::Relaxed))) % 10_000;
-        let port = PORTS.start + offset;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
+impl Port {
+    /// # Panics
+    /// All are taken.
+    pub(crate) fn free() -> Port {
+        let free = PORTS.into_iter().find_map(|number| {
+            let name = UnixAddress::from_abstract_name(format!("usher-test-port-{number}")).unwrap();
+            let name = UnixListener::bind_addr(&name).ok()?;
+            TcpListener::bind(("127.0.0.1", number)).ok()?;
+            Some(Port { number, _name: name })
+        });
+        free.expect("a port is free")
     }
 }
 
@@ -50,7 +58,7 @@ pub(crate) fn repository() -> &'static Path {
 /// A folder with `usher.toml`, and all that a host keeps.
 pub(crate) struct Site {
     folder: TempDir,
-    port: u16,
+    port: Port,
     environment: Vec<(String, String)>,
 }
 
@@ -61,7 +69,7 @@ impl Site {
         fs::create_dir(folder.path().join("policies")).unwrap();
         let site = Site {
             folder,
-            port: free_port(),
+            port: Port::free(),
             environment: Vec::new(),
         };
         site.configure(config);
@@ -77,7 +85,7 @@ impl Site {
 
     /// Writes the config, at once and whole.
     pub(crate) fn configure(&self, config: &str) {
-        let text = format!("listen = \"127.0.0.1:{}\"\n{config}", self.port);
+        let text = format!("listen = \"127.0.0.1:{}\"\n{config}", self.port.number);
         self.write("usher.toml", &text);
     }
 
@@ -93,11 +101,11 @@ impl Site {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port.number)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        SocketAddr::from(([127, 0, 0, 1], self.port.number))
     }
 
     /// Starts the host, and waits until it is ready.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::http::Client;
 use crate::patience::{eventually, seconds};
-use crate::site::{Site, USHER, free_port, say_skipped, written};
+use crate::site::{Port, Site, USHER, say_skipped, written};
 
 const POOL: &str = r#"
 data_dir = "disk/records"
@@ -24,7 +24,8 @@ health = "none"
 async fn a_second_process_on_the_same_folder_is_refused() {
     let site = Site::new(POOL);
     let host = site.start().await;
-    let elsewhere = format!("127.0.0.1:{}", free_port());
+    let port = Port::free();
+    let elsewhere = format!("127.0.0.1:{}", port.number);
     let second = site.usher(&["serve", "--config", "usher.toml", "--listen", &elsewhere]);
     assert_eq!(second.status.code(), Some(1));
     let said = written(&second);
