@@ -26,7 +26,11 @@ pub(crate) fn fleet(chance: &mut Chance) -> FleetConfig {
             .pick(&[Duration::ZERO, Duration::from_secs(60), Duration::from_secs(600)])
             .expect("three"),
         room_empty: seconds(chance, 30, 300),
-        room_silence_max: seconds(chance, 900, 24 * 3600),
+        room_silence_max: if chance.one_in(2) {
+            seconds(chance, 60, 900)
+        } else {
+            Duration::from_secs(24 * 3600)
+        },
         silent_after: seconds(chance, 15, 30),
         lost_after: seconds(chance, 20, 60),
         lost_terminate: seconds(chance, 120, 900),

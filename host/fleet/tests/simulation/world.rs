@@ -14,6 +14,7 @@ use usher_fleet::{Effect, Fleet, Input, Observation, Outcome, Record};
 use super::chance::Chance;
 use super::clients::Clients;
 use super::cloud::{Cloud, Faults};
+use super::coverage::Coverage;
 use super::invariants::{self, Memory, waiting, whole};
 use super::model::Model;
 use super::policies::{self, Chain, Temper};
@@ -47,6 +48,7 @@ pub(crate) struct World {
     pub(crate) scale: Temper,
     pub(crate) pulsed: Timestamp,
     pub(crate) steps: u64,
+    pub(crate) coverage: Coverage,
     /// Whether every room that waits was asked for of honest policies.
     is_honest: bool,
     clients: Clients,
@@ -87,6 +89,7 @@ impl World {
             scale: Temper::Honest,
             pulsed: now,
             steps: 0,
+            coverage: Coverage::default(),
             is_honest: true,
             clients: Clients::default(),
             memory: Memory::default(),
@@ -143,6 +146,7 @@ impl World {
 
     fn took(&mut self, input: Option<&Input>, outcome: Outcome) {
         for event in &outcome.events {
+            self.coverage.note(&event.what);
             self.trace
                 .note(self.steps, self.now, || format!("  told {:?}", event.what));
         }

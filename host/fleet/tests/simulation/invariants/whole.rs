@@ -124,15 +124,17 @@ fn pages(fleet: &Fleet, filter: &RoomFilter) -> Vec<RoomStatus> {
 /// Waiting rooms stand at 1, 2, 3 and so on, those that lost their server first.
 pub(crate) fn invariant_the_queue_has_no_holes(fleet: &Fleet, model: &Model) {
     let name = "invariant_the_queue_has_no_holes";
-    let mut expected: Vec<(u64, RoomId)> = Vec::new();
+    let (mut moving, mut waiting) = (Vec::new(), Vec::new());
     for room in model.rooms.values() {
         match &room.state {
-            RoomState::Waiting(waiting) => expected.push((waiting.queue.0, room.id.clone())),
-            RoomState::Moving(moving) => expected.push((moving.queue.0, room.id.clone())),
+            RoomState::Waiting(state) => waiting.push((state.queue, room.id.clone())),
+            RoomState::Moving(state) => moving.push((state.queue, room.id.clone())),
             RoomState::Placed(_) => {}
         }
     }
-    expected.sort();
+    moving.sort();
+    waiting.sort();
+    let expected: Vec<_> = moving.into_iter().chain(waiting).collect();
     assert_eq!(fleet.waiting_rooms(), expected.len(), "{name}");
     for (index, (_, id)) in expected.iter().enumerate() {
         let status = fleet.room(id).expect("a room that waits is there");

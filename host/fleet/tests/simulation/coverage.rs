@@ -1,0 +1,102 @@
+//! Whether the worlds have met what they are there to meet.
+
+use std::collections::BTreeMap;
+
+use usher_fleet::event::What;
+
+/// How often each kind of event was told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Coverage(BTreeMap<&'static str, u64>);
+
+/// Kinds that any long enough run of worlds tells.
+const MET: [&str; 27] = [
+    "room.placed",
+    "room.waiting",
+    "room.moved",
+    "room.released",
+    "room.expired",
+    "room.stale",
+    "room.unplaceable",
+    "server.requested",
+    "server.ready",
+    "server.silent",
+    "server.recovered",
+    "server.lost",
+    "server.cordoned",
+    "server.draining",
+    "server.uncordoned",
+    "server.left",
+    "server.failed",
+    "server.terminating",
+    "server.terminated",
+    "server.unknown",
+    "scale.wanted",
+    "scale.unwanted",
+    "scale.refused",
+    "scale.circuit_opened",
+    "scale.circuit_closed",
+    "scale.frozen",
+    "scale.thawed",
+];
+
+impl Coverage {
+    pub(crate) fn note(&mut self, what: &What) {
+        *self.0.entry(kind(what)).or_insert(0) += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Coverage) {
+        for (kind, count) in &other.0 {
+            *self.0.entry(kind).or_insert(0) += count;
+        }
+    }
+
+    /// A world that never loses a server proves nothing of lost servers.
+    pub(crate) fn check(&self) {
+        let missing: Vec<&str> = MET.into_iter().filter(|kind| !self.0.contains_key(kind)).collect();
+        assert!(
+            missing.is_empty(),
+            "no world has met {missing:?}; they met {:?}",
+            self.0
+        );
+    }
+}
+
+fn kind(what: &What) -> &'static str {
+    match what {
+        What::RoomPlaced(_) => "room.placed",
+        What::RoomWaiting(_) => "room.waiting",
+        What::RoomMoved(_) => "room.moved",
+        What::RoomReleased(_) => "room.released",
+        What::RoomExpired(_) => "room.expired",
+        What::RoomStale(_) => "room.stale",
+        What::RoomUnplaceable(_) => "room.unplaceable",
+        What::ServerRequested(_) => "server.requested",
+        What::ServerReady(_) => "server.ready",
+        What::ServerSilent(_) => "server.silent",
+        What::ServerRecovered(_) => "server.recovered",
+        What::ServerLost(_) => "server.lost",
+        What::ServerCordoned(_) => "server.cordoned",
+        What::ServerDraining(_) => "server.draining",
+        What::ServerUncordoned(_) => "server.uncordoned",
+        What::ServerLeft(_) => "server.left",
+        What::ServerFailed(_) => "server.failed",
+        What::ServerTerminating(_) => "server.terminating",
+        What::ServerTerminated(_) => "server.terminated",
+        What::ServerUnknown(_) => "server.unknown",
+        What::ScaleWanted(_) => "scale.wanted",
+        What::ScaleUnwanted(_) => "scale.unwanted",
+        What::ScaleRefused(_) => "scale.refused",
+        What::CircuitOpened(_) => "scale.circuit_opened",
+        What::CircuitClosed(_) => "scale.circuit_closed",
+        What::Frozen(_) => "scale.frozen",
+        What::Thawed(_) => "scale.thawed",
+        What::BudgetNear(_) => "scale.budget_near",
+        What::ScalingSwitched(_) => "scale.switched",
+        What::PolicyLoaded(_)
+        | What::PolicyRefused(_)
+        | What::PolicyFault(_)
+        | What::PolicyQuarantined(_)
+        | What::PolicyRolledBack(_)
+        | What::PolicyRemoved(_) => "policy",
+    }
+}
