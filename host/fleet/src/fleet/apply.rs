@@ -216,7 +216,13 @@ impl Fleet {
                 let Some(server) = self.servers.get_mut(&placed.server) else {
                     return;
                 };
-                room.counted = ledger::cost(placed, room.known.as_ref(), self.config.settle, self.now);
+                room.counted = ledger::cost(
+                    &room.record.wish,
+                    placed,
+                    room.known.as_ref(),
+                    self.config.settle,
+                    self.now,
+                );
                 server.rooms.insert(room.record.id.clone());
                 server.used += room.counted;
                 server.room_seats.insert(room.counted.seats);
@@ -238,7 +244,13 @@ impl Fleet {
         let RoomState::Placed(placed) = &room.record.state else {
             return;
         };
-        let cost = ledger::cost(placed, room.known.as_ref(), self.config.settle, self.now);
+        let cost = ledger::cost(
+            &room.record.wish,
+            placed,
+            room.known.as_ref(),
+            self.config.settle,
+            self.now,
+        );
         let old = std::mem::replace(&mut room.counted, cost);
         if old == cost {
             return;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::state::Known;
 use crate::config::Limits;
-use crate::room::Placed;
+use crate::room::{Placed, RoomWish};
 use crate::units::Timestamp;
 
 /// What one room costs a server.
@@ -83,16 +83,14 @@ pub(super) fn shown(sum: u64) -> u32 {
 
 /// Returns what a placed room costs: the larger of reserved and known, and once figures have come for `settle`, what is
 /// known and a quarter more instead of what was reserved, never above it unless more came.
-pub(super) fn cost(placed: &Placed, known: Option<&Known>, settle: Duration, now: Timestamp) -> Cost {
+pub(super) fn cost(wish: &RoomWish, placed: &Placed, known: Option<&Known>, settle: Duration, now: Timestamp) -> Cost {
     let reserved = Cost {
         seats: placed.seats,
         load: placed.load,
     };
     let Some(known) = known else { return reserved };
     // Where the app gave no load of its own, a seat is the unit.
-    let load = known
-        .load
-        .or((placed.load == placed.seats).then_some(known.participants));
+    let load = known.load.or(wish.load.is_none().then_some(known.participants));
     let is_settled = !settle.is_zero() && now.since(known.since) >= settle;
     let figure = |reserved: u32, known: u32| {
         let counts = if is_settled {
@@ -162,12 +160,36 @@ mod tests {
             since: Timestamp(0),
         });
         let cost = cost(
+            &wish(None),
             &placed(reserved, reserved),
             known.as_ref(),
             settle,
             Timestamp(minutes * 60_000),
         );
         assert_eq!(cost, Cost { seats, load: seats });
+    }
+
+    fn wish(load: Option<u32>) -> RoomWish {
+        RoomWish {
+            seats: None,
+            load,
+            expected_minutes: None,
+            region: None,
+            tenant: None,
+            labels: Default::default(),
+            require: Default::default(),
+        }
+    }
+
+    #[test]
+    fn participants_are_no_load_where_the_app_gave_one_even_if_it_equals_the_seats() {
+        let known = Known {
+            participants: 26,
+            load: None,
+            since: Timestamp(0),
+        };
+        let cost = cost(&wish(Some(7)), &placed(7, 7), Some(&known), SETTLE, Timestamp(0));
+        assert_eq!(cost, Cost { seats: 26, load: 7 });
     }
 
     #[test]

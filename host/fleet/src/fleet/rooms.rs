@@ -77,7 +77,7 @@ impl Fleet {
             RoomState::Placed(placed) => {
                 if let Some(seats) = command.wish.seats.filter(|seats| *seats > placed.seats) {
                     self.check_growth(room, placed, seats)?;
-                    resize(placed, seats);
+                    resize(placed, record.wish.load, seats);
                     record.wish.seats = Some(seats);
                 }
                 RoomOutcome::Found
@@ -117,7 +117,7 @@ impl Fleet {
                     if seats > placed.seats {
                         self.check_growth(room, placed, seats)?;
                     }
-                    resize(placed, seats);
+                    resize(placed, record.wish.load, seats);
                 }
                 RoomState::Waiting(_) | RoomState::Moving(_) => self.check_possible(&record.wish)?,
             }
@@ -149,7 +149,7 @@ impl Fleet {
         let mut others = server.use_now();
         others -= room.counted;
         let mut grown = placed.clone();
-        resize(&mut grown, seats);
+        resize(&mut grown, room.record.wish.load, seats);
         let cost = Cost {
             seats,
             load: grown.load,
@@ -341,11 +341,9 @@ impl Fleet {
     }
 }
 
-/// Gives a placed room other seats; a load that was its seats goes with them.
-fn resize(placed: &mut Placed, seats: u32) {
-    if placed.load == placed.seats {
-        placed.load = seats;
-    }
+/// Gives a placed room other seats; where its app gave no load of its own, that goes with them.
+fn resize(placed: &mut Placed, load_asked: Option<u32>, seats: u32) {
+    placed.load = load_asked.unwrap_or(seats);
     placed.seats = seats;
 }
 

@@ -58,7 +58,13 @@ pub(crate) struct Known {
 }
 
 /// What a placed room costs: before its figures have settled, and now.
-pub(crate) fn cost(placed: &Placed, known: Option<&Known>, settle: Duration, now: Timestamp) -> (Usage, Usage) {
+pub(crate) fn cost(
+    wish: &RoomWish,
+    placed: &Placed,
+    known: Option<&Known>,
+    settle: Duration,
+    now: Timestamp,
+) -> (Usage, Usage) {
     let (seats, load) = (u64::from(placed.seats), u64::from(placed.load));
     let reserved = Usage { rooms: 1, seats, load };
     let Some(known) = known.filter(|known| known.placement == placed.placement) else {
@@ -67,7 +73,7 @@ pub(crate) fn cost(placed: &Placed, known: Option<&Known>, settle: Duration, now
     let came = u64::from(known.participants);
     let cost = match known.load {
         Some(load) => Some(u64::from(load)),
-        None if placed.load == placed.seats => Some(came),
+        None if wish.load.is_none() => Some(came),
         None => None,
     };
     let most = Usage {

@@ -107,7 +107,8 @@ impl Model {
         let unknown = self.heard.get(&no).map(|heard| heard.unknown).unwrap_or_default();
         let mut sums = (unknown, unknown);
         for (id, placed) in self.rooms_on(no) {
-            let (most, exact) = ledger::cost(placed, self.known.get(id), self.config.settle, self.now);
+            let wish = &self.rooms[id].wish;
+            let (most, exact) = ledger::cost(wish, placed, self.known.get(id), self.config.settle, self.now);
             sums.0 += most;
             sums.1 += exact;
         }
