@@ -144,13 +144,22 @@ impl Room {
     }
 }
 
+/// What the clients have seen together.
+#[derive(Debug, Default)]
+struct Seen {
+    answers: AtomicU64,
+    /// Calls that broke: what was asked may have been done or not.
+    broken: AtomicU64,
+    must_end: AtomicBool,
+}
+
 /// Places, places again, looks and releases until it is told to end; after each broken call it looks at all its rooms.
-async fn live(client: Client, number: usize, must_end: Arc<AtomicBool>, answers: Arc<AtomicU64>) -> Vec<Room> {
+async fn live(client: Client, number: usize, seen: Arc<Seen>) -> Vec<Room> {
     let mut chance = Chance::new(u64::try_from(number).unwrap());
     let mut rooms: Vec<Room> = (0..ROOMS_PER_CLIENT)
         .map(|room| Room::new(format!("{number}-{room}")))
         .collect();
-    while !must_end.load(Ordering::Relaxed) {
+    while !seen.must_end.load(Ordering::Relaxed) {
         let at = chance.below(rooms.len());
         let room = &mut rooms[at];
         let done = match chance.below(10) {
@@ -159,8 +168,11 @@ async fn live(client: Client, number: usize, must_end: Arc<AtomicBool>, answers:
             _ => room.look(&client).await,
         };
         match done {
-            Ok(()) => _ = answers.fetch_add(1, Ordering::Relaxed),
-            Err(_) => look_at_all(&mut rooms, &client).await,
+            Ok(()) => _ = seen.answers.fetch_add(1, Ordering::Relaxed),
+            Err(_) => {
+                seen.broken.fetch_add(1, Ordering::Relaxed);
+                look_at_all(&mut rooms, &client).await;
+            }
         }
     }
     look_at_all(&mut rooms, &client).await;
@@ -187,34 +199,32 @@ async fn nothing_acknowledged_is_lost_and_no_room_has_two_homes_however_often_th
             .await
             .expect(201);
     }
-    let (must_end, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let seen = Arc::new(Seen::default());
     let lives: Vec<_> = (0..CLIENTS)
-        .map(|number| {
-            tokio::spawn(live(
-                client.clone(),
-                number,
-                Arc::clone(&must_end),
-                Arc::clone(&answers),
-            ))
-        })
+        .map(|number| tokio::spawn(live(client.clone(), number, Arc::clone(&seen))))
         .collect();
     let mut chance = Chance::new(7);
     for kill in 0..KILLS {
         // Each life sees some answers first; when exactly it ends is chance.
-        let enough = answers.load(Ordering::Relaxed) + 200;
-        let is_enough = async || (answers.load(Ordering::Relaxed) >= enough).then_some(());
+        let enough = seen.answers.load(Ordering::Relaxed) + 200;
+        let is_enough = async || (seen.answers.load(Ordering::Relaxed) >= enough).then_some(());
         eventually(&format!("life {kill} gets answers"), seconds(60), is_enough).await;
         tokio::time::sleep(Duration::from_millis(u64::try_from(chance.below(80)).unwrap())).await;
         host.kill();
         host = site.start().await;
     }
-    must_end.store(true, Ordering::Relaxed);
+    seen.must_end.store(true, Ordering::Relaxed);
     let mut believed = BTreeMap::new();
     for life in lives {
         for room in life.await.unwrap() {
             believed.insert(room.name.clone(), room.belief);
         }
     }
+    let broken = seen.broken.load(Ordering::Relaxed);
+    assert!(
+        broken >= u64::try_from(KILLS).unwrap(),
+        "only {broken} calls broke: the kills met no load"
+    );
     believed.retain(|_, belief| *belief != Belief::Released);
     let homes = homes(&client).await;
     let believed = believed.into_iter().map(|(room, belief)| match belief {
