@@ -191,7 +191,9 @@ impl Fleet {
             Phase::Booting(booting) => booting.deadline.map(|deadline| self.boot_deadline(deadline)),
             Phase::Ready(_) => self.health_deadline(server),
         };
-        [retry, drain, phase].into_iter().flatten().min()
+        // One that is overdue and could not be done must not hide the next.
+        let due = [retry, drain, phase].into_iter().flatten();
+        due.map(|at| self.not_overdue(at)).min()
     }
 
     /// Returns when a boot has failed: not before the server could be heard again after a time in which nobody could be.

@@ -272,7 +272,8 @@ impl Fleet {
                 let empty = room.empty.map(|since| since + self.config.room_empty);
                 let settle = room.known.map(|known| known.since + self.config.settle);
                 let settle = settle.filter(|at| *at > self.now);
-                [lease, Some(silence), empty, settle].into_iter().flatten().min()
+                let due = [lease, Some(silence), empty, settle].into_iter().flatten();
+                due.map(|at| self.not_overdue(at)).min()
             }
         }
     }

@@ -126,7 +126,8 @@ impl Fleet {
         }
     }
 
-    fn not_overdue(&self, at: Timestamp) -> Timestamp {
+    /// Returns when what was due at `at` is looked at: what is overdue could not be done just now.
+    pub(super) fn not_overdue(&self, at: Timestamp) -> Timestamp {
         if at > self.now { at } else { self.now + AGAIN }
     }
 
