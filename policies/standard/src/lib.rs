@@ -4,7 +4,8 @@
 //! room and for every pool, so that nothing it leaves alone is decided by a policy after it.
 //!
 //! - *Place*: the wanted region first, then those that the settings allow. Of the servers with room the fullest, but rather
-//!   one whose rooms outlast the new one ([`place::Score`] has the order). Where nothing fits the room waits for the cheapest pool.
+//!   one whose rooms outlast the new one ([`place::Score`] has the order). Where nothing fits the room waits for the cheapest pool,
+//!   one that Usher launches in itself before one whose servers somebody else makes.
 //! - *Scale up*: what waits, less what fits the servers that are starting; then what the headroom lacks; each from the cheapest pool
 //!   that suits and may still launch.
 //! - *Scale down*: servers that have been empty for a while, or whose few rooms end soon, as long as the headroom stays.

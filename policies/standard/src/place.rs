@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use usher_sdk::{Fleet, Moment, PlacementAdvice, Pool, PoolId, Relation, RoomRequest, Server, ServerId, Timestamp};
 
 use crate::Settings;
-use crate::pools::{Asked, Price, launchable};
+use crate::pools::{Asked, Preference, launchable};
 
 /// How many servers with room are compared, the fullest first; what lies beyond is emptier than all of them.
 ///
@@ -92,22 +92,22 @@ fn reason(score: &Score, tier: usize, fleet: &Fleet, server: ServerId) -> String
     format!("{why}, in fallback region {}", pool.map_or("", |pool| &pool.region))
 }
 
-/// Returns the cheapest pool that suits, rather one that may launch now, in the first region that has one.
+/// Returns the preferred pool that suits, rather one that may launch now, in the first region that has one.
 fn pool_to_wait_for(settings: &Settings, room: &RoomRequest, fleet: &Fleet) -> Option<PoolId> {
     let asked = Asked {
         tenant: &room.tenant,
         labels: &room.labels,
         size: room.size(),
     };
-    let cheapest = |may_launch: bool| {
+    let preferred = |may_launch: bool| {
         settings.regions(&room.region).find_map(|region| {
             let suited = fleet.pools().filter(|pool| asked.is_suited(pool, region));
             suited
                 .filter(|pool| !may_launch || launchable(fleet, pool) > 0)
-                .min_by_key(|pool| Price::of(pool))
+                .min_by_key(|pool| Preference::of(pool))
         })
     };
-    cheapest(true).or_else(|| cheapest(false)).map(|pool| pool.id)
+    preferred(true).or_else(|| preferred(false)).map(|pool| pool.id)
 }
 
 /// The search for one room's server.

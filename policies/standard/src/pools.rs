@@ -27,18 +27,21 @@ impl Asked<'_> {
     }
 }
 
-/// Orders pools by price: cheaper servers first, then larger ones, then the id.
+/// Orders pools by which a new server is best had from: those where Usher launches it itself, as nobody may be there to make
+/// one elsewhere and rooms wait; then cheaper servers, then larger ones, then the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Price {
+pub(crate) struct Preference {
+    is_external: bool,
     microdollars_per_hour: u32,
     rooms: Reverse<u32>,
     pool: PoolId,
 }
 
-impl Price {
+impl Preference {
     pub(crate) fn of(pool: &Pool) -> Self {
         let rooms = Reverse(pool.left_when_new().rooms);
-        Price {
+        Preference {
+            is_external: !pool.automatic,
             microdollars_per_hour: pool.price_microdollars_per_hour,
             rooms,
             pool: pool.id,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use usher_sdk::{Demand, Fleet, Growth, Left, Pool, PoolId, Size, Want};
 
 use crate::Settings;
-use crate::pools::{Asked, Price, Rooms, groups, launchable};
+use crate::pools::{Asked, Preference, Rooms, groups, launchable};
 
 /// Answers for every pool.
 pub(crate) fn scale_up(settings: &Settings, demand: &Demand, fleet: &Fleet) -> Vec<Growth> {
@@ -20,7 +20,7 @@ pub(crate) fn scale_up(settings: &Settings, demand: &Demand, fleet: &Fleet) -> V
 /// What is there, what is starting, and what is about to be ordered.
 struct Plan<'a> {
     settings: &'a Settings,
-    /// The cheapest first.
+    /// The preferred first.
     pools: Vec<PoolPlan<'a>>,
 }
 
@@ -107,7 +107,7 @@ impl<'a> PoolPlan<'a> {
 
 impl<'a> Plan<'a> {
     fn of(settings: &'a Settings, fleet: &'a Fleet) -> Self {
-        let by_price: BinaryHeap<_> = fleet.pools().map(|pool| (Price::of(pool), pool.id)).collect();
+        let by_price: BinaryHeap<_> = fleet.pools().map(|pool| (Preference::of(pool), pool.id)).collect();
         let mut pools = Vec::new();
         let mut places: BTreeMap<PoolId, u32> = BTreeMap::new();
         for (at, (_, id)) in (0..).zip(by_price.into_sorted_vec()) {

@@ -223,6 +223,18 @@ fn the_cheapest_suitable_pool_is_taken_as_far_as_it_may_launch() {
 }
 
 #[test]
+fn servers_that_somebody_else_makes_are_wanted_only_where_none_can_be_launched() {
+    let fleet = |launchable: u32| {
+        let external = Fleet::builder().pool("free", |pool| {
+            (pool.region, pool.rooms_per_server, pool.automatic) = ("eu".into(), 10, false);
+        });
+        pool(external, "ours", "eu", 10, 348_000).pool_state(|state| state.launchable = launchable)
+    };
+    assert_eq!(ask(&Settings::default(), fleet(9), want(3)), "ours+1");
+    assert_eq!(ask(&Settings::default(), fleet(0), want(3)), "free+1");
+}
+
+#[test]
 fn reserved_servers_keep_a_headroom_of_their_own() {
     let fleet = ten_rooms().server("a", rooms(1)).pool("acme", |pool| {
         (pool.region, pool.rooms_per_server) = ("eu".into(), 10);
