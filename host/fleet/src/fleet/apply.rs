@@ -66,6 +66,7 @@ impl Fleet {
                     blocked: None,
                     frozen: false,
                     told: None,
+                    listed: None,
                     unknown_told: BTreeSet::new(),
                 };
                 self.pools.insert(record.name.clone(), pool);

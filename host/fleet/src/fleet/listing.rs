@@ -29,6 +29,14 @@ impl Fleet {
     pub(super) fn listed(&mut self, listed: Listed) {
         // A list that could not be made says nothing: the next one is asked for in time.
         let Ok(mut instances) = listed.result else { return };
+        let Some(pool) = self.pools.get_mut(&listed.pool) else {
+            return;
+        };
+        // A list that is told twice, or late, is no second one: a server that it lacks is not missing for longer.
+        if pool.listed >= Some(listed.asked) {
+            return;
+        }
+        pool.listed = Some(listed.asked);
         instances.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut seen = Vec::new();
         let mut unknown = Vec::new();

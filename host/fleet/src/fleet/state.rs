@@ -145,6 +145,8 @@ pub(super) struct Pool {
     pub(super) frozen: bool,
     /// What the policies' view says of its allowances.
     pub(super) told: Option<crate::view::PoolStateRow>,
+    /// When the newest list that was heeded was asked for.
+    pub(super) listed: Option<Timestamp>,
     /// Instances of this fleet that no record knows, told once each.
     pub(super) unknown_told: BTreeSet<OrderKey>,
 }
