@@ -43,6 +43,7 @@ Exit codes:
 /// What stands under `usher --help`.
 const EXAMPLES: &str = "\
 Examples:
+  usher demo                             an hour of an office, in a minute and a half
   usher config reference > usher.toml    every key with its meaning and default
   usher config check                     every problem of usher.toml at once
   usher serve                            serve what usher.toml says
