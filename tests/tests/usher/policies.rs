@@ -39,7 +39,7 @@ fn built(policy: &str, module: &'static OnceLock<Vec<u8>>) -> &'static [u8] {
 }
 
 /// The standard policy's module.
-fn standard() -> &'static [u8] {
+pub(crate) fn standard() -> &'static [u8] {
     static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
     built("policies/standard", &MODULE)
 }
@@ -51,7 +51,7 @@ fn spread() -> &'static [u8] {
 }
 
 /// Puts a file into the folder, as a careful copy does: beside it first.
-fn drop_in(site: &Site, file: &str, bytes: &[u8]) {
+pub(crate) fn drop_in(site: &Site, file: &str, bytes: &[u8]) {
     let part = site.path(".part");
     fs::write(&part, bytes).unwrap();
     fs::rename(part, site.path("policies").join(file)).unwrap();

@@ -1,4 +1,5 @@
-//! The story, on real Janus servers: nothing runs, 23 rooms come at once, and when they have gone nothing runs again.
+//! The story, on real Janus servers: nothing runs, 23 rooms come at once, and when they have gone nothing runs again. The
+//! standard policy decides, as a module from the folder.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::http::Client;
 use crate::patience::{at_most, eventually, seconds};
+use crate::policies::{drop_in, standard};
 use crate::site::{Site, repository, written};
 
 /// A site with the example's own pool, whose Janus servers have a folder of their own. They are ended in any case.
@@ -28,6 +30,7 @@ fn config() -> String {
     for line in example.lines() {
         let line = match line.split(" = ").next().unwrap() {
             "listen" => continue,
+            "policies_dir" => "policies_dir = \"policies\"",
             "scale_down_cooldown_seconds" => "scale_down_cooldown_seconds = 0",
             "server_life_seconds_min" => "server_life_seconds_min = 1",
             "health" => "health = \"http\"\nhealth_interval_seconds = 1",
@@ -43,7 +46,8 @@ impl Stage {
     fn new() -> Stage {
         let janus = tempfile::Builder::new().prefix("usher-test-janus-").tempdir().unwrap();
         let site = Site::new(&config()).with_variable("USHER_JANUS_DIR", janus.path());
-        site.write("policies/standard.toml", "idle_seconds = 1\n");
+        drop_in(&site, "50-standard.wasm", standard());
+        site.write("policies/50-standard.toml", "idle_seconds = 1\n");
         Stage { site, janus }
     }
 
@@ -165,10 +169,15 @@ async fn the_story_by(program: &'static str, script: &str) {
         .unwrap();
     assert_eq!(assert_well_told(&told), 3, "{}", written(&told));
     let decisions = client.get("/v1/decisions?limit=1000").await.expect(200).json;
-    let placed = decisions["decisions"].as_array().unwrap().iter();
-    let placed = placed.filter(|decision| decision["point"] == "place" && decision["verdict"] == "accepted");
-    assert!(placed.count() >= 23);
+    let accepted = decisions["decisions"].as_array().unwrap().iter();
+    let accepted: Vec<_> = accepted.filter(|decision| decision["verdict"] == "accepted").collect();
+    let of = |point: &str| accepted.iter().filter(|decision| decision["point"] == point).count();
+    assert!(of("place") >= 23 && of("scale_up") >= 1, "{decisions}");
     stage.assert_empty_at_the_end(&client).await;
+    let policies = client.get("/v1/policies").await.expect(200).json;
+    assert_eq!(policies["policies"][0]["name"], "50-standard", "{policies}");
+    let by_others = accepted.iter().filter(|decision| decision["policy"] != "50-standard");
+    assert_eq!(by_others.count(), 0, "the module decided all: {decisions}");
 }
 
 #[tokio::test]
