@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Fleet;
 use super::launching::push_bounded;
-use crate::config::HealthSource;
+use super::state::Pool;
 use crate::event::{PoolEvent, What};
 use crate::ids::{PoolName, ServerNo};
 use crate::observation::InstanceState;
@@ -28,7 +28,7 @@ impl Fleet {
             return;
         };
         let deadline = self.now + pool.config.guards.boot_max;
-        let is_looked_at = pool.config.health != HealthSource::None;
+        let is_looked_at = pool.is_looked_at();
         let since = self.now;
         let phase = match state {
             InstanceState::Pending => Phase::Launching(Launching { since, deadline }),
@@ -55,10 +55,7 @@ impl Fleet {
             return;
         };
         let deadline = Some(launching.deadline);
-        let is_looked_at = self
-            .pools
-            .get(&server.record.pool)
-            .is_none_or(|pool| pool.config.health != HealthSource::None);
+        let is_looked_at = self.pools.get(&server.record.pool).is_none_or(Pool::is_looked_at);
         let phase = Phase::Booting(Booting {
             since: launching.since,
             deadline,

@@ -75,7 +75,10 @@ impl Fleet {
             took,
         };
         let choice = match advice {
-            Err(fault) => self.faulted(&mut decision, fault),
+            Err(fault) => {
+                self.faulted(&mut decision, &fault);
+                fault.wait.then(|| Choice::Wait(Hint::default()))
+            }
             Ok(advice) => {
                 decision.reason = advice.reason;
                 match advice.placement {
@@ -135,7 +138,8 @@ impl Fleet {
         }
     }
 
-    fn faulted(&mut self, decision: &mut Decision, fault: Fault) -> Option<Choice> {
+    /// Marks a decision's record as a fault, and tells it.
+    pub(super) fn faulted(&mut self, decision: &mut Decision, fault: &Fault) {
         decision.verdict = "fault";
         decision.code = fault.kind.word();
         decision.reason = Some(fault.message.clone());
@@ -149,7 +153,6 @@ impl Fleet {
                 reason: format!("{}: {}", fault.kind.word(), fault.message),
             }));
         }
-        fault.wait.then(|| Choice::Wait(Hint::default()))
     }
 }
 

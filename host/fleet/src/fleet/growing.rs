@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use super::Fleet;
-use crate::advice::{Direction, Growth, Subject, VerdictOutcome};
+use crate::advice::{Growth, Subject, VerdictOutcome};
 use crate::decision::{Advised, Decision, PolicyRef};
 use crate::event::{ScaleRefused, ScaleWanted, What};
 use crate::ids::{PoolName, ServerName, ServerNo};
@@ -63,7 +63,7 @@ impl Fleet {
             return self.want_no_more(&name, &growth, &decision.policy);
         }
         let Some(pool) = self.pools.get(&name) else { return };
-        let allowance = self.allowance(pool, Direction::Up);
+        let allowance = self.launch_allowance(pool);
         let granted = match pool.config.automatic {
             true => self.grow(&name, asked.min(allowance.servers), &growth, &decision),
             false => self.want(&name, asked.min(allowance.servers), &growth, &decision.policy),

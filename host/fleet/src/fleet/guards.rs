@@ -6,7 +6,6 @@ use super::Fleet;
 use super::changes::Thing;
 use super::ledger::Cost;
 use super::state::{Pool, Server};
-use crate::advice::Direction;
 use crate::config::PoolConfig;
 use crate::ids::{PoolName, ServerNo};
 use crate::pool::Circuit;
@@ -222,7 +221,7 @@ impl Fleet {
         if server.is_silent() || server.is_lost() {
             return Some(("silent", None));
         }
-        if server.health == Health::Unknown && pool.config.health != crate::config::HealthSource::None {
+        if server.health == Health::Unknown && pool.is_looked_at() {
             return Some(("not_heard_yet", None));
         }
         let grown_up = ready.since + pool.config.guards.server_life_min;
@@ -303,14 +302,6 @@ impl Fleet {
             boot_seconds: boot_seconds(pool).unwrap_or(0),
         }
     }
-
-    /// Returns the allowance of a pool in one direction.
-    pub(super) fn allowance(&self, pool: &Pool, direction: Direction) -> Allowance {
-        match direction {
-            Direction::Up => self.launch_allowance(pool),
-            Direction::Down => self.retire_allowance(pool),
-        }
-    }
 }
 
 /// Whether a pool's `only` lets a room in.
@@ -337,7 +328,7 @@ fn placement_closed(server: &Server, pool: &Pool) -> Option<&'static str> {
     }
     match server.health {
         Health::Ok => {}
-        Health::Unknown if pool.config.health == crate::config::HealthSource::None => {}
+        Health::Unknown if !pool.is_looked_at() => {}
         Health::Unknown => return Some("not_heard_yet"),
         Health::Silent { .. } => return Some("silent"),
         Health::Lost => return Some("lost"),

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::changes::Thing;
 use super::state::{Pool, Server};
 use super::{Fleet, timers::Timer};
-use crate::config::HealthSource;
 use crate::effect::{Effect, Watch};
 use crate::event::What;
 use crate::ids::{PoolName, RoomId, ServerNo};
@@ -205,10 +204,7 @@ impl Fleet {
         if let Some(lost) = &server.record.lost {
             return (!server.record.left).then(|| lost.since.max(server.sign) + self.config.lost_terminate);
         }
-        let is_looked_at = self
-            .pools
-            .get(&server.record.pool)
-            .is_some_and(|pool| pool.config.health != HealthSource::None);
+        let is_looked_at = self.pools.get(&server.record.pool).is_some_and(Pool::is_looked_at);
         match server.health {
             _ if !is_looked_at => None,
             Health::Unknown | Health::Ok => Some(server.sign + self.config.silent_after),
@@ -259,10 +255,7 @@ impl Fleet {
             }
             return;
         }
-        let is_looked_at = self
-            .pools
-            .get(&server.record.pool)
-            .is_some_and(|pool| pool.config.health != HealthSource::None);
+        let is_looked_at = self.pools.get(&server.record.pool).is_some_and(Pool::is_looked_at);
         match server.health {
             Health::Unknown | Health::Ok if is_looked_at && server.sign + self.config.silent_after <= self.now => {
                 self.fell_silent(no);
@@ -347,7 +340,7 @@ impl Fleet {
     /// A pool's configuration has changed, and with it perhaps who looks at its servers.
     pub(super) fn look_anew(&mut self, name: &PoolName) {
         let Some(pool) = self.pools.get(name) else { return };
-        let (is_probed, is_looked_at) = (pool.is_probed(), pool.config.health != HealthSource::None);
+        let (is_probed, is_looked_at) = (pool.is_probed(), pool.is_looked_at());
         for no in pool.servers.clone() {
             let Some(server) = self.servers.get_mut(&no) else {
                 continue;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::state::Server;
+use super::state::{Pool, Server};
 use super::{Fleet, SERVERS_MAX};
 use crate::command::{
     DeclareLost, HoldAction, HoldServer, RegisterServer, Rejection, RemoveServer, Reply, ServerOutcome, SetScaling,
 };
-use crate::config::{HealthSource, Limits};
+use crate::config::Limits;
 use crate::event::{PoolEvent, ServerEvent, What};
 use crate::ids::{Attempt, ServerName, ServerNo};
 use crate::record::{Meta, Record, RecordKey};
@@ -56,7 +56,7 @@ impl Fleet {
         if self.servers.len() >= SERVERS_MAX {
             return Err(Rejection::FleetFull(u32::try_from(SERVERS_MAX).unwrap_or(u32::MAX)));
         }
-        let (is_looked_at, price_per_hour) = (pool.config.health != HealthSource::None, pool.config.price_per_hour);
+        let (is_looked_at, price_per_hour) = (pool.is_looked_at(), pool.config.price_per_hour);
         let phase = match is_looked_at {
             true => Phase::Booting(Booting {
                 since: self.now,
@@ -215,10 +215,7 @@ impl Fleet {
     /// Whether what is known of a server's rooms can be believed: nothing can be on one that is starting; one that serves
     /// has been heard since this process started, where anybody looks.
     fn is_heard(&self, server: &Server) -> bool {
-        let is_looked_at = self
-            .pools
-            .get(&server.record.pool)
-            .is_some_and(|pool| pool.config.health != HealthSource::None);
+        let is_looked_at = self.pools.get(&server.record.pool).is_some_and(Pool::is_looked_at);
         match server.health {
             Health::Ok => true,
             Health::Unknown => !server.record.phase.is_ready() || !is_looked_at,

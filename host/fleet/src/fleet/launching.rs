@@ -258,7 +258,6 @@ impl Fleet {
                 Phase::Requested(_) => self.order_launch(no),
                 Phase::Terminating(_) => {
                     self.order_termination(no);
-                    self.emptied.insert(no);
                 }
                 Phase::Failed(failed) => {
                     let reason = format!("failed to boot: {}", failed.reason);

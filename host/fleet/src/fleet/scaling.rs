@@ -8,11 +8,10 @@ use std::time::Duration;
 use super::Fleet;
 use super::choosing::seed;
 use super::timers::Timer;
-use crate::advice::{Demand, Direction, Fault, FaultKind, ScaleAdvice, ScaleAnswer, ScaleAsk, WANTS_MAX, Want};
+use crate::advice::{Demand, Direction, ScaleAdvice, ScaleAnswer, ScaleAsk, WANTS_MAX, Want};
 use crate::config::Labels;
 use crate::decision::{Advised, Decision, DecisionPoint, PolicyRef};
 use crate::effect::Effect;
-use crate::event::{PolicyEventBody, What};
 use crate::ids::{DecisionNo, PoolName, PoolNo, RoomId, ServerNo};
 use crate::pool::PoolRecord;
 use crate::record::Record;
@@ -221,10 +220,7 @@ impl Fleet {
             Err(fault) => {
                 // A fault must never sell a warm pool: nothing goes down in this tick, whatever the next policy says.
                 ends = ends || asking.direction == Direction::Down;
-                report.verdict = "fault";
-                report.code = fault.kind.word();
-                report.reason = Some(fault.message.clone());
-                self.tell_fault(&report, &fault);
+                self.faulted(&mut report, &fault);
                 self.out.decisions.push(report);
             }
         }
@@ -246,18 +242,6 @@ impl Fleet {
         };
         let mut pools = self.pools.values().filter(|pool| !pool.retired);
         pools.all(|pool| asking.spoken_for.contains(&pool.record.no))
-    }
-
-    fn tell_fault(&mut self, report: &Decision, fault: &Fault) {
-        if fault.kind != FaultKind::Unavailable {
-            self.tell(What::PolicyFault(PolicyEventBody {
-                policy: report.policy.name.clone(),
-                version: report.policy.version.clone(),
-                sha256: "".into(),
-                step: report.point.word().into(),
-                reason: format!("{}: {}", fault.kind.word(), fault.message),
-            }));
-        }
     }
 
     /// Whether a policy may speak for a pool: none before it in the chain has.

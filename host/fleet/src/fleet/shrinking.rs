@@ -2,7 +2,7 @@
 
 use super::Fleet;
 use super::scaling::ROWS_MAX;
-use crate::advice::{Direction, Retirement, Shrinkage, Subject, VerdictOutcome};
+use crate::advice::{Retirement, Shrinkage, Subject, VerdictOutcome};
 use crate::decision::{Advised, Decision, PolicyRef};
 use crate::ids::{PoolName, ServerName};
 use crate::server::HoldOwner;
@@ -80,7 +80,7 @@ impl Fleet {
         };
         decision.server = Some(server.record.name.clone());
         let pool = self.pools.get(name)?;
-        let allowance = self.allowance(pool, Direction::Down);
+        let allowance = self.retire_allowance(pool);
         if allowance.servers == 0 {
             return Some((allowance.code, allowance.until));
         }

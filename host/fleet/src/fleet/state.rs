@@ -152,6 +152,11 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// Whether anybody looks at its servers' health; else the provider's word counts.
+    pub(super) fn is_looked_at(&self) -> bool {
+        self.config.health != HealthSource::None
+    }
+
     pub(super) fn is_probed(&self) -> bool {
         self.config.health == HealthSource::Probe
     }
