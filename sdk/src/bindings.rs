@@ -25,7 +25,7 @@ macro_rules! part {
                 path: "wit",
                 world: $world,
                 with: { "usher:policy/types@0.1.0": crate::bindings::base::usher::policy::types },
-                        pub_export_macro: true,
+                pub_export_macro: true,
                 export_macro_name: $export,
                 default_bindings_module: $module,
             });
@@ -47,3 +47,15 @@ part!(
     "export_scale_down",
     "usher_sdk::bindings::scale_down"
 );
+
+/// Names no type of [`base`]; `wit-bindgen` refuses a mapping that nothing uses, so it is written out.
+#[cfg(target_family = "wasm")]
+pub mod learned {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "learned-part",
+        pub_export_macro: true,
+        export_macro_name: "export_learned",
+        default_bindings_module: "usher_sdk::bindings::learned",
+    });
+}

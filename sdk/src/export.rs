@@ -56,7 +56,8 @@ pub mod glue {
     }
 }
 
-/// Exports a policy with the decisions that it takes: `place`, `scale_up`, `scale_down`, in any order.
+/// Exports a policy with the decisions that it takes: `place`, `scale_up`, `scale_down`, in any order; and `learned` where it
+/// keeps what it learns ([`Learned`](crate::Learned)).
 ///
 /// Only these appear in the module. Natively nothing is exported; the macro then checks that the traits are there.
 ///
@@ -92,6 +93,20 @@ pub mod glue {
 /// export_policy!(Keep: place);
 /// # fn main() {}
 /// ```
+///
+/// Nor does a policy that decides nothing:
+///
+/// ```compile_fail
+/// # use usher_sdk::{Learned, Policy, export_policy};
+/// # struct Keep;
+/// # impl Policy for Keep { type Settings = (); fn new(_: ()) -> Result<Self, String> { Ok(Keep) } }
+/// # impl Learned for Keep {
+/// #     fn save(&self) -> Vec<u8> { vec![] }
+/// #     fn restore(&mut self, _: &[u8]) -> Result<(), String> { Ok(()) }
+/// # }
+/// export_policy!(Keep: learned);
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! export_policy {
     ($policy:ty: $($part:ident),+ $(,)?) => {
@@ -103,6 +118,7 @@ macro_rules! export_policy {
             };
         }
         $( const _: () = $crate::export_policy!(@check $part, $policy); )+
+        $crate::export_policy!(@decides $($part)+);
         #[cfg(target_family = "wasm")]
         const _: () = {
             use $crate::bindings::{base, view};
@@ -147,11 +163,18 @@ macro_rules! export_policy {
     (@check place, $policy:ty) => {{ const fn is_there<P: $crate::Place>() {} is_there::<$policy>() }};
     (@check scale_up, $policy:ty) => {{ const fn is_there<P: $crate::ScaleUp>() {} is_there::<$policy>() }};
     (@check scale_down, $policy:ty) => {{ const fn is_there<P: $crate::ScaleDown>() {} is_there::<$policy>() }};
+    (@check learned, $policy:ty) => {{ const fn is_there<P: $crate::Learned>() {} is_there::<$policy>() }};
     (@check $part:ident, $policy:ty) => {
         ::core::compile_error!(::core::concat!(
-            "`", ::core::stringify!($part), "` is no decision: there are place, scale_up and scale_down"
+            "`", ::core::stringify!($part), "` is no part of a policy: there are place, scale_up, scale_down and learned"
         ))
     };
+
+    (@decides learned $($rest:ident)*) => { $crate::export_policy!(@decides $($rest)*); };
+    (@decides) => {
+        ::core::compile_error!("this policy decides nothing: name place, scale_up or scale_down beside learned");
+    };
+    (@decides $part:ident $($rest:ident)*) => {};
 
     (@export place) => {
         impl $crate::bindings::place::exports::usher::policy::place::Guest for Glue {
@@ -181,6 +204,17 @@ macro_rules! export_policy {
             }
         }
         $crate::bindings::scale_down::export_scale_down!(Glue);
+    };
+    (@export learned) => {
+        impl $crate::bindings::learned::exports::usher::policy::learned::Guest for Glue {
+            fn save() -> Answer<Many<u8>> {
+                INSTANCE.with(|cell| glue::ask(cell, |instance| instance.save())?)
+            }
+            fn restore(saved: Many<u8>) -> Answer<()> {
+                INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.restore(&saved))?)
+            }
+        }
+        $crate::bindings::learned::export_learned!(Glue);
     };
     (@export $part:ident) => {};
 }

@@ -4,8 +4,8 @@
 
 use crate::policy::Packaged;
 use crate::{
-    Change, Demand, Description, Figure, Fleet, Growth, Level, Moment, Place, PlacementAdvice, Policy, RoomRequest,
-    ScaleDown, ScaleUp, Shrinkage, Timestamp, Usage, log, settings,
+    Change, Demand, Description, Figure, Fleet, Growth, LEARNED_BYTES_MAX, Learned, Level, Moment, Place,
+    PlacementAdvice, Policy, RoomRequest, ScaleDown, ScaleUp, Shrinkage, Timestamp, Usage, log, settings,
 };
 
 /// A policy with its settings and its view of the fleet.
@@ -131,6 +131,35 @@ impl<P: Policy> Instance<P> {
         advice
     }
 
+    /// Returns what the policy wants kept.
+    ///
+    /// # Errors
+    /// It is more than [`LEARNED_BYTES_MAX`].
+    pub fn save(&self) -> Result<Vec<u8>, String>
+    where
+        P: Learned,
+    {
+        let saved = self.policy.save();
+        if saved.len() > LEARNED_BYTES_MAX {
+            return Err(format!(
+                "`save` returned {} bytes; at most {LEARNED_BYTES_MAX} are kept",
+                saved.len()
+            ));
+        }
+        Ok(saved)
+    }
+
+    /// Gives the policy what was kept; before it is told or asked anything.
+    ///
+    /// # Errors
+    /// What the policy says is wrong with it: a new instance is needed, which starts without.
+    pub fn restore(&mut self, saved: &[u8]) -> Result<(), String>
+    where
+        P: Learned,
+    {
+        self.policy.restore(saved)
+    }
+
     fn follow(&mut self, seq: u32) -> Result<(), String> {
         match self.seq {
             Some(last) if seq != last.wrapping_add(1) => {
@@ -150,14 +179,16 @@ mod tests {
     use crate::{Outcome, PoolState, Subject, Verdict};
 
     /// Answers with what it was told of its orders.
-    struct Echo;
+    struct Echo {
+        learned: usize,
+    }
 
     impl Policy for Echo {
         const FIGURES: &'static [&'static str] = &["consumers"];
         type Settings = ();
 
         fn new(_: ()) -> Result<Self, String> {
-            Ok(Echo)
+            Ok(Echo { learned: 0 })
         }
     }
 
@@ -182,7 +213,22 @@ mod tests {
         }
     }
 
-    crate::export_policy!(Echo: scale_up, scale_down);
+    /// What it saves is the last that it restored, so many times.
+    impl Learned for Echo {
+        fn save(&self) -> Vec<u8> {
+            vec![0; self.learned]
+        }
+
+        fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+            self.learned = str::from_utf8(saved)
+                .ok()
+                .and_then(|saved| saved.parse().ok())
+                .ok_or("no number")?;
+            Ok(())
+        }
+    }
+
+    crate::export_policy!(Echo: scale_up, scale_down, learned);
 
     fn echo() -> Instance<Echo> {
         Instance::configure("", Level::Info).unwrap()
@@ -212,6 +258,19 @@ mod tests {
         assert_eq!(
             echo().figures(1, 1, &[figure]).unwrap_err(),
             "figure 1 was never asked for"
+        );
+    }
+
+    #[test]
+    fn what_was_learned_is_kept_up_to_its_bound() {
+        let mut instance = echo();
+        assert_eq!(instance.restore(b"?").unwrap_err(), "no number");
+        instance.restore(LEARNED_BYTES_MAX.to_string().as_bytes()).unwrap();
+        assert_eq!(instance.save().map(|saved| saved.len()), Ok(LEARNED_BYTES_MAX));
+        instance.restore(b"65537").unwrap();
+        assert_eq!(
+            instance.save().unwrap_err(),
+            "`save` returned 65537 bytes; at most 65536 are kept"
         );
     }
 

@@ -41,6 +41,7 @@ pub mod bindings;
 mod export;
 mod fleet;
 mod instance;
+mod local_time;
 #[doc(hidden)]
 pub mod log;
 mod policy;
@@ -48,6 +49,7 @@ mod request;
 mod settings;
 
 pub use bindings::base::exports::usher::policy::policy_info::Description;
+pub use bindings::base::usher::policy::local_time::Local as LocalTime;
 pub use bindings::base::usher::policy::types::{
     Change, Demand, Figure, Growth, Health, Hold, Label, Level, Outcome, Phase, Placement, PlacementAdvice, Pool,
     PoolId, PoolState, Relation, Retirement, RoomRequest, Server as ServerRow, ServerId, Shrinkage, Subject, Tie,
@@ -57,7 +59,8 @@ pub use bindings::base::usher::policy::types::{
 pub use export::glue;
 pub use fleet::{Fitting, Fleet, FleetBuilder, Server, ServerSketch, VERDICTS_MAX};
 pub use instance::Instance;
-pub use policy::{Moment, Place, Policy, ScaleDown, ScaleUp};
+pub use local_time::local_time;
+pub use policy::{LEARNED_BYTES_MAX, Learned, Moment, Place, Policy, ScaleDown, ScaleUp};
 #[doc(hidden)]
 pub use policy::{Package, Packaged};
 pub use request::{Left, ONLY_PREFIX, REQUIRE_PREFIX, Size};

@@ -82,6 +82,65 @@ pub trait ScaleDown: Policy {
     fn scale_down(&mut self, fleet: &Fleet, moment: Moment) -> Vec<Shrinkage>;
 }
 
+/// The most that is kept of what a policy has learned, in bytes: a daily curve by the minute for ten pools fits with room to
+/// spare, and the host can keep it for every policy.
+pub const LEARNED_BYTES_MAX: usize = 64 << 10;
+
+/// Keeps what a policy has learned and the fleet cannot tell it again: over new versions, new settings and restarts.
+///
+/// What the fleet shows anyway does not belong in it. Scale decisions learn, in `&mut self`; a placement only reads what
+/// was restored. The format is the author's own, and a new version reads what an older one wrote: begin it with a number.
+///
+/// ```
+/// use usher_sdk::{Demand, Fleet, Growth, Learned, Moment, Policy, ScaleUp, export_policy};
+///
+/// /// Remembers the most rooms that ever waited.
+/// struct Peak {
+///     rooms: u32,
+/// }
+///
+/// impl Policy for Peak {
+///     type Settings = ();
+///     fn new(_: ()) -> Result<Self, String> {
+///         Ok(Peak { rooms: 0 })
+///     }
+/// }
+///
+/// impl ScaleUp for Peak {
+///     fn scale_up(&mut self, demand: &Demand, _: &Fleet, _: Moment) -> Vec<Growth> {
+///         self.rooms = self.rooms.max(demand.waiting_rooms);
+///         vec![]
+///     }
+/// }
+///
+/// impl Learned for Peak {
+///     fn save(&self) -> Vec<u8> {
+///         self.rooms.to_le_bytes().into()
+///     }
+///
+///     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+///         let saved = saved.try_into().map_err(|_| format!("{} bytes instead of 4", saved.len()))?;
+///         self.rooms = u32::from_le_bytes(saved);
+///         Ok(())
+///     }
+/// }
+///
+/// export_policy!(Peak: scale_up, learned);
+/// # fn main() {}
+/// ```
+pub trait Learned: Policy {
+    /// Returns what is to be kept, at most [`LEARNED_BYTES_MAX`]. It is asked about once a minute, and before the policy is
+    /// replaced or Usher stops.
+    fn save(&self) -> Vec<u8>;
+
+    /// Takes what was saved last, by this or another version. It is called once, after [`Policy::new`] and before anything
+    /// else; where nothing was ever saved it is not called.
+    ///
+    /// # Errors
+    /// What is wrong with it. The policy is then made anew and starts without, and the log says so.
+    fn restore(&mut self, saved: &[u8]) -> Result<(), String>;
+}
+
 /// When a decision is asked for; the only clock and the only chance that a policy has.
 ///
 /// ```
