@@ -208,6 +208,48 @@ mod tests {
     }
 
     #[test]
+    fn a_module_and_its_authors_tests_read_the_same_clock() {
+        let zones = [
+            "UTC",
+            "europe/berlin",
+            "Europe/Dublin",
+            "America/New_York",
+            "America/St_Johns",
+            "America/Sao_Paulo",
+            "Australia/Lord_Howe",
+            "Africa/Casablanca",
+            "Asia/Kathmandu",
+            "Pacific/Apia",
+            "Antarctica/Troll",
+            "Etc/GMT+12",
+            "Etc/Unknown",
+            "Local",
+            "CET",
+            "",
+            "Mars/Olympus",
+            "Europe/\n\"Berlin",
+        ];
+        // Each change of a clock since 1970 lies between two of these; the quarter hours around it are looked at, too.
+        let days = (0..u32::MAX / 86_400).map(|day| day * 86_400);
+        for zone in zones {
+            let mut before = None;
+            let look = |when| {
+                let (host, sdk) = (civil_time(when, zone), usher_sdk::local_time(when, zone));
+                assert_eq!(format!("{host:?}"), format!("{sdk:?}"), "{when} in {zone:?}");
+                host.map(|local| local.utc_offset_minutes).ok()
+            };
+            for day in days.clone() {
+                let offset = look(day);
+                if before.replace(offset).is_some_and(|before| before != offset) {
+                    (day - 86_400..=day).step_by(15 * 60).for_each(|when| {
+                        look(when);
+                    });
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_flood_of_log_lines_is_cut_and_recovers() {
         let start = Instant::now();
         let mut log = Log {
