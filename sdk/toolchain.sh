@@ -1,8 +1,11 @@
 #!/bin/sh
-# Finds or installs what builds policies for WebAssembly, and builds one.
+# Finds or installs what builds policies for WebAssembly, and builds one. `usher policy build` runs the same script.
 #
 #   sdk/toolchain.sh find              says which way serves on this machine; installs it if none does
 #   sdk/toolchain.sh build CRATE OUT   builds the policy in the folder CRATE; OUT is a folder, or a file that ends in .wasm
+#
+#   --no-install    says what to install instead of installing it
+#   --quiet         says nothing where all goes well
 #
 # Ways, the first that is there wins:
 #   target     some rustc has the target wasm32-unknown-unknown (`rustup target add`, or Debian's libstd-rust-dev-wasm32)
@@ -10,6 +13,7 @@
 #
 # Guests have a target folder of their own ($USHER_GUESTS_DIR, default ~/.cache/usher/guests): another compiler builds them, and
 # sharing the host's folder would build both anew each time. Crates that are there are used without asking the network.
+# A crate that has no [profile.release] of its own gets that of a guest.
 # A module appears at OUT complete or not at all: it is written beside it under a name that Usher does not look at, then renamed.
 set -eu
 
@@ -18,7 +22,11 @@ TARGET=wasm32-unknown-unknown
 RUSTUP_SECONDS_MAX=20
 DEBIAN_PACKAGES="rustc-web cargo-web rust-web-src lld-19"
 
+IS_INSTALLING=yes
+IS_QUIET=
+
 say() { printf '%s\n' "toolchain: $*" >&2; }
+say_done() { [ -n "$IS_QUIET" ] || say "$*"; }
 die() { say "$*"; exit 1; }
 
 # A cargo that runs us (in a test, say) leaves its own settings behind; they are for the host.
@@ -73,16 +81,20 @@ install_way() {
 }
 
 ensure_way() {
-    find_way || install_way || die "nothing here builds for $TARGET. Install one of:
+    find_way && return 0
+    [ -n "$IS_INSTALLING" ] && install_way && return 0
+    found=$(rustc --version 2>/dev/null || echo "there is no rustc at all (https://rustup.rs)")
+    die "nothing here builds for $TARGET: $found. Install one of:
     rustup target add $TARGET
-    apt-get install -y --no-install-recommends $DEBIAN_PACKAGES      (as root)"
+    apt-get install -y --no-install-recommends $DEBIAN_PACKAGES      (Debian, as root)"
 }
 
 # The extra arguments to cargo, and the environment, that the way needs.
 prepare_cargo() {
     export RUSTC
-    export CARGO_PROFILE_RELEASE_OPT_LEVEL=3 CARGO_PROFILE_RELEASE_LTO=true CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
-        CARGO_PROFILE_RELEASE_PANIC=abort CARGO_PROFILE_RELEASE_STRIP=true CARGO_PROFILE_RELEASE_DEBUG=false
+    grep -q '^\[profile\.release\]' Cargo.toml ||
+        export CARGO_PROFILE_RELEASE_OPT_LEVEL=3 CARGO_PROFILE_RELEASE_LTO=true CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
+            CARGO_PROFILE_RELEASE_PANIC=abort CARGO_PROFILE_RELEASE_STRIP=true CARGO_PROFILE_RELEASE_DEBUG=false
     set --
     case $WAY in
     target)
@@ -95,44 +107,72 @@ prepare_cargo() {
         ;;
     esac
     # Asks only whether all crates are there; `-Zbuild-std` has some of its own.
-    "$CARGO" fetch "$@" --offline --target "$TARGET" --manifest-path "$MANIFEST" >/dev/null 2>&1 && set -- "$@" --offline
+    "$CARGO" fetch "$@" --offline --target "$TARGET" >/dev/null 2>&1 && set -- "$@" --offline
     CARGO_EXTRA=$*
 }
 
+# Cargo knows a crate by its name and its place below its workspace: of two folders with a crate of the same name it would take the
+# one's module for the other's. So whose module is there is written down, and another's is forgotten. One build at a time, as cargo
+# has it anyway, until the module is copied.
+claim_guests() {
+    mkdir -p "$GUESTS/owners"
+    exec 9>"$GUESTS/owners/.lock"
+    command -v flock >/dev/null 2>&1 && flock 9
+    package=$(sed -n 's/^name *= *"\(.*\)".*/\1/p' Cargo.toml | head -n 1)
+    owner=$GUESTS/owners/$package
+    [ "$(cat "$owner" 2>/dev/null)" = "$PWD" ] && return 0
+    rm -rf "$GUESTS/$TARGET/release/.fingerprint/$package-"????????????????
+    printf '%s' "$PWD" >"$owner"
+}
+
 build() {
-    MANIFEST=${1%/}/Cargo.toml
-    out=$2
-    [ -f "$MANIFEST" ] || die "there is no $MANIFEST"
-    ensure_way
-    prepare_cargo
-    # shellcheck disable=SC2086
-    artifacts=$("$CARGO" build $CARGO_EXTRA --lib --release --target "$TARGET" --manifest-path "$MANIFEST" \
-        --target-dir "${USHER_GUESTS_DIR:-$HOME/.cache/usher/guests}" --message-format json-render-diagnostics) || exit 1
-    # The policy itself is compiled last, so its module is the last one named.
-    module=$(printf '%s\n' "$artifacts" | grep -o '"[^"]*\.wasm"' | tail -n 1 | tr -d '"')
-    [ -n "$module" ] || die "$MANIFEST makes no module: its [lib] needs crate-type = [\"cdylib\", \"rlib\"]"
-    case $out in
-    *.wasm) folder=$(dirname "$out") file=$(basename "$out") ;;
-    *) folder=$out file=$(basename "$module") ;;
+    [ -f "$1/Cargo.toml" ] || die "there is no ${1%/}/Cargo.toml"
+    case $2 in
+    *.wasm) folder=$(dirname "$2") file=$(basename "$2") ;;
+    *) folder=$2 file= ;;
     esac
     mkdir -p "$folder"
+    folder=$(cd "$folder" && pwd)
+    GUESTS=${USHER_GUESTS_DIR:-$HOME/.cache/usher/guests}
+    case $GUESTS in /*) ;; *) GUESTS=$PWD/$GUESTS ;; esac
+    # Within the crate, so that its own .cargo/config.toml and rust-toolchain.toml count.
+    cd "$1"
+    ensure_way
+    prepare_cargo
+    claim_guests
+    # shellcheck disable=SC2086
+    artifacts=$("$CARGO" build $CARGO_EXTRA --lib --release --target "$TARGET" --target-dir "$GUESTS" \
+        --message-format json-render-diagnostics) || exit 1
+    # The policy itself is compiled last, so its module is the last one named.
+    module=$(printf '%s\n' "$artifacts" | grep -o '"[^"]*\.wasm"' | tail -n 1 | tr -d '"')
+    [ -n "$module" ] || die "$PWD makes no module: the [lib] of its Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]"
+    [ -n "$file" ] || file=$(basename "$module")
     part=$folder/.$file.part-$$
     trap 'rm -f "$part"' EXIT
     cp "$module" "$part"
     sync "$part"
     mv "$part" "$folder/$file"
-    say "$folder/$file, $(($(wc -c <"$folder/$file") / 1024)) KiB, built by $("$RUSTC" --version | cut -d' ' -f1,2) ($WAY)"
+    size=$(($(wc -c <"$folder/$file") / 1024))
+    say_done "$folder/$file, $size KiB, built by $("$RUSTC" --version | cut -d' ' -f1,2) ($WAY)"
 }
 
+while :; do
+    case ${1:-} in
+    --no-install) IS_INSTALLING= ;;
+    --quiet) IS_QUIET=yes ;;
+    *) break ;;
+    esac
+    shift
+done
 case ${1:-} in
 find)
     [ $# = 1 ] || die "usage: $0 find"
     ensure_way
-    say "$WAY by $("$RUSTC" --version)"
+    say_done "$WAY by $("$RUSTC" --version)"
     ;;
 build)
     [ $# = 3 ] || die "usage: $0 build CRATE OUT"
     build "$2" "$3"
     ;;
-*) die "usage: $0 find | build CRATE OUT" ;;
+*) die "usage: $0 [--no-install] [--quiet] find | build CRATE OUT" ;;
 esac
