@@ -169,7 +169,8 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
     let mailbox = Mailbox::new();
     let cloud = start_cloud(&config, &mailbox, &clock, &fleet);
     let built_in: usher_policy::BuiltIn = Box::new(|| Box::new(BuiltIn::new()));
-    let options = usher_policy::Options::new(Some(config.policies_dir.clone()), built_in);
+    let mut options = usher_policy::Options::new(Some(config.policies_dir.clone()), built_in);
+    options.keep = Some(config.data_dir.join("policies"));
     let (chain, policies) = usher_policy::start(options, Arc::new(BetweenInputs(mailbox.clone())));
     let outside = Arc::new(Outside {
         cloud,

@@ -17,7 +17,7 @@ use crate::version::Name;
 /// The largest module, in bytes: the SDK's guests have 100 to 300 KB, and what is larger takes seconds to compile.
 pub(crate) const WASM_BYTES_MAX: u64 = 4 << 20;
 /// The most policies in one folder; those beyond, in the order of their names, are left out. Each costs every room a question.
-const POLICIES_MAX: usize = 64;
+pub(crate) const POLICIES_MAX: usize = 64;
 /// The built-in's settings.
 const BUILT_IN_SETTINGS: &str = "standard.toml";
 
