@@ -227,6 +227,45 @@ impl Pool {
                 value.is_some_and(|value| !value.is_empty() && only.split(',').any(|one| one == value))
             })
     }
+
+    /// Returns whether a new server of this pool would do for this room: it is in the room's region, large enough, lets the
+    /// room in, and carries what the room requires.
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, RoomRequest};
+    ///
+    /// let fleet = Fleet::builder().pool("small", |pool| pool.seats_per_server = 100).build();
+    /// let small = fleet.pools().next().expect("there is one");
+    /// assert!(small.suits(&RoomRequest::new("standup-42", 100)));
+    /// assert!(!small.suits(&RoomRequest::new("all-hands", 101)));
+    /// ```
+    pub fn suits(&self, room: &RoomRequest) -> bool {
+        self.would_do(&room.region, &room.tenant, &room.labels, room.size())
+    }
+
+    /// Returns whether a new server of this pool would do for each room of a group, also for the largest.
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, Want};
+    ///
+    /// let fleet = Fleet::builder().pool("frankfurt", |pool| pool.region = "eu-central-1".into()).build();
+    /// let frankfurt = fleet.pools().next().expect("there is one");
+    /// assert!(frankfurt.suits_all(&Want::new(23, 50)));
+    /// assert!(!frankfurt.suits_all(&Want { region: "us-east-1".into(), ..Want::new(23, 50) }));
+    /// ```
+    pub fn suits_all(&self, want: &Want) -> bool {
+        self.would_do(&want.region, &want.tenant, &want.labels, want.size_largest())
+    }
+
+    fn would_do(&self, region: &str, tenant: &str, labels: &[Label], size: Size) -> bool {
+        let mut required = labels
+            .iter()
+            .filter_map(|label| Some((label.key.strip_prefix(REQUIRE_PREFIX)?, label.value.as_str())));
+        (region.is_empty() || region == self.region)
+            && self.left_when_new().fits(size)
+            && self.lets_in(tenant, labels)
+            && required.all(|(key, value)| self.label(key) == Some(value))
+    }
 }
 
 /// Returns the value of the first label with this key.
@@ -262,6 +301,38 @@ mod tests {
         );
         assert_eq!(left.rooms_of(Size { seats: 50, load: 50 }), 6);
         assert!(!Left { rooms: 0, ..left }.fits(Size::default()));
+    }
+
+    #[test]
+    fn a_pool_suits_what_it_holds_lets_in_carries_and_is_near() {
+        let fleet = crate::Fleet::builder()
+            .pool("p", |pool| {
+                (pool.region, pool.seats_per_server) = ("eu".into(), 100);
+                pool.labels = vec![Label::new("gpu", "yes"), Label::new("only.tenant", "acme")];
+            })
+            .build();
+        let pool = fleet.pools().next().unwrap();
+        let room = |change: fn(&mut RoomRequest)| {
+            let mut room = RoomRequest {
+                tenant: "acme".into(),
+                ..RoomRequest::new("r", 100)
+            };
+            change(&mut room);
+            room
+        };
+        assert!(pool.suits(&room(|_| {})));
+        assert!(pool.suits(&room(|room| room.region = "eu".into())));
+        assert!(pool.suits(&room(|room| room.labels = vec![Label::new("require.gpu", "yes")])));
+        assert!(!pool.suits(&room(|room| room.region = "us".into())));
+        assert!(!pool.suits(&room(|room| room.seats = 101)));
+        assert!(!pool.suits(&room(|room| room.tenant = "beta".into())));
+        assert!(!pool.suits(&room(|room| room.labels = vec![Label::new("require.gpu", "no")])));
+        let wants = |seats_largest| Want {
+            tenant: "acme".into(),
+            seats_largest,
+            ..Want::new(5, 20)
+        };
+        assert!(pool.suits_all(&wants(100)) && !pool.suits_all(&wants(101)));
     }
 
     #[test]
