@@ -38,6 +38,7 @@
 mod advice;
 #[doc(hidden)]
 pub mod bindings;
+mod chance;
 mod export;
 mod fleet;
 mod instance;
@@ -55,6 +56,7 @@ pub use bindings::base::usher::policy::types::{
     PoolId, PoolState, Relation, Retirement, RoomRequest, Server as ServerRow, ServerId, Shrinkage, Subject, Tie,
     Timestamp, Usage, Verdict, Wait, Want,
 };
+pub use chance::Chance;
 #[doc(hidden)]
 pub use export::glue;
 pub use fleet::{Fitting, Fleet, FleetBuilder, Server, ServerSketch, VERDICTS_MAX};
