@@ -196,13 +196,13 @@ impl Fleet {
     ///
     /// # Errors
     /// The server was never set.
-    pub fn set_usage(&mut self, now: Timestamp, usage: Usage) -> Result<(), String> {
+    pub fn set_usage(&mut self, usage: Usage) -> Result<(), String> {
         let row = *self
             .by_id
             .get(&usage.id)
             .ok_or_else(|| format!("usage of server {}, which was never set", usage.id))?;
         if let Some(server) = &mut self.rows[row as usize] {
-            server.set_usage(now, usage);
+            server.set_usage(usage);
         }
         self.index(row);
         Ok(())

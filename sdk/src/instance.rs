@@ -83,9 +83,9 @@ impl<P: Policy> Instance<P> {
     ///
     /// # Errors
     /// A call is missing, or a server was never set: a new instance is needed.
-    pub fn usages(&mut self, now: Timestamp, seq: u32, usages: &[Usage]) -> Result<(), String> {
+    pub fn usages(&mut self, _now: Timestamp, seq: u32, usages: &[Usage]) -> Result<(), String> {
         self.follow(seq)?;
-        usages.iter().try_for_each(|usage| self.fleet.set_usage(now, *usage))
+        usages.iter().try_for_each(|usage| self.fleet.set_usage(*usage))
     }
 
     /// Takes in the reported numbers that the policy asked to see.

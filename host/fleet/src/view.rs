@@ -139,6 +139,7 @@ pub struct UsageRow {
     pub rooms_open_ended: u32,
     pub busy_until: u32,
     pub newest_room: u32,
+    pub empty_since: u32,
     pub reported: u32,
     pub participants: u32,
     pub cpu_permille: u32,

@@ -235,6 +235,11 @@ fn usage(no: ServerNo, turn: u64) -> UsageRow {
         } else {
             NOW_SECONDS - (drawn >> 28) as u32 % 3_000
         },
+        empty_since: if rooms == 0 {
+            NOW_SECONDS - (drawn >> 36) as u32 % 600
+        } else {
+            0
+        },
         reported: if kind < 4 { 0 } else { NOW_SECONDS - 5 },
         participants: seats * 4 / 5,
         cpu_permille: rooms * 70,

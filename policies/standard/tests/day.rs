@@ -86,6 +86,7 @@ impl Cloud {
         let machine = self.servers.get_mut(&id).unwrap();
         let open_ended = machine.rooms.iter().filter(|room| !room.says_when).count();
         machine.usage.rooms = machine.rooms.len() as u32;
+        machine.usage.empty_since = if machine.rooms.is_empty() { self.now } else { 0 };
         machine.usage.rooms_open_ended = open_ended as u32;
         machine.usage.busy_until = machine.rooms.iter().map(|room| room.ends).max().unwrap_or(0);
         self.seq += 1;

@@ -6,7 +6,7 @@ use crate::{Change, Figure, Health, Phase, Pool, PoolId, PoolState, ServerId, Se
 /// Builds a [`Fleet`] for a test: pools, and after each pool its servers.
 ///
 /// A pool has no limits and no price and may launch and retire 1,000 servers, unless its closure says otherwise. A server has
-/// its pool's limits and price, is ready and free, and never reported. Ids count from 1, pools and servers each on their own.
+/// its pool's limits and price, is ready and free, and never reported; without rooms it is empty since its phase began. Ids count from 1, pools and servers each on their own.
 ///
 /// ```
 /// use usher_sdk::{Fleet, Phase};
@@ -129,10 +129,12 @@ impl FleetBuilder {
             figures: Vec::new(),
         };
         change(&mut sketch);
+        let usage = &mut sketch.usage;
+        if usage.rooms == 0 && usage.empty_since == 0 {
+            usage.empty_since = usage.since.max(usage.newest_room);
+        }
         self.fleet.apply(self.now, Change::ServerSet(sketch.row));
-        self.fleet
-            .set_usage(self.now, sketch.usage)
-            .expect("a test keeps a server's id");
+        self.fleet.set_usage(sketch.usage).expect("a test keeps a server's id");
         for (figure, value) in (0..).zip(sketch.figures) {
             self.fleet
                 .set_figure(Figure {

@@ -27,9 +27,6 @@ pub struct Server {
     usage: Usage,
     /// By their place in `Policy::FIGURES`; grows only as far as something was reported.
     figures: Vec<Option<u32>>,
-    /// Whether a usage was ever sent.
-    is_told: bool,
-    empty_since: Option<Timestamp>,
     /// Where the server stands in its pool's index of open ones.
     pub(super) open: Option<OpenKey>,
 }
@@ -50,6 +47,7 @@ impl Server {
             rooms_open_ended: 0,
             busy_until: 0,
             newest_room: 0,
+            empty_since: 0,
             reported: 0,
             participants: 0,
             cpu_permille: 0,
@@ -59,8 +57,6 @@ impl Server {
             row,
             usage,
             figures: Vec::new(),
-            is_told: false,
-            empty_since: None,
             open: None,
         }
     }
@@ -121,9 +117,9 @@ impl Server {
         self.usage.rooms == 0 && self.participants().unwrap_or(0) == 0
     }
 
-    /// Returns since when it has been known to be empty: never earlier than the truth, later where this view is young.
+    /// Returns since when nobody has been on it; none while somebody is, or may be.
     pub fn empty_since(&self) -> Option<Timestamp> {
-        self.empty_since
+        (self.is_empty() && self.usage.empty_since > 0).then_some(self.usage.empty_since)
     }
 
     /// Returns what is left on it.
@@ -182,16 +178,8 @@ impl Server {
         self.row = row;
     }
 
-    pub(super) fn set_usage(&mut self, now: Timestamp, usage: Usage) {
-        let before = core::mem::replace(&mut self.usage, usage);
-        let was_told = core::mem::replace(&mut self.is_told, true);
-        self.empty_since = self.is_empty().then(|| match self.empty_since {
-            // Seen empty before; a silence, or a room that came and went unseen, starts the count anew.
-            Some(since) if usage.newest_room == before.newest_room => since.max(usage.since),
-            // The first sight of one that never had a room: it has been empty since it became what it is.
-            None if !was_told && usage.newest_room == 0 => usage.since,
-            Some(_) | None => now,
-        });
+    pub(super) fn set_usage(&mut self, usage: Usage) {
+        self.usage = usage;
     }
 
     /// A figure beyond any place that a policy can name is dropped: [`Instance`](crate::Instance) refuses it before.

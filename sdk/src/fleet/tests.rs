@@ -93,16 +93,13 @@ fn the_index_agrees_with_a_look_at_every_server() {
                     let phase = [Phase::Ready, Phase::Ready, Phase::Ready, Phase::Starting][chance(4) as usize];
                     let (rooms, seats, load) = (chance(12), chance(500), chance(700));
                     fleet
-                        .set_usage(
-                            step,
-                            Usage {
-                                phase,
-                                rooms,
-                                seats,
-                                load,
-                                ..usage
-                            },
-                        )
+                        .set_usage(Usage {
+                            phase,
+                            rooms,
+                            seats,
+                            load,
+                            ..usage
+                        })
                         .unwrap();
                 }
             }
@@ -139,82 +136,19 @@ fn the_index_agrees_with_a_look_at_every_server() {
 }
 
 #[test]
-fn a_server_is_empty_since_it_was_seen_to_be() {
-    let mut fleet = Fleet::builder()
-        .at(100)
-        .pool("p", |_| {})
-        .server("a", |server| server.usage.rooms = 1)
-        .build();
-    let usage = *fleet.server(1).unwrap().usage();
-    let empty_since = |fleet: &Fleet| fleet.server(1).unwrap().empty_since();
-    assert_eq!(empty_since(&fleet), None);
-    fleet
-        .set_usage(
-            200,
-            Usage {
-                rooms: 0,
-                newest_room: 50,
-                ..usage
-            },
-        )
-        .unwrap();
-    assert_eq!(empty_since(&fleet), Some(200));
-    fleet
-        .set_usage(
-            300,
-            Usage {
-                rooms: 0,
-                newest_room: 50,
-                ..usage
-            },
-        )
-        .unwrap();
-    assert_eq!(empty_since(&fleet), Some(200), "looking again changes nothing");
-    fleet
-        .set_usage(
-            400,
-            Usage {
-                rooms: 0,
-                newest_room: 350,
-                ..usage
-            },
-        )
-        .unwrap();
-    assert_eq!(empty_since(&fleet), Some(400), "a room came and went between two looks");
-    fleet
-        .set_usage(
-            500,
-            Usage {
-                rooms: 0,
-                newest_room: 350,
-                since: 450,
-                ..usage
-            },
-        )
-        .unwrap();
-    assert_eq!(empty_since(&fleet), Some(450), "it was silent until 450");
-    fleet
-        .set_usage(
-            600,
-            Usage {
-                rooms: 0,
-                reported: 590,
-                participants: 3,
-                ..usage
-            },
-        )
-        .unwrap();
-    assert_eq!(empty_since(&fleet), None, "people are on it that Usher does not know");
-}
-
-#[test]
-fn a_server_that_never_had_a_room_is_empty_since_it_became_ready() {
+fn a_server_is_empty_since_the_host_says_so_and_nobody_is_on_it() {
     let fleet = Fleet::builder()
         .at(900)
         .pool("p", |_| {})
-        .server("a", |server| server.usage.since = 100)
+        .server("never had a room", |server| server.usage.since = 100)
+        .server("had one", |server| server.usage.empty_since = 700)
+        .server("has one", |server| server.usage.rooms = 1)
+        .server("has people that Usher does not know", |server| {
+            (server.usage.reported, server.usage.participants) = (890, 3);
+        })
         .build();
-    assert_eq!(fleet.server(1).unwrap().empty_since(), Some(100));
+    let empty_since = |id| fleet.server(id).unwrap().empty_since();
+    assert_eq!([1, 2, 3, 4].map(empty_since), [Some(100), Some(700), None, None]);
 }
 
 #[test]
@@ -243,7 +177,7 @@ fn a_usage_without_its_server_is_an_error() {
     let mut fleet = Fleet::builder().pool("p", |_| {}).server("a", |_| {}).build();
     let usage = *fleet.server(1).unwrap().usage();
     assert_eq!(
-        fleet.set_usage(1, Usage { id: 9, ..usage }).unwrap_err(),
+        fleet.set_usage(Usage { id: 9, ..usage }).unwrap_err(),
         "usage of server 9, which was never set"
     );
     assert!(

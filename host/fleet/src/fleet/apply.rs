@@ -195,6 +195,7 @@ impl Fleet {
                     Some(end) => server.room_ends.remove(end),
                     None => server.rooms_open_ended = server.rooms_open_ended.saturating_sub(1),
                 }
+                server.last_busy = self.now;
                 self.grown.insert(placed.server);
                 self.emptied.insert(placed.server);
                 self.changes.touch(Thing::Usage(placed.server));
@@ -346,6 +347,7 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
         room_ends: Multiset::default(),
         rooms_open_ended: 0,
         newest_room: Timestamp(0),
+        last_busy: now,
         health: if record.lost.is_some() {
             Health::Lost
         } else {

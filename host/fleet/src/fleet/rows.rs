@@ -7,7 +7,7 @@ use super::state::{Pool, Server};
 use crate::config::{Labels, Limits, PoolConfig};
 use crate::ids::{PoolName, PoolNo};
 use crate::server::{Health, Hold, HoldOwner, Phase};
-use crate::units::Microdollars;
+use crate::units::{Microdollars, Timestamp};
 use crate::view::{Cursor, FigureRow, HealthView, HoldView, PhaseView, PoolRow, ServerRow, UsageRow, ViewChange};
 
 impl Fleet {
@@ -118,6 +118,7 @@ impl Fleet {
             rooms_open_ended: server.rooms_open_ended,
             busy_until: server.room_ends.largest().unwrap_or(0),
             newest_room: server.newest_room.seconds(),
+            empty_since: server.empty_since().map_or(0, Timestamp::seconds),
             reported: report.map_or(0, |(at, _)| at.seconds()),
             participants: figure(|report| report.participants),
             cpu_permille: figure(|report| report.cpu_permille),

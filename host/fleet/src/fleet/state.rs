@@ -28,6 +28,8 @@ pub(super) struct Server {
     pub(super) room_ends: Multiset,
     pub(super) rooms_open_ended: u32,
     pub(super) newest_room: Timestamp,
+    /// When somebody was last known to be on it.
+    pub(super) last_busy: Timestamp,
     pub(super) health: Health,
     /// When it was last heard of, or when waiting for a sign began.
     pub(super) sign: Timestamp,
@@ -72,6 +74,14 @@ impl Server {
     /// Whether it may be sold or left: nobody is on it, as far as anyone can tell.
     pub(super) fn is_empty(&self) -> bool {
         self.rooms.is_empty() && self.unknown.rooms == 0
+    }
+
+    /// Since when nobody has been on it, in books and reports; a change of phase, hold or health begins it anew, for nobody knows
+    /// what went unseen.
+    pub(super) fn empty_since(&self) -> Option<Timestamp> {
+        let participants = self.reported.as_ref().and_then(|(_, report)| report.participants);
+        let is_empty = self.is_empty() && participants.unwrap_or(0) == 0;
+        is_empty.then(|| self.last_busy.max(self.changed))
     }
 
     pub(super) fn is_silent(&self) -> bool {

@@ -6,8 +6,9 @@ use usher_fleet::config::{HealthSource, Labels, Limits};
 use usher_fleet::ids::PlacementNo;
 use usher_fleet::observation::{Report, ReportedRoom};
 use usher_fleet::room::RoomWish;
+use usher_fleet::view::{Cursor, ViewChange};
 
-use crate::world::{World, config, external, id, seats};
+use crate::world::{World, config, external, id, rooms_report, seats};
 
 fn reporting() -> World {
     let mut site = external("site");
@@ -242,4 +243,30 @@ fn a_report_without_figures_says_nothing() {
         (2, 55, 55),
         "who cannot tell its rooms has not said that they are gone"
     );
+}
+
+#[test]
+fn policies_are_told_since_when_a_server_is_empty_whenever_they_begin_to_look() {
+    let mut world = reporting();
+    let empty_since = |world: &World| {
+        let row = world.fleet.changes_since(Cursor::START).find_map(|change| match change {
+            ViewChange::Usage(row) => Some(row),
+            _ => None,
+        });
+        row.unwrap().empty_since
+    };
+    let ready = world.now.seconds();
+    assert_eq!(empty_since(&world), ready, "since it became ready");
+    world.pass(100);
+    world.place("standup");
+    assert_eq!(empty_since(&world), 0, "a room is on it");
+    world.pass(100);
+    world.release("standup");
+    assert_eq!(empty_since(&world), ready + 200, "since the last room left");
+    world.pass(100);
+    assert_eq!(empty_since(&world), ready + 200, "looking later changes nothing");
+    world.report("s1", named("whose", None, 3, None));
+    assert_eq!(empty_since(&world), 0, "people are on it that nobody placed there");
+    world.report("s1", rooms_report(&[]));
+    assert_eq!(empty_since(&world), ready + 300, "since they were last heard of, or later");
 }

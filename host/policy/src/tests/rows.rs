@@ -117,6 +117,7 @@ pub(crate) fn usage(no: u32, rooms: u32) -> ViewChange {
         rooms_open_ended: rooms,
         busy_until: 0,
         newest_room: 0,
+        empty_since: 0,
         reported: 0,
         participants: 0,
         cpu_permille: 0,

@@ -87,6 +87,7 @@ pub(super) fn usage(row: &UsageRow) -> w::Usage {
         rooms_open_ended: row.rooms_open_ended,
         busy_until: row.busy_until,
         newest_room: row.newest_room,
+        empty_since: row.empty_since,
         reported: row.reported,
         participants: row.participants,
         cpu_permille: row.cpu_permille,
@@ -235,9 +236,14 @@ fn bounded(rows: usize) -> Result<(), String> {
 }
 
 /// Cuts a text for people to what is kept of it.
-pub(super) fn reason(mut text: String) -> String {
-    if text.len() > REASON_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(REASON_BYTES_MAX));
+pub(super) fn reason(text: String) -> String {
+    shortened(text, REASON_BYTES_MAX)
+}
+
+/// Cuts a text behind so many bytes, and shows that it was cut.
+pub(super) fn shortened(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
         text.push('…');
     }
     text

@@ -79,9 +79,7 @@ fn no_data_is_not_zero_load() {
         ("people are on it that Usher does not know", |s| {
             (s.usage.reported, s.usage.participants) = (NOW, 3)
         }),
-        ("it had a room, and nobody saw it go", |s| {
-            s.usage.newest_room = NOW - 5_000
-        }),
+        ("its last room has just gone", |s| s.usage.empty_since = NOW),
     ] {
         let fleet = ten_rooms().server("a", |server| {
             empty_for(3_600)(server);

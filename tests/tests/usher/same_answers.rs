@@ -1,0 +1,413 @@
+//! Native equals wasm equals replay: whatever the fleet went through, the standard policy gives the same advice as the host's
+//! built-in, as a module, as a module again from the recorded inputs, and in an instance that was told only how things are now.
+
+use std::collections::BTreeMap;
+
+use usher::builtin::BuiltIn;
+use usher_fleet::Timestamp;
+use usher_fleet::advice::{Demand, Direction, PlaceAsk, ScaleAsk, Want};
+use usher_fleet::config::Labels;
+use usher_fleet::ids::{DecisionNo, PoolNo, RoomId, ServerNo};
+use usher_fleet::view::{
+    Cursor, HealthView, HoldView, PhaseView, PoolRow, PoolStateRow, ServerRow, UsageRow, ViewChange,
+};
+use usher_policy::{Native, Rehearsal, Rehearsed, Snapshot};
+
+use crate::chance::Chance;
+use crate::policies::standard;
+
+const SETTINGS: &str = r#"
+headroom_percent = 30
+cpu_permille_max = 700
+ending_rooms_max = 3
+[fallback_regions]
+"eu-central-1" = ["eu-west-1", "*"]
+"#;
+const SETTINGS_JSON: &str = r#"{"headroom_percent":30,"cpu_permille_max":700,"ending_rooms_max":3,"fallback_regions":{"eu-central-1":["eu-west-1","*"]}}"#;
+
+const STEPS: usize = 3_000;
+const SERVERS_MAX: usize = 60;
+/// An instance without a past joins in every so many steps.
+const FRESH_EVERY: usize = 50;
+const REGIONS: [&str; 3] = ["eu-central-1", "eu-west-1", "us-east-1"];
+const TENANTS: [&str; 3] = ["", "acme", "umbrella"];
+
+#[test]
+fn native_wasm_and_replay_give_the_same_advice() {
+    let module = Rehearsed::prepare("50-standard.wasm", standard().to_vec(), Some(SETTINGS.as_bytes())).unwrap();
+    for seed in 1..=4 {
+        let mut chance = Chance::new(seed);
+        let mut world = World::new(&mut chance);
+        let (mut native, mut wasm) = (native(), module.start().unwrap());
+        let mut recorded = Vec::new();
+        let mut first = world.whole();
+        for step in 0..STEPS {
+            let told = if step == 0 {
+                std::mem::take(&mut first)
+            } else {
+                world.step(&mut chance)
+            };
+            let question = world.question(&mut chance, step);
+            let told = world.snapshot(told);
+            native.update(told.now, &told.rows).unwrap();
+            wasm.feed(&told).unwrap();
+            let answer = ask_native(&mut native, &question);
+            assert_eq!(
+                ask_wasm(&mut wasm, &question),
+                answer,
+                "wasm, seed {seed}, step {step}: {question:?}"
+            );
+            if step % FRESH_EVERY == 0 {
+                let whole = world.snapshot(world.whole());
+                let mut fresh = module.start().unwrap();
+                fresh.feed(&whole).unwrap();
+                assert_eq!(
+                    ask_wasm(&mut fresh, &question),
+                    answer,
+                    "fresh, seed {seed}, step {step}: {question:?}"
+                );
+            }
+            recorded.push((told, question, answer));
+        }
+        let decided = recorded
+            .iter()
+            .filter(|(_, _, answer)| answer.contains("On(") || answer.contains("servers: [R"))
+            .count();
+        assert!(
+            decided > STEPS / 10,
+            "only {decided} of the answers place or retire anything"
+        );
+        let mut again = module.start().unwrap();
+        for (step, (told, question, answer)) in recorded.iter().enumerate() {
+            again.feed(told).unwrap();
+            assert_eq!(
+                &ask_wasm(&mut again, question),
+                answer,
+                "replayed, seed {seed}, step {step}"
+            );
+        }
+    }
+}
+
+fn native() -> BuiltIn {
+    let mut native = BuiltIn::new();
+    native.configure(SETTINGS_JSON).unwrap();
+    native
+}
+
+/// The advice to the last byte: its reasons, orders and their order.
+fn ask_native(native: &mut BuiltIn, question: &Question) -> String {
+    match question {
+        Question::Place(room) => format!("{:?}", native.place(&room.ask()).unwrap()),
+        Question::Scale(ask) => match ask.direction {
+            Direction::Up => format!("Up({:?})", native.scale_up(ask).unwrap()),
+            Direction::Down => format!("Down({:?})", native.scale_down(ask).unwrap()),
+        },
+    }
+}
+
+fn ask_wasm(wasm: &mut Rehearsal, question: &Question) -> String {
+    match question {
+        Question::Place(room) => format!("{:?}", wasm.place(&room.ask()).advice.unwrap()),
+        Question::Scale(ask) => format!("{:?}", wasm.scale(ask).advice.unwrap()),
+    }
+}
+
+#[derive(Debug)]
+enum Question {
+    Place(Room),
+    Scale(ScaleAsk),
+}
+
+#[derive(Debug)]
+struct Room {
+    now: Timestamp,
+    seed: u32,
+    room: RoomId,
+    seats: u32,
+    expected_minutes: u32,
+    region: &'static str,
+    tenant: &'static str,
+    labels: Labels,
+    avoid: Option<ServerNo>,
+}
+
+impl Room {
+    fn ask(&self) -> PlaceAsk<'_> {
+        PlaceAsk {
+            now: self.now,
+            seed: self.seed,
+            decision: DecisionNo(7),
+            room: &self.room,
+            seats: self.seats,
+            load: self.seats,
+            expected_minutes: self.expected_minutes,
+            region: self.region,
+            tenant: self.tenant,
+            labels: &self.labels,
+            waited_seconds: self.seed % 3,
+            avoid: self.avoid,
+        }
+    }
+}
+
+/// A fleet that lives faster than any real one: whatever may change does.
+struct World {
+    now: u32,
+    cursor: u64,
+    next_server: u32,
+    pools: BTreeMap<PoolNo, (PoolRow, PoolStateRow)>,
+    servers: BTreeMap<ServerNo, (ServerRow, UsageRow)>,
+}
+
+impl World {
+    fn new(chance: &mut Chance) -> World {
+        let mut world = World {
+            now: 1_795_424_400,
+            cursor: 0,
+            next_server: 1,
+            pools: BTreeMap::new(),
+            servers: BTreeMap::new(),
+        };
+        for no in 1..=4 {
+            world.set_pool(PoolNo(no), chance);
+        }
+        for _ in 0..20 {
+            world.add_server(chance);
+        }
+        world
+    }
+
+    fn snapshot(&mut self, rows: Vec<ViewChange>) -> Snapshot {
+        self.cursor += 1;
+        Snapshot {
+            cursor: Cursor(self.cursor),
+            now: Timestamp(u64::from(self.now) * 1_000),
+            rows,
+        }
+    }
+
+    fn whole(&self) -> Vec<ViewChange> {
+        let pools = self.pools.values().map(|(pool, _)| ViewChange::PoolSet(pool.clone()));
+        let states = self
+            .pools
+            .values()
+            .map(|(_, state)| ViewChange::PoolState(state.clone()));
+        let servers = self
+            .servers
+            .values()
+            .map(|(server, _)| ViewChange::ServerSet(server.clone()));
+        let usages = self.servers.values().map(|(_, usage)| ViewChange::Usage(*usage));
+        pools.chain(states).chain(servers).chain(usages).collect()
+    }
+
+    /// Lets some time pass and some things happen; returns the rows that changed, in the fleet's order.
+    fn step(&mut self, chance: &mut Chance) -> Vec<ViewChange> {
+        self.now += [0, 0, 1, 5, 40][chance.below(5)];
+        let (mut pools, mut servers, mut usages, mut gone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..chance.below(6) {
+            match chance.below(20) {
+                0 => {
+                    let no = PoolNo(1 + u32::try_from(chance.below(4)).unwrap());
+                    pools.extend(self.set_pool(no, chance));
+                }
+                1 | 2 => {
+                    let no = PoolNo(1 + u32::try_from(chance.below(4)).unwrap());
+                    pools.push(ViewChange::PoolState(self.set_pool_state(no, chance)));
+                }
+                3 | 4 if self.servers.len() < SERVERS_MAX => {
+                    let no = self.add_server(chance);
+                    servers.push(ViewChange::ServerSet(self.servers[&no].0.clone()));
+                    usages.push(no);
+                }
+                5 => {
+                    if let Some(no) = self.any_server(chance) {
+                        self.servers.remove(&no);
+                        gone.push(no);
+                    }
+                }
+                _ => {
+                    if let Some(no) = self.any_server(chance) {
+                        self.servers.get_mut(&no).unwrap().1 = usage(no, self.now, chance);
+                        usages.push(no);
+                    }
+                }
+            }
+        }
+        let usages = usages
+            .iter()
+            .filter_map(|no| Some(ViewChange::Usage(self.servers.get(no)?.1)));
+        let servers = servers.into_iter().filter(|row| match row {
+            ViewChange::ServerSet(row) => self.servers.contains_key(&row.no),
+            _ => true,
+        });
+        let gone = gone.into_iter().map(ViewChange::ServerRemoved);
+        pools.into_iter().chain(servers).chain(usages).chain(gone).collect()
+    }
+
+    fn any_server(&self, chance: &mut Chance) -> Option<ServerNo> {
+        let at = chance.below(self.servers.len().max(1));
+        self.servers.keys().nth(at).copied()
+    }
+
+    fn set_pool(&mut self, no: PoolNo, chance: &mut Chance) -> [ViewChange; 2] {
+        let only = ["acme", "acme,umbrella"][chance.below(2)];
+        let labels = if chance.below(4) == 0 {
+            Labels::from([("only.tenant".to_owned(), only.to_owned())])
+        } else {
+            Labels::new()
+        };
+        let pool = PoolRow {
+            no,
+            name: format!("pool-{}", no.0),
+            region: REGIONS[chance.below(3)].to_owned(),
+            zones: vec!["a".to_owned(), "b".to_owned()],
+            instance_type: "8-core".to_owned(),
+            market: ["on-demand", "spot"][chance.below(2)].to_owned(),
+            automatic: chance.below(4) > 0,
+            servers_min: 0,
+            servers_max: 40,
+            rooms_per_server: [0, 5, 10][chance.below(3)],
+            seats_per_server: [0, 100, 500][chance.below(3)],
+            load_per_server: [0, 0, 300][chance.below(3)],
+            price_microdollars_per_hour: [131_000, 348_000, 361_000][chance.below(3)],
+            labels,
+        };
+        let state = PoolStateRow {
+            no,
+            launchable: 0,
+            retirable: 0,
+            again: 0,
+            code: "",
+            boot_seconds: 70,
+        };
+        self.pools.insert(no, (pool.clone(), state));
+        let state = self.set_pool_state(no, chance);
+        [ViewChange::PoolSet(pool), ViewChange::PoolState(state)]
+    }
+
+    fn set_pool_state(&mut self, no: PoolNo, chance: &mut Chance) -> PoolStateRow {
+        let state = &mut self.pools.get_mut(&no).unwrap().1;
+        state.launchable = u32::try_from(chance.below(6)).unwrap();
+        state.retirable = u32::try_from(chance.below(6)).unwrap();
+        state.code = if state.launchable == 0 { "circuit_open" } else { "" };
+        state.clone()
+    }
+
+    fn add_server(&mut self, chance: &mut Chance) -> ServerNo {
+        let no = ServerNo(self.next_server);
+        self.next_server += 1;
+        let at = chance.below(self.pools.len());
+        let pool = &self.pools.values().nth(at).unwrap().0;
+        let row = ServerRow {
+            no,
+            pool: pool.no,
+            name: format!("{}-{}", pool.name, no.0),
+            zone: ["a", "b"][chance.below(2)].to_owned(),
+            rooms_max: pool.rooms_per_server,
+            seats_max: pool.seats_per_server,
+            load_max: pool.load_per_server,
+            price_microdollars_per_hour: pool.price_microdollars_per_hour,
+            started: self.now,
+            labels: Labels::new(),
+        };
+        self.servers.insert(no, (row, usage(no, self.now, chance)));
+        no
+    }
+
+    fn question(&self, chance: &mut Chance, step: usize) -> Question {
+        let now = Timestamp(u64::from(self.now) * 1_000);
+        if chance.below(4) > 0 {
+            return Question::Place(Room {
+                now,
+                seed: u32::try_from(chance.below(1 << 30)).unwrap(),
+                room: format!("room-{step}").parse().unwrap(),
+                seats: [0, 1, 6, 50, 120][chance.below(5)],
+                expected_minutes: [0, 30][chance.below(2)],
+                region: ["", REGIONS[0], REGIONS[1], "nowhere"][chance.below(4)],
+                tenant: TENANTS[chance.below(3)],
+                labels: Labels::from([("kind".to_owned(), "webinar".to_owned())]),
+                avoid: (chance.below(5) == 0).then(|| self.any_server(chance)).flatten(),
+            });
+        }
+        let direction = [Direction::Up, Direction::Down][chance.below(2)];
+        let wants: Vec<Want> = (0..chance.below(4)).map(|_| want(chance)).collect();
+        let demand = Demand {
+            waiting_rooms: wants.iter().map(|want| want.rooms).sum(),
+            waiting_seats: wants.iter().map(|want| want.seats).sum(),
+            wants,
+            rooms_last_minute: u32::try_from(chance.below(90)).unwrap(),
+            seats_last_minute: u32::try_from(chance.below(900)).unwrap(),
+        };
+        Question::Scale(ScaleAsk {
+            decision: DecisionNo(u32::try_from(step).unwrap()),
+            now,
+            seed: 5,
+            direction,
+            link: 0,
+            demand: if direction == Direction::Up {
+                demand
+            } else {
+                Demand::default()
+            },
+            verdicts: Vec::new(),
+        })
+    }
+}
+
+fn usage(no: ServerNo, now: u32, chance: &mut Chance) -> UsageRow {
+    let small = |chance: &mut Chance, end: usize| u32::try_from(chance.below(end)).unwrap();
+    let rooms = small(chance, 11) * small(chance, 2);
+    let seats = rooms * small(chance, 30);
+    UsageRow {
+        no,
+        phase: [
+            PhaseView::Ready,
+            PhaseView::Ready,
+            PhaseView::Ready,
+            PhaseView::Starting,
+            PhaseView::Ending,
+        ][chance.below(5)],
+        hold: [
+            HoldView::Free,
+            HoldView::Free,
+            HoldView::Free,
+            HoldView::Cordoned,
+            HoldView::Draining,
+            HoldView::Leaving,
+        ][chance.below(6)],
+        health: [HealthView::Ok, HealthView::Ok, HealthView::Unknown, HealthView::Silent][chance.below(4)],
+        since: now - small(chance, 300),
+        rooms,
+        seats,
+        load: seats,
+        seats_largest: seats.min(50),
+        rooms_open_ended: small(chance, 2) * rooms.min(1),
+        busy_until: if rooms == 0 { 0 } else { now + small(chance, 1_200) },
+        newest_room: if rooms == 0 { 0 } else { now - small(chance, 600) },
+        empty_since: if rooms == 0 { now - small(chance, 600) } else { 0 },
+        reported: small(chance, 2) * now,
+        participants: seats / 2,
+        cpu_permille: small(chance, 1_000),
+        egress_kbps: small(chance, 1_000_000),
+    }
+}
+
+fn want(chance: &mut Chance) -> Want {
+    let (rooms, each) = (
+        1 + u32::try_from(chance.below(30)).unwrap(),
+        [2, 12, 50][chance.below(3)],
+    );
+    Want {
+        region: ["", REGIONS[0], REGIONS[2]][chance.below(3)].to_owned(),
+        tenant: TENANTS[chance.below(3)].to_owned(),
+        labels: Labels::new(),
+        pool: (chance.below(4) == 0).then_some(PoolNo(2)),
+        rooms,
+        seats: rooms * each,
+        load: rooms * each,
+        seats_largest: each,
+        load_largest: each,
+        longest_wait_seconds: 3,
+    }
+}
