@@ -46,6 +46,8 @@ mod local_time;
 #[doc(hidden)]
 pub mod log;
 mod policy;
+#[cfg(not(target_family = "wasm"))]
+pub mod purity;
 mod request;
 mod settings;
 
