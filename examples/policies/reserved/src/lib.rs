@@ -43,6 +43,10 @@ const IDLE_SECONDS: u32 = 600;
 /// fuel in a fleet of any size.
 const LOOKED_AT_MAX: usize = 1_000;
 
+/// Reported processor use above which a server gets no new rooms, in thousandths. Usher refuses by itself above 900 (unless it
+/// is told otherwise), and would then ask the next policy, which knows of no reservation: stay below.
+const CPU_PERMILLE_MAX: u32 = 800;
+
 /// What `10-reserved.toml` may say.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -86,7 +90,7 @@ impl Place for Reserved {
         let fitting = fleet.fitting(room.size()).in_region(&room.region).in_pools(&is_meant);
         let mut suited = fitting
             .take(LOOKED_AT_MAX)
-            .filter(|server| fleet.carries(server, &room.labels) && !is_avoided(room, server));
+            .filter(|server| fleet.carries(server, &room.labels) && !is_avoided(room, server) && !is_hot(server));
         let whose = if has_own { "reserved for its tenant" } else { "shared" };
         if let Some(server) = suited.next() {
             return PlacementAdvice::on(server.id()).because(format!("fullest server that is {whose}"));
@@ -112,7 +116,9 @@ impl ScaleUp for Reserved {
             let for_waiting: u32 = demand.wants.iter().filter(waits_for_it).map(servers_for).sum();
             let of_pool = fleet.servers().filter(|server| server.pool_id() == pool.id);
             let coming = of_pool.filter(|server| server.is_starting() || is_warm(server)).count() as u32;
-            let missing = (for_waiting + self.settings.warm_servers).saturating_sub(coming);
+            let missing = for_waiting
+                .saturating_add(self.settings.warm_servers)
+                .saturating_sub(coming);
             // 0 is an answer, too: nobody after this policy launches servers that others may not use.
             Some(Growth {
                 pool: pool.id,
@@ -165,12 +171,16 @@ fn is_avoided(room: &RoomRequest, server: &Server) -> bool {
     avoided.any(|tie| tie.server == server.id())
 }
 
+fn is_hot(server: &Server) -> bool {
+    server.cpu_permille().is_some_and(|cpu| cpu > CPU_PERMILLE_MAX)
+}
+
 fn launchable(fleet: &Fleet, pool: &Pool) -> u32 {
     fleet.pool_state(pool.id).map_or(0, |state| state.launchable)
 }
 
 fn is_warm(server: &Server) -> bool {
-    server.is_open() && server.fullness() <= WARM_FULLNESS_MAX
+    server.is_open() && !is_hot(server) && server.fullness() <= WARM_FULLNESS_MAX
 }
 
 export_policy!(Reserved: place, scale_up, scale_down);

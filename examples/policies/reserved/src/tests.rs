@@ -157,6 +157,15 @@ fn a_room_that_none_of_its_own_servers_could_hold_is_one_of_the_others() {
 }
 
 #[test]
+fn a_server_that_usher_would_refuse_is_not_proposed() {
+    let hot = |server: &mut ServerSketch| (server.usage.reported, server.usage.cpu_permille) = (NOW, 950);
+    let fleet = shared(acme().server("own", hot)).server("for all", hot).build();
+    assert_eq!(placed(&fleet, &room("acme")), "wait for acme");
+    assert_eq!(placed(&fleet, &room("beta")), "wait for shared");
+    assert_eq!(grown(acme().server("hot", hot), 0), 1, "it is not warm in that sense");
+}
+
+#[test]
 fn a_server_that_the_room_must_avoid_is_passed_over() {
     let fleet = acme().server("lost it", rooms(3)).server("other", |_| {}).build();
     let tie = Tie {
