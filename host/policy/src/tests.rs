@@ -1,6 +1,7 @@
 //! The crate as the host sees it: a folder, a chain, a fake fleet. Guests are written as text; no toolchain is needed.
 
 mod chain;
+mod fuzz;
 mod gates;
 pub(crate) mod guests;
 mod host;
