@@ -75,7 +75,11 @@ impl Place for Zones {
         }
         let lets_in = |pool: &Pool| pool.lets_in(&room.tenant, &room.labels);
         let open = fullest_by_zone(room, fleet, &lets_in);
-        let at_stake = is_big.then(|| self.seats_at_stake(fleet)).unwrap_or_default();
+        let at_stake = if is_big {
+            self.seats_at_stake(fleet)
+        } else {
+            BTreeMap::new()
+        };
         let stake = |zone: &str| at_stake.get(zone).copied().unwrap_or(0);
         let least = open.keys().map(|zone| stake(zone)).min();
         let equal: Vec<_> = open
