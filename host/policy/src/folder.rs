@@ -53,6 +53,8 @@ pub(crate) struct Reading {
     pub(crate) findings: Vec<Finding>,
     /// When something that is not at rest yet could be; none if all is.
     pub(crate) look_again: Option<Instant>,
+    /// That there is no folder, or none that can be read: nothing is known of its files.
+    pub(crate) is_missing: bool,
 }
 
 /// Says why a file is not even read.
@@ -131,6 +133,19 @@ impl Folder {
         }
     }
 
+    /// Takes these to have been there: where they are not, they are gone.
+    pub(crate) fn expect(&mut self, names: impl IntoIterator<Item = Name>, now: Instant) {
+        let absent = || Sighting::new(Seen::Absent, Seen::Absent, now);
+        self.files.extend(names.into_iter().map(|name| (name, absent())));
+    }
+
+    /// Tells of a file once more, as if it had just come to rest.
+    pub(crate) fn tell_again(&mut self, name: &Name) {
+        if let Some(sighting) = self.files.get_mut(name) {
+            sighting.is_told = false;
+        }
+    }
+
     /// Returns where it is.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
@@ -146,10 +161,14 @@ impl Folder {
     pub(crate) fn read(&mut self, now: Instant) -> Reading {
         let (root, names) = match fs::canonicalize(&self.dir).and_then(|root| Ok((list(&root)?, root))) {
             Ok((names, root)) => (root, names),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Reading::default(),
             Err(error) => {
-                tracing::warn!(dir = %self.dir.display(), "the policies' folder cannot be read: {error}");
-                return Reading::default();
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!(dir = %self.dir.display(), "the policies' folder cannot be read: {error}");
+                }
+                return Reading {
+                    is_missing: true,
+                    ..Reading::default()
+                };
             }
         };
         for name in names {

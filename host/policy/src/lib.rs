@@ -2,7 +2,8 @@
 //!
 //! | who | does |
 //! |---|---|
-//! | the loader's thread | follows the folder; passes each file through the gates (check, compile, start, whole view, trial); builds again what has faulted |
+//! | the loader's thread | follows the folder; passes each version through the gates that need the fleet (start, whole view, trial); builds again what has faulted; goes back to a good version |
+//! | the kitchen's thread | passes each file through the gates before: check, settings, compile |
 //! | the driver's thread | owns the [`PlaceChain`]: [`swap`](PlaceChain::swap) takes in what the loader has finished, between two inputs; then each room is asked along the chain |
 //! | the scale thread | owns a second set of instances and its own copy of the view; answers [`Policies::scale`] |
 //! | [`PolicyHost`] | what they need of the process: the whole view, and where events and answers go |
@@ -11,7 +12,7 @@
 //! [`Fault`](usher_fleet::advice::Fault) for the fleet, and the instance is gone; whatever is wrong with a file leaves the version
 //! serving that served.
 //!
-//! What this crate does *not* do: it does not judge advice (the fleet does), keeps nothing on disk, gives policies neither
+//! What this crate does *not* do: it does not judge advice (the fleet does), gives policies neither
 //! clock nor files nor network, and lets nobody outside of its `wasm` module name wasmtime.
 
 mod backoff;
@@ -19,6 +20,7 @@ mod built_in;
 mod chain;
 mod counters;
 mod folder;
+mod kitchen;
 mod loader;
 mod loading;
 mod made_up;
@@ -46,8 +48,8 @@ pub use loading::LoadError;
 pub use made_up::{MadeUpFleet, MadeUpRoom};
 pub use native::Native;
 pub use options::{BuiltIn, ChildProgram, CompileIn, FOLDER_POLL, FOLDER_QUIET, LogLevel, Options, PolicyHost, Snapshot};
-pub use policies::{Policies, start};
+pub use policies::{Policies, Rollback, RollbackError, start};
 pub use rehearsal::{Asked, Described, Rehearsal, Rehearsed};
 pub use settings::SettingsError;
-pub use status::{PolicyStatus, ServingStatus, WantedState, WantedStatus};
+pub use status::{PolicyStatus, QuarantinedStatus, ServingStatus, VersionStatus, WantedState, WantedStatus};
 pub use wasm::{CheckError, CompileError, StartError, compile_child};

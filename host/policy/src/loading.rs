@@ -20,7 +20,9 @@ use crate::options::{LogLevel, Snapshot};
 use crate::recipe::Recipe;
 use crate::settings::{Settings, SettingsError};
 use crate::version::{Hash, Name, Version};
-use crate::wasm::{CheckError, CompileError, Compiler, Module, Pace, Ready, Serving, StartError, ViewSource};
+use crate::wasm::{
+    CheckError, CompileError, Compiler, MakeError, Module, Pace, Ready, Serving, StartError, ViewSource,
+};
 
 /// Says at which gate a version was stopped, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +73,29 @@ impl LoadError {
             LoadError::Trial { .. } => "trial",
         }
     }
+
+    /// Returns whether the file may pass without a change: the machine had no time or memory for it.
+    pub(crate) fn is_no_fault_of_the_file(&self) -> bool {
+        use CompileError as E;
+        match self {
+            LoadError::Compile(error) => match error {
+                E::Starved | E::ChildFailed { .. } | E::NoChild(_) | E::Stopped => true,
+                E::Compile(_) | E::Link(_) | E::TimeLimit | E::MemoryLimit | E::TooDeep | E::TooMuchCode => false,
+            },
+            LoadError::File(_)
+            | LoadError::Check(_)
+            | LoadError::Settings(_)
+            | LoadError::Start(_)
+            | LoadError::View(_)
+            | LoadError::Trial { .. }
+            | LoadError::Panicked => false,
+        }
+    }
+
+    /// Returns whether the same file cannot pass, whatever else changes: the fleet decides about the last gates, too.
+    pub(crate) fn is_for_good(&self) -> bool {
+        !self.is_no_fault_of_the_file() && !matches!(self, LoadError::View(_) | LoadError::Trial { .. })
+    }
 }
 
 /// Makes recipes from files; compiles each module once.
@@ -100,10 +125,10 @@ impl Kitchen {
     ///
     /// # Errors
     /// The first gate that it did not pass.
-    pub(crate) fn prepare(&mut self, name: &Name, contents: Contents) -> Result<Recipe, LoadError> {
-        let version = version(&contents);
+    pub(crate) fn prepare(&mut self, name: &Name, contents: &Contents) -> Result<Recipe, LoadError> {
+        let version = version(contents);
         // The readers are made for trusted tools; whatever a file makes them do must not end the loader.
-        let ready = catch_unwind(AssertUnwindSafe(|| self.ready(Module::new(contents.wasm))))
+        let ready = catch_unwind(AssertUnwindSafe(|| self.ready(Module::new(contents.wasm.clone()))))
             .unwrap_or(Err(LoadError::Panicked))?;
         let settings = match &contents.settings {
             Some(bytes) => Settings::read(bytes).map_err(LoadError::Settings)?,
@@ -122,8 +147,11 @@ impl Kitchen {
         if let Some(ready) = self.compiled.get(&module.hash()).and_then(Weak::upgrade) {
             return Ok(ready);
         }
-        let checked = module.check().map_err(LoadError::Check)?;
-        let ready = Arc::new(self.compiler.compile(&checked).map_err(LoadError::Compile)?);
+        let ready = self.compiler.make(module).map_err(|error| match error {
+            MakeError::Check(error) => LoadError::Check(error),
+            MakeError::Compile(error) => LoadError::Compile(error),
+        })?;
+        let ready = Arc::new(ready);
         self.compiled.retain(|_, ready| ready.strong_count() > 0);
         self.compiled.insert(ready.hash(), Arc::downgrade(&ready));
         Ok(ready)

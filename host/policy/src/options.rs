@@ -1,5 +1,6 @@
 //! What the host gives to the policies: where they are, who decides last, and whom to tell.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub type BuiltIn = Box<dyn Fn() -> Box<dyn Native> + Send + Sync>;
 pub struct Options {
     /// The folder of `*.wasm`; none = the built-in decides alone.
     pub dir: Option<PathBuf>,
+    /// Where good versions, quarantines, rollbacks and what policies have learned are kept; none = in memory only.
+    pub keep: Option<PathBuf>,
     /// The policy that is asked last. Its settings are `standard.toml` in the folder.
     pub built_in: BuiltIn,
     /// What policies may log; messages below are dropped.
@@ -31,17 +34,21 @@ pub struct Options {
     pub poll: Duration,
     /// How long a file must rest; [`FOLDER_QUIET`] outside of tests.
     pub quiet: Duration,
+    /// Where modules are read and compiled; [`CompileIn::Child`] in a host that serves.
+    pub compile: CompileIn,
 }
 
 impl Options {
-    /// Returns options with the default times and the log from `info` on.
+    /// Returns options with the default times, the log from `info` on, and compilations in this process.
     pub fn new(dir: Option<PathBuf>, built_in: BuiltIn) -> Options {
         Options {
             dir,
+            keep: None,
             built_in,
             log: LogLevel::Info,
             poll: FOLDER_POLL,
             quiet: FOLDER_QUIET,
+            compile: CompileIn::ThisProcess,
         }
     }
 }
@@ -50,9 +57,29 @@ impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Options")
             .field("dir", &self.dir)
+            .field("keep", &self.keep)
             .field("log", &self.log)
             .finish_non_exhaustive()
     }
+}
+
+/// Where modules are read and compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CompileIn {
+    /// Here: for bytes that the caller answers for. A hostile module can take half a minute and gigabytes.
+    ThisProcess,
+    /// In a child process for each module, within its limits.
+    Child(ChildProgram),
+}
+
+/// A program that does nothing but [`compile_child`](crate::compile_child), on its stdin and stdout. It must be this very build:
+/// its machine code is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildProgram {
+    /// Its path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
 }
 
 /// How serious a log message is.

@@ -1,9 +1,9 @@
 //! Starting it all: the built-in decides from the first moment, the folder's policies join as they pass their gates.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use usher_fleet::advice::ScaleAsk;
 use usher_fleet::view::{Cursor, ViewChange};
@@ -12,27 +12,33 @@ use crate::built_in::BuiltInLink;
 use crate::chain::{Handover, PlaceChain};
 use crate::counters::Counters;
 use crate::folder::Folder;
-use crate::loader::{BuiltInState, Loader, Message};
+use crate::kitchen::{self, Orders};
+use crate::loader::{BuiltInState, Loader, Message, RollbackOrder};
 use crate::loading::Kitchen;
 use crate::options::{Options, PolicyHost};
 use crate::quarantine::Quarantine;
 use crate::scale::{ScaleMessage, ScaleQueue, ScaleThread};
 use crate::settings::Settings;
+use crate::shelf::Shelf;
 use crate::status::{Board, PolicyStatus};
 use crate::version::Hash;
-use crate::wasm::Compiler;
+use crate::wasm::{Children, Compiler};
 use crate::watch::Watch;
 
-/// The loader's stack, in bytes: guest code has half a MiB of it, and the compiler recurses over what a guest nests.
-const LOADER_STACK_BYTES: usize = 16 << 20;
-/// The scale thread's stack, in bytes: guest code and as much again.
-const SCALE_STACK_BYTES: usize = 2 << 20;
+/// The kitchen's stack, in bytes: where it compiles itself, it recurses over what a guest nests.
+const KITCHEN_STACK_BYTES: usize = 16 << 20;
+/// The stack of threads that run guests, in bytes: guest code has half a MiB of it and needs as much again.
+const GUEST_STACK_BYTES: usize = 2 << 20;
+/// The longest that somebody waits for a rollback: a module that was good compiles in a second, and on a busy machine in some.
+const ROLLBACK_WAIT: Duration = Duration::from_secs(20);
 
 /// The policies' threads, and what may be asked of them from any other.
 pub struct Policies {
     board: Arc<Board>,
     scale: ScaleQueue,
     loader: Sender<Message>,
+    orders: Orders,
+    children: Children,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -46,13 +52,21 @@ pub struct Policies {
 pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Policies) {
     let Options {
         dir,
+        keep,
         built_in,
         log,
         poll,
         quiet,
+        compile,
     } = options;
     let (make, counters) = (Arc::new(built_in), Arc::new(Counters::default()));
-    let folder = dir.map(|dir| Folder::new(dir, quiet, Instant::now()));
+    let now = Instant::now();
+    let shelf = Shelf::open(keep.as_deref());
+    let folder = dir.map(|dir| {
+        let mut folder = Folder::new(dir, quiet, now);
+        folder.expect(shelf.expected(), now);
+        folder
+    });
     let settings = folder.as_ref().and_then(Folder::built_in_settings).unwrap_or_default();
     let link = |settings: Settings| BuiltInLink::new(&make, settings, &counters);
     let configured = Settings::read(&settings)
@@ -71,7 +85,10 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
     let (loader, inbox) = mpsc::channel();
     let (scale, scale_inbox) = ScaleQueue::new();
     let (handover, board): (Arc<Handover>, Arc<Board>) = Default::default();
-    let compiler = Compiler::new().expect("wasmtime compiles for this platform");
+    let compiler = Compiler::new(compile).expect("wasmtime compiles for this platform");
+    let children = compiler.children();
+    let kitchen = Kitchen::new(compiler, log);
+    let orders = Orders::default();
     let work = Loader {
         host: host.clone(),
         folder: folder.map(|folder| {
@@ -79,12 +96,14 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
             (folder, watch)
         }),
         poll,
-        kitchen: Kitchen::new(compiler, log),
+        orders: orders.clone(),
         handover: handover.clone(),
         scale: scale.clone(),
         board: board.clone(),
         policies: Default::default(),
+        postponed: Default::default(),
         quarantine: Quarantine::default(),
+        shelf,
         built_in: BuiltInState {
             make: make.clone(),
             policy,
@@ -92,10 +111,15 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
             counters: counters.clone(),
         },
     };
+    let cooking = {
+        let (orders, board, loader) = (orders.clone(), board.clone(), loader.clone());
+        move || kitchen::run(kitchen, &orders, &board, &loader)
+    };
     let scaling = ScaleThread::new(host, scale.clone(), scale_inbox, loader.clone(), scaling);
     let threads = vec![
-        spawn("policy-loader", LOADER_STACK_BYTES, move || work.run(&inbox)),
-        spawn("policy-scale", SCALE_STACK_BYTES, move || scaling.run()),
+        spawn("policy-loader", GUEST_STACK_BYTES, move || work.run(&inbox)),
+        spawn("policy-kitchen", KITCHEN_STACK_BYTES, cooking),
+        spawn("policy-scale", GUEST_STACK_BYTES, move || scaling.run()),
     ];
     (
         PlaceChain::new(place, handover, loader.clone()),
@@ -103,6 +127,8 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
             board,
             scale,
             loader,
+            orders,
+            children,
             threads,
         },
     )
@@ -140,9 +166,27 @@ impl Policies {
         self.board.compilations()
     }
 
-    /// Ends the threads and waits for them: at most for one compilation and one scale decision. The host must answer
-    /// [`PolicyHost::snapshot`] meanwhile, if only with none.
+    /// Orders the version before to serve, until the file or its settings change; holds over restarts. `why` is for people.
+    ///
+    /// An order that is in force already is done: asking again changes nothing, also where the good version before serves
+    /// because of a quarantine.
+    pub fn rollback(&self, policy: &str, why: &str) -> Rollback {
+        let (reply, answer) = mpsc::sync_channel(1);
+        let order = RollbackOrder {
+            policy: policy.to_owned(),
+            why: why.to_owned(),
+            reply,
+        };
+        // With the loader gone, the reply's other end is dropped here.
+        self.loader.send(Message::RollBack(order)).ok();
+        Rollback(answer)
+    }
+
+    /// Ends the threads and waits for them: at most for one scale decision, and for one compilation where this process does
+    /// them. The host must answer [`PolicyHost::snapshot`] meanwhile, if only with none.
     pub fn stop(self) {
+        self.orders.close();
+        self.children.stop();
         self.loader.send(Message::Stop).ok();
         self.scale.send(ScaleMessage::Stop);
         for thread in self.threads {
@@ -151,6 +195,52 @@ impl Policies {
             }
         }
     }
+}
+
+/// An order to roll back, on its way.
+#[derive(Debug)]
+pub struct Rollback(Receiver<Result<(), RollbackError>>);
+
+impl Rollback {
+    /// Waits until the version before serves, for at most 20 s.
+    ///
+    /// # Errors
+    /// Why it does not, or not yet.
+    pub fn wait(self) -> Result<(), RollbackError> {
+        match self.0.recv_timeout(ROLLBACK_WAIT) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => Err(RollbackError::Unfinished),
+            Err(RecvTimeoutError::Disconnected) => Err(RollbackError::Stopping),
+        }
+    }
+}
+
+/// Says why the version before does not serve.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RollbackError {
+    /// There is no file of this name.
+    #[error("there is no policy `{0}`")]
+    NoSuchPolicy(String),
+    /// The built-in is part of the program.
+    #[error("the built-in policy has no earlier version; its settings are `standard.toml` in the policies' folder")]
+    BuiltIn,
+    /// No other version was ever good, or it is the one that serves.
+    #[error("there is no version of `{0}` before this one that was good")]
+    NoEarlierVersion(String),
+    /// It was good once and does not pass the gates now.
+    #[error("the version of `{policy}` before this one does not serve any more: {problem}")]
+    Refused {
+        /// Which policy.
+        policy: String,
+        /// What stopped it.
+        problem: String,
+    },
+    /// It is still being prepared.
+    #[error("the version before is still being prepared; it serves when it is ready")]
+    Unfinished,
+    /// The host is going down.
+    #[error("the host stops")]
+    Stopping,
 }
 
 impl std::fmt::Debug for Policies {

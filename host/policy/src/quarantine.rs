@@ -1,4 +1,4 @@
-//! Which version may not take which decision any more. In memory: a restart gives each version another chance.
+//! When a version has faulted too often to be asked on. Counted in memory; who is out is kept on the [shelf](crate::shelf).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -13,18 +13,15 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// So many faults within [`HOUR`] quarantine, whatever the inputs.
 const FAULTS_MAX: usize = 10;
 const HOUR: Duration = Duration::from_secs(3_600);
-/// The most versions that are remembered, the newest: somebody who tries and tries does not fill the memory.
-const REMEMBERED_MAX: usize = 256;
 
-/// Counts faults and remembers who is out.
+/// Counts faults.
 #[derive(Debug, Default)]
 pub(crate) struct Quarantine {
     faults: BTreeMap<(Name, Version, DecisionPoint), VecDeque<(Instant, u64)>>,
-    out: VecDeque<(Name, Version, DecisionPoint)>,
 }
 
 impl Quarantine {
-    /// Counts a fault on an input; returns why if the version is quarantined for this decision from now on.
+    /// Counts a fault on an input; returns why if the version shall not take this decision any more.
     pub(crate) fn count(
         &mut self,
         name: &Name,
@@ -33,9 +30,6 @@ impl Quarantine {
         input: u64,
         now: Instant,
     ) -> Option<String> {
-        if self.holds(name, version, decision) {
-            return None;
-        }
         let key = (name.clone(), version, decision);
         let faults = self.faults.entry(key.clone()).or_default();
         faults.retain(|(at, _)| now.duration_since(*at) < HOUR);
@@ -50,21 +44,10 @@ impl Quarantine {
             return None;
         };
         self.faults.remove(&key);
-        if self.out.len() == REMEMBERED_MAX {
-            self.out.pop_front();
-        }
-        self.out.push_back(key);
         Some(why)
     }
 
-    /// Returns whether a version may not take a decision.
-    pub(crate) fn holds(&self, name: &Name, version: Version, decision: DecisionPoint) -> bool {
-        self.out
-            .iter()
-            .any(|(n, v, d)| n == name && *v == version && *d == decision)
-    }
-
-    /// Forgets the counts of a policy's other versions; who is out stays out.
+    /// Forgets the counts of a policy's other versions.
     pub(crate) fn forget_counts(&mut self, name: &Name, but: Option<Version>) {
         self.faults
             .retain(|(n, version, _), _| n != name || Some(*version) == but);
@@ -98,9 +81,12 @@ mod tests {
                 .count(&name, version("1"), DecisionPoint::Place, 3, now)
                 .is_some()
         );
-        assert!(quarantine.holds(&name, version("1"), DecisionPoint::Place));
-        assert!(!quarantine.holds(&name, version("1"), DecisionPoint::ScaleUp));
-        assert!(!quarantine.holds(&name, version("2"), DecisionPoint::Place));
+        for (version, decision) in [
+            (version("1"), DecisionPoint::ScaleUp),
+            (version("2"), DecisionPoint::Place),
+        ] {
+            assert_eq!(quarantine.count(&name, version, decision, 4, now), None);
+        }
     }
 
     #[test]

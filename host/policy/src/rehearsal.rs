@@ -10,7 +10,7 @@ use usher_fleet::decision::DecisionPoint;
 
 use crate::folder::Contents;
 use crate::loading::{self, Kitchen, LoadError};
-use crate::options::{LogLevel, Snapshot};
+use crate::options::{CompileIn, LogLevel, Snapshot};
 use crate::recipe::Recipe;
 use crate::version::Name;
 use crate::wasm::{CallFault, Compiler, Pace, Serving};
@@ -65,8 +65,8 @@ impl Rehearsed {
             wasm,
             settings: settings.map(<[u8]>::to_vec),
         };
-        let compiler = Compiler::new().expect("wasmtime compiles for this platform");
-        let recipe = Kitchen::new(compiler, LogLevel::Warn).prepare(&name, contents)?;
+        let compiler = Compiler::new(CompileIn::ThisProcess).expect("wasmtime compiles for this platform");
+        let recipe = Kitchen::new(compiler, LogLevel::Warn).prepare(&name, &contents)?;
         Ok(Rehearsed { recipe })
     }
 

@@ -88,6 +88,18 @@ impl Shelf {
         self.records.get(name)?.rollback.as_ref()
     }
 
+    /// Returns what a version says its version is, if it has ever been started.
+    pub(crate) fn named(&self, name: &Name, version: Version) -> Option<String> {
+        let record = self.records.get(name)?;
+        let good = [&record.current, &record.previous].into_iter().flatten();
+        let good = good.map(|good| (Some(good.version), &good.named));
+        let held = record.rollback.iter().map(|rollback| (rollback.held, &rollback.named));
+        let out = record.quarantined.iter().map(|out| (Some(out.version), &out.named));
+        let mut all = good.chain(held).chain(out);
+        let (_, named) = all.find(|(of, named)| *of == Some(version) && !named.is_empty())?;
+        Some(named.clone())
+    }
+
     /// Returns which decisions a version may not take, and why.
     pub(crate) fn quarantined(&self, name: &Name, version: Version) -> impl Iterator<Item = &Quarantined> {
         let all = self.records.get(name).map_or(&[][..], |record| &record.quarantined);
@@ -118,7 +130,6 @@ impl Shelf {
     /// yet.
     pub(crate) fn serves(&mut self, name: &Name, good: Good, contents: Option<&Contents>) {
         let version = good.version;
-        self.change(name, |record| record.serves(good));
         if let Some(contents) = contents {
             let settings = contents.settings.as_deref().unwrap_or_default();
             self.put(name, &module_file(version.wasm), &contents.wasm);
@@ -126,6 +137,7 @@ impl Shelf {
                 self.put(name, &settings_file(version.settings), settings);
             }
         }
+        self.change(name, |record| record.serves(good));
         self.save(name);
     }
 
@@ -152,6 +164,15 @@ impl Shelf {
     /// Notes that a version may not take a decision any more.
     pub(crate) fn quarantine(&mut self, name: &Name, out: Quarantined) {
         self.change(name, |record| record.quarantine(out));
+        self.save(name);
+    }
+
+    /// Forgets good versions that are lost.
+    pub(crate) fn forget_versions(&mut self, name: &Name) {
+        self.change(name, |record| {
+            record.current = None;
+            record.previous = None;
+        });
         self.save(name);
     }
 
@@ -198,9 +219,16 @@ impl Shelf {
         if self.records.get(name).and_then(|record| record.learned) == Some(hash) {
             return;
         }
-        self.change(name, |record| record.learned = Some(hash));
         self.put(name, &learned_file(hash), bytes);
+        self.change(name, |record| {
+            record.learned = Some(hash);
+            // It may come after the policy has gone.
+            if record.current.is_none() && record.gone.is_none() {
+                record.gone = Some(Timestamp::now());
+            }
+        });
         self.save(name);
+        self.forget_oldest();
     }
 
     fn change(&mut self, name: &Name, change: impl FnOnce(&mut Record)) {

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use usher_fleet::Timestamp;
 use usher_fleet::decision::DecisionPoint;
 
 use crate::counters::{Counters, TallyStatus};
+use crate::shelf::{Good, Quarantined};
 
 /// One policy of the chain, in the chain's order, the built-in last.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +21,14 @@ pub struct PolicyStatus {
     pub wanted: Option<WantedStatus>,
     /// What is asked; none while no version of it has ever passed the gates.
     pub serving: Option<ServingStatus>,
+    /// The good version before the one that serves.
+    pub previous: Option<VersionStatus>,
+    /// Since when the version before the folder's serves by order, if it does.
+    pub rolled_back_at: Option<Timestamp>,
+    /// What is wrong, for the operator: with the file, or with what serves.
+    pub problem: Option<String>,
+    /// How much it has learned, in bytes; kept over restarts.
+    pub learned_bytes: u64,
     /// Memory of its last asked instance, in bytes.
     pub memory_bytes: u64,
     /// Counts since it was first seen, for each decision that it takes.
@@ -32,8 +42,12 @@ pub struct PolicyStatus {
 /// The version that the folder holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WantedStatus {
+    /// What it says its version is; none if it has never been started.
+    pub version: Option<String>,
     /// The module's sha256, in hex; empty if it could not be read.
     pub sha256: String,
+    /// The sha256 of its settings file, in hex; empty if it could not be read.
+    pub settings_sha256: String,
     /// How far it has come.
     pub state: WantedState,
     /// The gate that it did not pass: `read`, `check`, `compile`, `settings`, `start`, `describe`, `configure`, `view`, `trial`.
@@ -46,12 +60,51 @@ pub struct WantedStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WantedState {
-    /// It is not at rest, half-written, or waits for the host.
+    /// It is half-written, being compiled, or waits for the host.
     Waiting,
     /// It serves.
     Serving,
     /// It was refused; whatever served before still does.
     Refused,
+    /// It has faulted too often: the good version before it serves, or where there is none, nothing.
+    Quarantined,
+    /// The version before it serves, by order, until the file or its settings change.
+    RolledBack,
+}
+
+impl WantedState {
+    /// Returns its stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            WantedState::Waiting => "waiting",
+            WantedState::Serving => "serving",
+            WantedState::Refused => "refused",
+            WantedState::Quarantined => "quarantined",
+            WantedState::RolledBack => "rolled_back",
+        }
+    }
+}
+
+/// A version that could serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VersionStatus {
+    /// What it says its version is.
+    pub version: String,
+    /// The module's sha256, in hex.
+    pub sha256: String,
+    /// The sha256 of its settings file, in hex.
+    pub settings_sha256: String,
+}
+
+/// A decision that a version may not take any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QuarantinedStatus {
+    /// `place`, `scale_up` or `scale_down`.
+    pub decision: &'static str,
+    /// Why.
+    pub why: String,
+    /// Since when.
+    pub at: Timestamp,
 }
 
 /// The version that is asked.
@@ -65,10 +118,14 @@ pub struct ServingStatus {
     pub sha256: String,
     /// The sha256 of its settings file, in hex.
     pub settings_sha256: String,
+    /// Since when it has served, restarts apart; none for the built-in.
+    pub since: Option<Timestamp>,
     /// Which decisions it takes: `place`, `scale_up`, `scale_down`.
     pub decisions: Vec<&'static str>,
     /// Those that it may not take any more, after too many faults.
     pub quarantined: Vec<&'static str>,
+    /// Why and since when.
+    pub quarantines: Vec<QuarantinedStatus>,
     /// `next` or `wait`.
     pub on_fault: &'static str,
 }
@@ -79,6 +136,10 @@ pub(crate) struct Posted {
     pub(crate) built_in: bool,
     pub(crate) wanted: Option<WantedStatus>,
     pub(crate) serving: Option<ServingStatus>,
+    pub(crate) previous: Option<VersionStatus>,
+    pub(crate) rolled_back_at: Option<Timestamp>,
+    pub(crate) note: Option<String>,
+    pub(crate) learned_bytes: u64,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -92,8 +153,12 @@ pub(crate) struct Board {
 
 impl Board {
     /// Replaces what is shown.
-    pub(crate) fn post(&self, posted: Vec<Posted>, compilations: u64) {
+    pub(crate) fn post(&self, posted: Vec<Posted>) {
         *self.posted.lock().unwrap_or_else(PoisonError::into_inner) = posted;
+    }
+
+    /// Notes how often something was compiled.
+    pub(crate) fn set_compilations(&self, compilations: u64) {
         self.compilations.store(compilations, Ordering::Relaxed);
     }
 
@@ -128,15 +193,46 @@ impl Posted {
                 .is_some_and(|serving| serving.decisions.contains(&point.word()));
             takes.then(|| self.counters.of(point).status())
         };
+        let problem = self.wanted.as_ref().and_then(|wanted| wanted.problem.clone());
+        let problems: Vec<String> = problem.into_iter().chain(self.note.clone()).collect();
         PolicyStatus {
             name: self.name.clone(),
             built_in: self.built_in,
             wanted: self.wanted.clone(),
             serving: self.serving.clone(),
+            previous: self.previous.clone(),
+            rolled_back_at: self.rolled_back_at,
+            problem: (!problems.is_empty()).then(|| problems.join("; ")),
+            learned_bytes: self.learned_bytes,
             memory_bytes: self.counters.memory_bytes(),
             place: tally(DecisionPoint::Place),
             scale_up: tally(DecisionPoint::ScaleUp),
             scale_down: tally(DecisionPoint::ScaleDown),
         }
     }
+}
+
+impl VersionStatus {
+    pub(crate) fn of(good: &Good) -> VersionStatus {
+        VersionStatus {
+            version: good.named.clone(),
+            sha256: good.version.wasm.to_string(),
+            settings_sha256: good.version.settings.to_string(),
+        }
+    }
+}
+
+impl QuarantinedStatus {
+    pub(crate) fn of(out: &Quarantined) -> QuarantinedStatus {
+        QuarantinedStatus {
+            decision: out.decision.word(),
+            why: out.why.clone(),
+            at: moment(out.at),
+        }
+    }
+}
+
+/// Returns a moment in the fleet's terms.
+pub(crate) fn moment(at: jiff::Timestamp) -> Timestamp {
+    Timestamp(u64::try_from(at.as_millisecond()).unwrap_or_default())
 }

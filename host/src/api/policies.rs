@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
-use usher_policy::{PolicyStatus, TallyStatus, WantedState};
+use usher_policy::{PolicyStatus, TallyStatus};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -159,11 +159,7 @@ impl<'a> Shown<'a> {
             built_in: status.built_in,
             wanted: status.wanted.as_ref().map(|wanted| Wanted {
                 sha256: &wanted.sha256,
-                state: match wanted.state {
-                    WantedState::Waiting => "waiting",
-                    WantedState::Serving => "serving",
-                    WantedState::Refused => "refused",
-                },
+                state: wanted.state.word(),
                 step: wanted.step,
                 problem: wanted.problem.as_deref(),
             }),
@@ -177,7 +173,7 @@ impl<'a> Shown<'a> {
                 on_fault: serving.on_fault,
             }),
             decisions: status.serving.as_ref().map_or(&[], |serving| &serving.decisions),
-            problem: status.wanted.as_ref().and_then(|wanted| wanted.problem.as_deref()),
+            problem: status.problem.as_deref(),
             asked: sum(|tally| tally.asked),
             answered: sum(|tally| tally.answered),
             deferred: sum(|tally| tally.deferred),

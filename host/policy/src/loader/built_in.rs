@@ -37,10 +37,16 @@ impl BuiltInState {
                 summary: "the built-in policy, asked last".to_owned(),
                 sha256: String::new(),
                 settings_sha256: self.settings.to_string(),
+                since: None,
                 decisions: vec!["place", "scale_up", "scale_down"],
                 quarantined: Vec::new(),
+                quarantines: Vec::new(),
                 on_fault: "next",
             }),
+            previous: None,
+            rolled_back_at: None,
+            note: None,
+            learned_bytes: 0,
             counters: self.counters.clone(),
         }
     }

@@ -2,13 +2,17 @@
 
 use std::time::Instant;
 
+use jiff::Timestamp;
 use usher_fleet::advice::{Direction, FaultKind};
 use usher_fleet::decision::{DecisionPoint, PolicyRef};
 use usher_fleet::event::PolicyEvent;
 
-use super::{Loader, SNAPSHOT_RETRY, body, place_link};
+use super::returning::Why;
+use super::serving::place_link;
+use super::{Loader, SNAPSHOT_RETRY, body};
 use crate::loading;
 use crate::scale::ScaleMessage;
+use crate::shelf::Quarantined;
 use crate::version::{Name, Version};
 
 /// A policy's fault, as the thread saw it that asked.
@@ -54,41 +58,61 @@ impl Loader {
         let Some(known) = self.policies.get_mut(&name) else {
             return;
         };
-        let Some(served) = known.served.as_ref().filter(|served| served.recipe.version == version) else {
+        let is_served = known.served_version() == Some(version);
+        if !is_served || self.shelf.is_out(&name, version, decision) {
             return;
-        };
-        let Some(why) = self.quarantine.count(&name, version, decision, input, now) else {
-            if decision == DecisionPoint::Place {
-                known.rebuild = Some(known.backoff.next_try(now));
-            }
-            return;
-        };
+        }
+        match self.quarantine.count(&name, version, decision, input, now) {
+            Some(why) => self.quarantine(&name, version, &policy, decision, why),
+            None if decision == DecisionPoint::Place => known.rebuild = Some(known.backoff.next_try(now)),
+            None => {}
+        }
+    }
+
+    /// Takes a decision from a version, for good; where there is a good version before it that may take it, that one serves
+    /// again.
+    fn quarantine(&mut self, name: &Name, version: Version, policy: &PolicyRef, decision: DecisionPoint, why: String) {
         tracing::error!(
             policy = &*policy.name,
             decision = decision.word(),
             "the policy is in quarantine: {why}"
         );
-        match decision {
-            // Where rooms wait for it, its link stays, and answers that it is not there.
-            DecisionPoint::Place if served.recipe.waits() => {}
-            DecisionPoint::Place => self.handover.put(name.clone(), None),
-            DecisionPoint::ScaleUp => {
-                self.scale
-                    .send(ScaleMessage::Quarantine(name.clone(), version, Direction::Up));
-            }
-            DecisionPoint::ScaleDown => {
-                self.scale
-                    .send(ScaleMessage::Quarantine(name.clone(), version, Direction::Down));
-            }
-        }
-        self.tell(PolicyEvent::Quarantined(body(
-            &name,
-            Some(&policy),
-            Some(version),
-            decision.word(),
-            &why,
-        )));
+        self.cut_out(name, version, decision);
+        let out = Quarantined {
+            version,
+            named: policy.version.to_string(),
+            decision,
+            why: why.clone(),
+            at: Timestamp::now(),
+        };
+        self.shelf.quarantine(name, out);
+        let event = body(name, Some(policy), Some(version), decision.word(), &why);
+        self.tell(PolicyEvent::Quarantined(event));
         self.host.chain_changed();
+        let before = self.shelf.previous(name).map(|good| good.version);
+        if let Some(before) = before.filter(|before| !self.shelf.is_out(name, *before, decision)) {
+            let why = format!("{} of {} is in quarantine: {why}", decision.word(), policy.version);
+            self.bring_back(name, before, Why::Quarantined(why), Vec::new());
+        }
+    }
+
+    /// Has the chains ask a version no more for a decision.
+    fn cut_out(&mut self, name: &Name, version: Version, decision: DecisionPoint) {
+        let scale = |direction| ScaleMessage::Quarantine(name.clone(), version, direction);
+        match decision {
+            DecisionPoint::Place => {
+                let Some(policy) = self.policies.get_mut(name) else {
+                    return;
+                };
+                policy.rebuild = None;
+                // Where rooms wait for it, its link stays, and answers that it is not there.
+                if !policy.served.as_ref().is_some_and(|served| served.recipe.waits()) {
+                    self.handover.put(name.clone(), None);
+                }
+            }
+            DecisionPoint::ScaleUp => self.scale.send(scale(Direction::Up)),
+            DecisionPoint::ScaleDown => self.scale.send(scale(Direction::Down)),
+        }
     }
 
     /// Builds the place instance of the serving version again, after a fault.

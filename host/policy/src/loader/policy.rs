@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use usher_fleet::decision::{DecisionPoint, PolicyRef};
 
+use super::returning::Return;
 use crate::backoff::Backoff;
 use crate::counters::Counters;
 use crate::loading::{self, LoadError};
-use crate::quarantine::Quarantine;
 use crate::recipe::Recipe;
-use crate::status::{Posted, ServingStatus, WantedState, WantedStatus};
+use crate::shelf::Shelf;
+use crate::status::{Posted, QuarantinedStatus, ServingStatus, VersionStatus, WantedState, WantedStatus, moment};
 use crate::version::{Name, Version};
 
 /// One file of the folder.
@@ -18,6 +19,11 @@ use crate::version::{Name, Version};
 pub(crate) struct Policy {
     pub(super) wanted: Option<Wanted>,
     pub(super) served: Option<Served>,
+    /// The good version before, compiled, as long as it is known: it can serve again at once.
+    pub(super) previous: Option<Arc<Recipe>>,
+    pub(super) returning: Option<Return>,
+    /// What an operator should know beyond what is wrong with the file.
+    pub(super) note: Option<String>,
     pub(super) counters: Arc<Counters>,
     /// When the place instance is built again; none while it serves.
     pub(super) rebuild: Option<Instant>,
@@ -28,19 +34,25 @@ pub(crate) struct Policy {
 pub(super) struct Wanted {
     /// None where it could not be read.
     pub(super) version: Option<Version>,
+    /// What it says its version is, where it has been started before.
+    pub(super) named: Option<String>,
     pub(super) now: WantedNow,
 }
 
 /// How far it has come.
 pub(super) enum WantedNow {
+    /// It is in the kitchen, or the host has no view for it yet.
+    Preparing,
     /// It ends in the middle; until then it is waited for.
     Incomplete { until: Instant },
-    /// The host has no view for it yet.
-    Postponed { recipe: Arc<Recipe>, until: Instant },
     /// It serves.
     Serving,
-    /// It was refused.
-    Refused(LoadError),
+    /// It was refused, and is tried again where that may help.
+    Refused { error: LoadError, retry: Option<Instant> },
+    /// It has faulted too often: the good version before it serves.
+    Quarantined,
+    /// The version before it serves, by order.
+    RolledBack,
 }
 
 /// The version that is asked.
@@ -51,75 +63,150 @@ pub(super) struct Served {
 }
 
 impl Policy {
-    /// Returns whether it is known if the wanted version may serve.
+    /// Returns whether it is known which version serves.
     pub(super) fn is_decided(&self) -> bool {
-        self.wanted.as_ref().is_none_or(|wanted| wanted.until().is_none())
+        let is_waiting = |wanted: &Wanted| wanted.state() == WantedState::Waiting;
+        self.returning.is_none() && !self.wanted.as_ref().is_some_and(is_waiting)
     }
 
     /// Returns when there is something to do for it.
     pub(super) fn due(&self) -> Option<Instant> {
-        let wanted = self.wanted.as_ref().and_then(Wanted::until);
+        let wanted = self.wanted.as_ref().and_then(Wanted::due);
         self.rebuild.into_iter().chain(wanted).min()
     }
 
-    /// Takes a wanted version whose wait is over.
-    pub(super) fn take_due_wanted(&mut self, now: Instant) -> Option<(Option<Version>, WantedNow)> {
-        let due = self
-            .wanted
-            .take_if(|wanted| wanted.until().is_some_and(|until| until <= now))?;
-        Some((due.version, due.now))
+    /// Returns which version the folder holds.
+    pub(super) fn wanted_version(&self) -> Option<Version> {
+        self.wanted.as_ref()?.version
+    }
+
+    /// Returns which version serves.
+    pub(super) fn served_version(&self) -> Option<Version> {
+        Some(self.served.as_ref()?.recipe.version)
+    }
+
+    /// Returns whether the version that the folder holds could pass if it came again: the fleet or the machine was in its way.
+    pub(super) fn may_be_tried_again(&self) -> bool {
+        let now = self.wanted.as_ref().map(|wanted| &wanted.now);
+        matches!(now, Some(WantedNow::Refused { error, .. }) if !error.is_for_good())
+    }
+
+    /// Returns whether the good version before the folder's serves already.
+    pub(super) fn is_rolled_back(&self) -> bool {
+        self.wanted.as_ref().is_some_and(Wanted::is_kept_out) && self.served.is_some() && self.returning.is_none()
     }
 
     /// Returns what is shown of it.
-    pub(super) fn posted(&self, name: &Name, quarantine: &Quarantine) -> Posted {
+    pub(super) fn posted(&self, name: &Name, shelf: &Shelf) -> Posted {
+        let rollback = shelf.rollback(name);
         Posted {
             name: name.text().to_string(),
             built_in: false,
-            wanted: self.wanted.as_ref().map(Wanted::status),
-            serving: self.served.as_ref().map(|served| served.status(name, quarantine)),
+            wanted: self.wanted.as_ref().map(|wanted| wanted.status(name, shelf, self)),
+            serving: self.served.as_ref().map(|served| served.status(name, shelf)),
+            previous: shelf.previous(name).map(VersionStatus::of),
+            rolled_back_at: rollback.map(|rollback| moment(rollback.at)),
+            note: self.note.clone(),
+            learned_bytes: shelf.learned_bytes(name),
             counters: self.counters.clone(),
         }
     }
 }
 
 impl Wanted {
-    fn until(&self) -> Option<Instant> {
+    /// Returns whether the kitchen has this version.
+    pub(super) fn is_preparing(&self, version: Version) -> bool {
+        self.version == Some(version) && matches!(self.now, WantedNow::Preparing)
+    }
+
+    /// Returns whether a good version before it is to serve instead.
+    pub(super) fn is_kept_out(&self) -> bool {
+        matches!(self.now, WantedNow::Quarantined | WantedNow::RolledBack)
+    }
+
+    /// Returns when something must become of it.
+    pub(super) fn due(&self) -> Option<Instant> {
         match &self.now {
-            WantedNow::Incomplete { until } | WantedNow::Postponed { until, .. } => Some(*until),
-            WantedNow::Serving | WantedNow::Refused(_) => None,
+            WantedNow::Incomplete { until } => Some(*until),
+            WantedNow::Refused { retry, .. } => *retry,
+            WantedNow::Preparing | WantedNow::Serving | WantedNow::Quarantined | WantedNow::RolledBack => None,
         }
     }
 
-    fn status(&self) -> WantedStatus {
-        let (state, step, problem) = match &self.now {
-            WantedNow::Incomplete { .. } => (WantedState::Waiting, Some("read"), Some("half-written".to_owned())),
-            WantedNow::Postponed { .. } => (WantedState::Waiting, None, None),
-            WantedNow::Serving => (WantedState::Serving, None, None),
-            WantedNow::Refused(error) => (WantedState::Refused, Some(error.step()), Some(error.to_string())),
+    fn state(&self) -> WantedState {
+        match &self.now {
+            WantedNow::Preparing | WantedNow::Incomplete { .. } => WantedState::Waiting,
+            WantedNow::Serving => WantedState::Serving,
+            WantedNow::Refused { .. } => WantedState::Refused,
+            WantedNow::Quarantined => WantedState::Quarantined,
+            WantedNow::RolledBack => WantedState::RolledBack,
+        }
+    }
+
+    fn status(&self, name: &Name, shelf: &Shelf, policy: &Policy) -> WantedStatus {
+        let serving = policy.served.as_ref().filter(|_| self.state() == WantedState::Serving);
+        let quarantined = self.version.and_then(|version| quarantine_told(name, shelf, version));
+        let (step, problem) = match &self.now {
+            WantedNow::Preparing => (None, None),
+            WantedNow::Incomplete { .. } => (Some("read"), Some("half-written".to_owned())),
+            WantedNow::Refused { error, .. } => (Some(error.step()), Some(error.to_string())),
+            WantedNow::Serving | WantedNow::Quarantined => (None, quarantined),
+            WantedNow::RolledBack => {
+                let why = shelf.rollback(name).map_or("", |rollback| &rollback.why);
+                (None, Some(format!("an operator has ordered the version before: {why}")))
+            }
         };
-        let sha256 = self
-            .version
-            .map_or_else(String::new, |version| version.wasm.to_string());
+        // One that serves and may decide nothing is as good as out.
+        let is_idle = serving.is_some_and(|served| {
+            let mut decisions = loading::decisions(&served.recipe).into_iter();
+            decisions.all(|point| shelf.is_out(name, served.recipe.version, point))
+        });
+        let hash = |of: fn(Version) -> crate::version::Hash| self.version.map(|version| of(version).to_string());
         WantedStatus {
-            sha256,
-            state,
+            version: serving
+                .map(|served| served.policy.version.to_string())
+                .or_else(|| self.named.clone()),
+            sha256: hash(|version| version.wasm).unwrap_or_default(),
+            settings_sha256: hash(|version| version.settings).unwrap_or_default(),
+            state: if is_idle {
+                WantedState::Quarantined
+            } else {
+                self.state()
+            },
             step,
             problem,
         }
     }
 }
 
+/// Returns why a version may not take some of its decisions; none where it may take all.
+fn quarantine_told(name: &Name, shelf: &Shelf, version: Version) -> Option<String> {
+    let told: Vec<String> = shelf
+        .quarantined(name, version)
+        .map(|out| format!("{}: {}", out.decision.word(), out.why))
+        .collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "in quarantine for {}; another module or other settings are tried again",
+            told.join("; ")
+        )
+    })
+}
+
 impl Served {
-    fn status(&self, name: &Name, quarantine: &Quarantine) -> ServingStatus {
+    fn status(&self, name: &Name, shelf: &Shelf) -> ServingStatus {
         let version = self.recipe.version;
         let decisions = loading::decisions(&self.recipe);
-        let is_out = |point: &&DecisionPoint| quarantine.holds(name, version, **point);
+        let is_out = |point: &&DecisionPoint| shelf.is_out(name, version, **point);
+        let good = shelf.current(name).filter(|good| good.version == version);
         ServingStatus {
             version: self.policy.version.to_string(),
             summary: self.summary.clone(),
             sha256: version.wasm.to_string(),
             settings_sha256: version.settings.to_string(),
+            since: good.map(|good| moment(good.since)),
             quarantined: decisions.iter().filter(is_out).map(|point| point.word()).collect(),
+            quarantines: shelf.quarantined(name, version).map(QuarantinedStatus::of).collect(),
             decisions: decisions.iter().map(|point| point.word()).collect(),
             on_fault: if self.recipe.waits() { "wait" } else { "next" },
         }

@@ -46,6 +46,8 @@ pub(crate) struct Quarantined {
     /// Which version.
     #[serde(flatten)]
     pub(crate) version: Version,
+    /// What it says its version is.
+    pub(crate) named: String,
     /// Which decision.
     #[serde(with = "point")]
     pub(crate) decision: DecisionPoint,
@@ -60,6 +62,8 @@ pub(crate) struct Quarantined {
 pub(crate) struct Rollback {
     /// What the folder held when it was given; none where it could not be read.
     pub(crate) held: Option<Version>,
+    /// What that says its version is, if it is known.
+    pub(crate) named: String,
     /// Why.
     pub(crate) why: String,
     /// When.

@@ -31,6 +31,7 @@ fn serve(shelf: &mut Shelf, policy: &str, wasm: &str) -> Version {
 fn quarantine(shelf: &mut Shelf, policy: &str, version: Version) {
     let out = Quarantined {
         version,
+        named: "1.0.0".into(),
         decision: DecisionPoint::Place,
         why: "3 faults".into(),
         at: Timestamp::UNIX_EPOCH,
@@ -96,6 +97,7 @@ fn what_was_quarantined_and_ordered_outlives_the_process() {
     shelf.step_back(&name("a"));
     let rollback = Rollback {
         held: Some(second),
+        named: "2.0.0".into(),
         why: "an operator said so".into(),
         at: Timestamp::UNIX_EPOCH,
     };
@@ -108,6 +110,7 @@ fn what_was_quarantined_and_ordered_outlives_the_process() {
     assert_eq!(shelf.current(&name("a")).unwrap().version, first);
     assert_eq!(shelf.previous(&name("a")), None);
     assert_eq!(shelf.rollback(&name("a")), Some(&rollback));
+    assert_eq!(shelf.named(&name("a"), second).as_deref(), Some("2.0.0"));
     shelf.release(&name("a"));
     assert_eq!(Shelf::open(Some(dir.path())).rollback(&name("a")), None);
 }
@@ -239,6 +242,7 @@ fn only_so_many_policies_that_are_gone_are_remembered_the_last_ones() {
     let mut shelf = Shelf::open(Some(dir.path()));
     for number in 0..GONE_MAX + 3 {
         let policy = name(&format!("p{number:03}"));
+        serve(&mut shelf, policy.text(), "1");
         shelf.keep_learned(&policy, b"something");
         shelf.gone(&policy, Timestamp::from_second(i64::try_from(number).unwrap()).unwrap());
     }
@@ -246,6 +250,15 @@ fn only_so_many_policies_that_are_gone_are_remembered_the_last_ones() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), GONE_MAX);
     assert_eq!(shelf.learned(&name("p002")), None);
     assert!(shelf.learned(&name("p003")).is_some());
+}
+
+#[test]
+fn what_is_learned_after_the_file_has_gone_counts_as_gone_too() {
+    let mut shelf = Shelf::open(None);
+    for number in 0..GONE_MAX + 3 {
+        shelf.keep_learned(&name(&format!("p{number:03}")), b"last words");
+    }
+    assert_eq!(shelf.records.len(), GONE_MAX);
 }
 
 #[test]

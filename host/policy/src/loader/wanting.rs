@@ -1,0 +1,154 @@
+//! What becomes of a file of the folder: taken in, waited for, refused, or gone.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use usher_fleet::event::PolicyEvent;
+
+use super::policy::{Wanted, WantedNow};
+use super::returning::Why;
+use super::{Loader, RETRY, body};
+use crate::folder::{Contents, FileError};
+use crate::kitchen::{Errand, Order, Prepared};
+use crate::loading::{self, LoadError};
+use crate::scale::ScaleMessage;
+use crate::version::{Name, Version};
+use crate::wasm::{CheckError, CompileError};
+
+/// How long a file that ends in the middle is waited for before it is refused: a copy over a slow network pauses for seconds.
+const INCOMPLETE_WAIT: Duration = Duration::from_secs(10);
+
+impl Loader {
+    /// Takes in a file that has come to rest.
+    pub(super) fn settled(&mut self, name: &Name, contents: Result<Contents, FileError>) {
+        let contents = match contents {
+            Ok(contents) => contents,
+            Err(error) => return self.refuse(name, None, LoadError::File(error)),
+        };
+        let version = loading::version(&contents);
+        let policy = self.policies.entry(name.clone()).or_default();
+        if policy.wanted_version() == Some(version) && !policy.may_be_tried_again() {
+            return;
+        }
+        if self
+            .shelf
+            .rollback(name)
+            .is_some_and(|rollback| rollback.held == Some(version))
+        {
+            self.want(name, Some(version), WantedNow::RolledBack);
+            return self.serve_last_good(name, Why::NotWanted);
+        }
+        self.shelf.release(name);
+        if policy.served_version() == Some(version) {
+            return self.want(name, Some(version), WantedNow::Serving);
+        }
+        if self.is_kept_out(name, version) {
+            tracing::error!(
+                policy = &**name.text(),
+                "the file holds a version that is in quarantine: the good one before it serves"
+            );
+            self.want(name, Some(version), WantedNow::Quarantined);
+            return self.serve_last_good(name, Why::NotWanted);
+        }
+        self.want(name, Some(version), WantedNow::Preparing);
+        self.orders.put(Order {
+            name: name.clone(),
+            errand: Errand::Wanted,
+            contents,
+        });
+    }
+
+    /// Returns whether a version was quarantined for a decision that a good version before it may take: then that one serves,
+    /// and this one is not tried again.
+    fn is_kept_out(&self, name: &Name, version: Version) -> bool {
+        let served = self.policies.get(name).and_then(|policy| policy.served_version());
+        let before = served.or_else(|| Some(self.shelf.current(name)?.version));
+        let Some(before) = before.filter(|before| *before != version) else {
+            return false;
+        };
+        let mut quarantined = self.shelf.quarantined(name, version);
+        quarantined.any(|out| !self.shelf.is_out(name, before, out.decision))
+    }
+
+    /// Takes in what the kitchen has made of a file.
+    pub(super) fn wanted_prepared(&mut self, prepared: Prepared) {
+        let (name, version) = (prepared.name.clone(), prepared.version);
+        let wanted = self.policies.get(&name).and_then(|policy| policy.wanted.as_ref());
+        if !wanted.is_some_and(|wanted| wanted.is_preparing(version)) {
+            return;
+        }
+        match &prepared.made {
+            Ok(_) => self.install(prepared),
+            Err(LoadError::Check(CheckError::Incomplete)) => {
+                let until = Instant::now() + INCOMPLETE_WAIT;
+                self.want(&name, Some(version), WantedNow::Incomplete { until });
+                self.serve_last_good(&name, Why::NotWanted);
+            }
+            // Nothing was decided, and nobody asks any more.
+            Err(LoadError::Compile(CompileError::Stopped)) => {}
+            Err(error) => self.refuse(&name, Some(version), error.clone()),
+        }
+    }
+
+    /// Ends a wait that has lasted long enough.
+    pub(super) fn waited_enough(&mut self, name: &Name, now: Instant) {
+        let Some(policy) = self.policies.get_mut(name) else {
+            return;
+        };
+        let Some(wanted) = policy
+            .wanted
+            .take_if(|wanted| wanted.due().is_some_and(|due| due <= now))
+        else {
+            return;
+        };
+        match wanted.now {
+            WantedNow::Incomplete { .. } => self.refuse(name, wanted.version, LoadError::Check(CheckError::Incomplete)),
+            WantedNow::Refused { error, .. } => {
+                self.want(name, wanted.version, WantedNow::Refused { error, retry: None });
+                if let Some((folder, _)) = &mut self.folder {
+                    folder.tell_again(name);
+                }
+            }
+            WantedNow::Preparing | WantedNow::Serving | WantedNow::Quarantined | WantedNow::RolledBack => {}
+        }
+    }
+
+    pub(super) fn want(&mut self, name: &Name, version: Option<Version>, now: WantedNow) {
+        let named = version.and_then(|version| self.shelf.named(name, version));
+        let policy = self.policies.entry(name.clone()).or_default();
+        policy.note = None;
+        policy.wanted = Some(Wanted { version, named, now });
+    }
+
+    /// Refuses what the folder holds. What served before still does; after a restart that is the last good version.
+    pub(super) fn refuse(&mut self, name: &Name, version: Option<Version>, error: LoadError) {
+        let (step, reason) = (error.step(), error.to_string());
+        tracing::error!(policy = &**name.text(), step, "the policy was refused: {reason}");
+        let retry = error.is_no_fault_of_the_file().then(|| Instant::now() + RETRY);
+        self.want(name, version, WantedNow::Refused { error, retry });
+        self.tell(PolicyEvent::Refused(body(name, None, version, step, &reason)));
+        self.serve_last_good(name, Why::NotWanted);
+    }
+
+    /// Takes a policy out whose file is gone.
+    pub(super) fn gone(&mut self, name: &Name) {
+        let is_known = self.shelf.current(name).is_some();
+        let policy = self.policies.remove(name);
+        if policy.is_none() && !is_known {
+            return;
+        }
+        self.shelf.gone(name, Timestamp::now());
+        self.postponed.retain(|(of, _), _| of != name);
+        self.quarantine.forget_counts(name, None);
+        self.handover.put(name.clone(), None);
+        self.scale.send(ScaleMessage::Remove(name.clone()));
+        tracing::info!(policy = &**name.text(), "the policy's file is gone");
+        let (policy_ref, version) = policy
+            .and_then(|policy| policy.served)
+            .map(|served| (served.policy, served.recipe.version))
+            .unzip();
+        let event = body(name, policy_ref.as_ref(), version, "", "its file is gone");
+        self.tell(PolicyEvent::Removed(event));
+        self.host.chain_changed();
+    }
+}
