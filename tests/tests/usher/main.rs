@@ -27,6 +27,7 @@ mod owed;
 mod policies;
 mod readme;
 mod reload;
+mod replacing;
 mod same_answers;
 mod schema;
 mod slow_clients;

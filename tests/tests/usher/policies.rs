@@ -23,7 +23,7 @@ health = "none"
 const SERVERS: usize = 3;
 
 /// Builds a policy as its author would, once in a run.
-fn built(policy: &str, module: &'static OnceLock<Vec<u8>>) -> &'static [u8] {
+pub(crate) fn built(policy: &str, module: &'static OnceLock<Vec<u8>>) -> &'static [u8] {
     module.get_or_init(|| {
         let name = policy.replace('/', "-");
         let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.wasm"));

@@ -180,6 +180,14 @@ impl Host {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Returns what it has of the machine's memory, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let pid = self.child.as_ref().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        resident.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Ends it without a word, as a power cut does.
     pub(crate) fn kill(mut self) {
         let mut child = self.child.take().unwrap();
