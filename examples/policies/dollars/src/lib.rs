@@ -1,0 +1,121 @@
+//! Launches where a room costs least, with a bounded share of spot servers.
+//!
+//! For whom: you have several pools that would do (machine types, markets, clouds), and the bill is what you look at. The
+//! standard policy takes the pool with the cheapest *server*; this one the cheapest *room*, so that a big machine may win.
+//!
+//! - Waiting rooms first fill the servers that are starting, then new ones: always the pool whose room costs least.
+//! - Spot servers are at most [`Settings::spot_percent_max`] of all, counted server by server, so that one order mixes both.
+//! - A pool that may launch nothing now is passed over, unless it may again before the rooms have waited
+//!   [`Settings::patience_seconds`]: then they wait for it rather than pay more.
+//! - A pool whose launch was refused or failed is left alone until the refusal ends, at least [`PAUSE_SECONDS`].
+//!
+//! It speaks for every pool that Usher launches in; pools whose servers somebody else makes, and when servers go, are left to the
+//! next policy. Prices are microdollars an hour in whole numbers: no float decides.
+//!
+//! # Settings
+//!
+//! ```toml
+#![doc = include_str!("../settings.toml")]
+//! ```
+
+mod market;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use usher_sdk::{
+    Demand, Fleet, Growth, Moment, Outcome, Policy, PoolId, ScaleUp, Subject, Timestamp, Want, export_policy,
+};
+
+use market::Market;
+
+/// How long a pool is left alone at least after a launch that failed, in seconds: long enough that the next try is not
+/// the same failure, short enough that a cheap pool is not lost for long.
+pub const PAUSE_SECONDS: u32 = 60;
+
+/// What `30-dollars.toml` may say.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The largest share of spot servers, in per cent of all servers. Default 50.
+    pub spot_percent_max: u32,
+    /// Rooms that may begin at once in each region. Default 5.
+    pub spare_rooms: u32,
+    /// Seats of each of them. Default 50.
+    pub spare_seats: u32,
+    /// How long a room may wait for a cheaper pool, in seconds. Default 20.
+    pub patience_seconds: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            spot_percent_max: 50,
+            spare_rooms: 5,
+            spare_seats: 50,
+            patience_seconds: 20,
+        }
+    }
+}
+
+/// The policy.
+#[derive(Debug)]
+pub struct Dollars {
+    settings: Settings,
+    /// Pools whose launches failed, and until when each is left alone.
+    left_alone: BTreeMap<PoolId, Timestamp>,
+}
+
+impl Policy for Dollars {
+    type Settings = Settings;
+
+    fn new(settings: Settings) -> Result<Self, String> {
+        if settings.spot_percent_max > 100 {
+            let percent = settings.spot_percent_max;
+            return Err(format!("setting `spot_percent_max`: {percent} is more than 100"));
+        }
+        Ok(Dollars {
+            settings,
+            left_alone: BTreeMap::new(),
+        })
+    }
+}
+
+impl ScaleUp for Dollars {
+    fn scale_up(&mut self, demand: &Demand, fleet: &Fleet, moment: Moment) -> Vec<Growth> {
+        self.hear(fleet, moment);
+        let mut market = Market::of(&self.settings, &self.left_alone, fleet, moment);
+        for want in &demand.wants {
+            market.serve(want, want.rooms);
+        }
+        let regions: BTreeSet<&str> = fleet.pools().map(|pool| pool.region.as_str()).collect();
+        for region in regions {
+            let spare = Want {
+                region: region.into(),
+                ..Want::new(1, self.settings.spare_seats)
+            };
+            let missing = u64::from(self.settings.spare_rooms).saturating_sub(market.open_to(&spare));
+            market.serve(&spare, missing as u32);
+        }
+        market.into_growths()
+    }
+}
+
+impl Dollars {
+    /// Notes which pools are to be left alone after what became of earlier orders.
+    fn hear(&mut self, fleet: &Fleet, moment: Moment) {
+        for verdict in fleet.launch_verdicts() {
+            if let (Subject::Launch(pool), Outcome::Refused | Outcome::Failed) = (verdict.subject, verdict.outcome) {
+                let until = verdict.until.max(moment.now.saturating_add(PAUSE_SECONDS));
+                usher_sdk::info!("pool {pool} is left alone until {until}: {}", verdict.code);
+                self.left_alone.insert(pool, until);
+            }
+        }
+        self.left_alone.retain(|_, until| *until > moment.now);
+    }
+}
+
+export_policy!(Dollars: scale_up);
+
+#[cfg(test)]
+mod tests;

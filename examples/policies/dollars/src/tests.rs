@@ -1,0 +1,242 @@
+use usher_sdk::{FleetBuilder, Label, Phase, Pool, PoolState, Verdict};
+
+use super::*;
+
+const NOW: Timestamp = 10_000;
+
+/// A pool of this market, rooms a server and dollars an hour, in hundredths.
+fn pool(builder: FleetBuilder, name: &str, market: &str, rooms: u32, cents: u32) -> FleetBuilder {
+    builder.pool(name, |pool| {
+        (pool.market, pool.rooms_per_server) = (market.into(), rooms);
+        pool.price_microdollars_per_hour = cents * 10_000;
+    })
+}
+
+/// A small machine at 4 cents a room, a large one at 3, and the small one as a spot server at 1.
+fn pools() -> FleetBuilder {
+    let small = pool(Fleet::builder().at(NOW), "small", "on-demand", 5, 20);
+    pool(pool(small, "large", "on-demand", 20, 60), "spot", "spot", 5, 5)
+}
+
+fn no_spare() -> Settings {
+    Settings {
+        spare_rooms: 0,
+        ..Settings::default()
+    }
+}
+
+fn policy(settings: Settings) -> Dollars {
+    Dollars::new(settings).unwrap()
+}
+
+/// Asks for so many waiting rooms; the answer is `POOL+SERVERS` for each pool that grows.
+fn asked(policy: &mut Dollars, fleet: &Fleet, now: Timestamp, wants: Vec<Want>) -> String {
+    let growths = policy.scale_up(&Demand::of(wants), fleet, Moment::at(now));
+    let automatic = fleet.pools().filter(|pool| pool.automatic).count();
+    assert_eq!(
+        growths.len(),
+        automatic,
+        "every pool that Usher launches in is spoken for"
+    );
+    let name = |growth: &Growth| format!("{}+{}", fleet.pool(growth.pool).unwrap().name, growth.servers);
+    let grown: Vec<_> = growths.iter().filter(|growth| growth.servers > 0).map(name).collect();
+    grown.join(" ")
+}
+
+fn grown(settings: Settings, fleet: FleetBuilder, rooms: u32) -> String {
+    asked(&mut policy(settings), &fleet.build(), NOW, vec![Want::new(rooms, 50)])
+}
+
+fn may_launch(servers: u32, again: Timestamp) -> impl Fn(&mut PoolState) {
+    move |state| (state.launchable, state.again) = (servers, again)
+}
+
+#[test]
+fn the_cheapest_room_wins_and_not_the_cheapest_server() {
+    let without_spot = || Settings {
+        spot_percent_max: 0,
+        ..no_spare()
+    };
+    assert_eq!(grown(without_spot(), pools(), 1), "large+1");
+    assert_eq!(grown(without_spot(), pools(), 41), "large+3");
+    let big_rooms = |pool: &mut Pool| pool.seats_per_server = 500;
+    let by_seats = Fleet::builder().pool("roomy", |pool| {
+        big_rooms(pool);
+        pool.price_microdollars_per_hour = 50;
+    });
+    let by_seats = by_seats.pool("dear", |pool| {
+        big_rooms(pool);
+        pool.price_microdollars_per_hour = 60;
+    });
+    assert_eq!(grown(without_spot(), by_seats, 11), "roomy+2");
+}
+
+#[test]
+fn nobody_waits_and_nothing_is_spared_so_nothing_is_ordered() {
+    assert_eq!(grown(no_spare(), pools(), 0), "");
+}
+
+#[test]
+fn spot_servers_are_never_more_than_their_share() {
+    assert_eq!(
+        grown(no_spare(), pools(), 1),
+        "large+1",
+        "the first may not be a spot server"
+    );
+    assert_eq!(grown(no_spare(), pools(), 21), "large+1 spot+1", "but the second");
+    let four = || pools().servers("spot", 2, |server| server.usage.rooms = 5);
+    assert_eq!(
+        grown(no_spare(), four(), 1),
+        "large+1",
+        "two of three are too many already"
+    );
+    let going = pools().servers("gone", 9, |server| server.usage.phase = Phase::Ending);
+    assert_eq!(
+        grown(no_spare(), going, 1),
+        "large+1",
+        "what ends is no share of anything"
+    );
+    let all = Settings {
+        spot_percent_max: 100,
+        ..no_spare()
+    };
+    assert_eq!(grown(all, pools(), 11), "spot+3");
+    let none = Settings {
+        spot_percent_max: 0,
+        ..no_spare()
+    };
+    assert_eq!(grown(none, pools(), 41), "large+3");
+}
+
+#[test]
+fn rooms_fill_what_is_coming_before_anything_is_ordered() {
+    let coming = || pools().server("s", |server| server.usage.phase = Phase::Starting);
+    assert_eq!(grown(no_spare(), coming(), 5), "");
+    assert_eq!(grown(no_spare(), coming(), 6), "large+1");
+}
+
+#[test]
+fn only_what_may_be_launched_is_ordered_and_the_next_cheapest_has_the_rest() {
+    let limited = || {
+        let large = pool(Fleet::builder().at(NOW), "large", "on-demand", 20, 60).pool_state(may_launch(2, 0));
+        pool(large, "small", "on-demand", 5, 20)
+    };
+    assert_eq!(grown(no_spare(), limited(), 45), "large+2 small+1");
+    let nothing_may = pool(Fleet::builder(), "large", "on-demand", 20, 60).pool_state(may_launch(0, 0));
+    assert_eq!(grown(no_spare(), nothing_may, 45), "");
+}
+
+#[test]
+fn a_cheaper_pool_that_may_launch_soon_is_worth_a_short_wait() {
+    let soon = |seconds| {
+        let large =
+            pool(Fleet::builder().at(NOW), "large", "on-demand", 20, 60).pool_state(may_launch(0, NOW + seconds));
+        pool(large, "small", "on-demand", 5, 20).build()
+    };
+    let waited = |seconds| {
+        vec![Want {
+            longest_wait_seconds: seconds,
+            ..Want::new(1, 50)
+        }]
+    };
+    let ask = |fleet: &Fleet, wants| asked(&mut policy(no_spare()), fleet, NOW, wants);
+    assert_eq!(ask(&soon(15), waited(5)), "");
+    assert_eq!(ask(&soon(15), waited(6)), "small+1", "it would wait for 21 s in all");
+    assert_eq!(ask(&soon(21), waited(0)), "small+1");
+    assert_eq!(ask(&soon(1), waited(60)), "small+1", "it has waited long enough");
+}
+
+#[test]
+fn a_pool_whose_launch_failed_is_left_alone_until_the_verdict_ends() {
+    for (outcome, until, alone_for) in [
+        (Outcome::Failed, 0, PAUSE_SECONDS),
+        (Outcome::Failed, NOW + 180, 180),
+        (Outcome::Refused, NOW + 180, 180),
+        (Outcome::Clamped, NOW + 180, 0),
+        (Outcome::Accepted, 0, 0),
+    ] {
+        let verdict = Verdict {
+            decision: 1,
+            subject: Subject::Launch(2),
+            outcome,
+            count: 1,
+            code: "boot_failed".into(),
+            until,
+        };
+        let mut policy = policy(no_spare());
+        let want = || vec![Want::new(1, 50)];
+        let first = asked(&mut policy, &pools().verdict(verdict).build(), NOW, want());
+        assert_eq!(
+            first,
+            if alone_for > 0 { "small+1" } else { "large+1" },
+            "{outcome:?} until {until}"
+        );
+        if alone_for > 0 {
+            let fleet = pools().build();
+            let over = NOW + alone_for;
+            let mut waited_for_long = want();
+            waited_for_long[0].longest_wait_seconds = 100;
+            assert_eq!(
+                asked(&mut policy, &fleet, over - 1, waited_for_long),
+                "small+1",
+                "{outcome:?} until {until}"
+            );
+            assert_eq!(
+                asked(&mut policy, &fleet, over, want()),
+                "large+1",
+                "{outcome:?} until {until}"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_region_keeps_its_spare_rooms() {
+    let eu = pool(Fleet::builder(), "eu", "on-demand", 10, 30).server("a", |server| server.usage.rooms = 6);
+    let regions = |eu_rooms: u32| {
+        let eu = Fleet::builder().pool("eu", |pool| (pool.region, pool.rooms_per_server) = ("eu".into(), 10));
+        let eu = eu.server("a", |server| server.usage.rooms = eu_rooms);
+        eu.pool("us", |pool| (pool.region, pool.rooms_per_server) = ("us".into(), 10))
+    };
+    assert_eq!(grown(Settings::default(), eu, 0), "eu+1", "four of five");
+    assert_eq!(grown(Settings::default(), regions(5), 0), "us+1");
+    assert_eq!(grown(Settings::default(), regions(6), 0), "eu+1 us+1");
+}
+
+#[test]
+fn rooms_go_only_where_they_may() {
+    let fleet = Fleet::builder()
+        .pool("acme's", |pool| pool.labels.push(Label::new("only.tenant", "acme")))
+        .pool("elsewhere", |pool| pool.region = "us".into())
+        .pool("somebody else's", |pool| pool.automatic = false)
+        .pool("dear", |pool| {
+            (pool.region, pool.price_microdollars_per_hour) = ("eu".into(), 9)
+        })
+        .build();
+    let in_region = Want {
+        region: "eu".into(),
+        ..Want::new(1, 50)
+    };
+    assert_eq!(asked(&mut policy(no_spare()), &fleet, NOW, vec![in_region]), "dear+1");
+}
+
+#[test]
+fn the_reason_says_what_a_room_costs() {
+    let fleet = pool(Fleet::builder(), "large", "on-demand", 10, 123).build();
+    let growths = policy(no_spare()).scale_up(&Demand::of(vec![Want::new(3, 50)]), &fleet, Moment::at(NOW));
+    assert_eq!(growths[0].reason, "3 rooms, at most $0.1230 an hour each");
+}
+
+#[test]
+fn the_example_file_says_the_defaults_and_a_share_is_at_most_all() {
+    let file: Settings = toml::from_str(include_str!("../settings.toml")).unwrap();
+    assert_eq!(file, Settings::default());
+    let too_many = Settings {
+        spot_percent_max: 101,
+        ..file
+    };
+    assert_eq!(
+        Dollars::new(too_many).unwrap_err(),
+        "setting `spot_percent_max`: 101 is more than 100"
+    );
+}
