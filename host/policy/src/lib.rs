@@ -34,6 +34,7 @@ mod scale;
 mod settings;
 mod shelf;
 mod status;
+mod trial;
 mod version;
 mod wasm;
 mod watch;

@@ -1,28 +1,22 @@
 //! From a file to an instance that may decide: the gates in their order, each with its own error in the author's words.
 //!
-//! check → compile → settings → start (`describe`, `configure`) → the whole view → a trial decision. All of it happens on the
-//! loader's thread; what comes out has seen the fleet and has answered once.
+//! check → compile → settings: a [`Kitchen`]'s work, in a thread of its own. start (`describe`, `configure`) → the whole view →
+//! a trial decision: the [trial](crate::trial), on the loader's thread.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
-use usher_fleet::Timestamp;
-use usher_fleet::advice::{Demand, Direction, PlaceAsk, ScaleAsk};
-use usher_fleet::config::Labels;
+use usher_fleet::advice::Direction;
 use usher_fleet::decision::DecisionPoint;
-use usher_fleet::ids::{DecisionNo, RoomId};
-use usher_fleet::view::{Cursor, ViewChange};
 
 use crate::counters::decision;
 use crate::folder::{Contents, FileError};
-use crate::options::{LogLevel, Snapshot};
+use crate::options::LogLevel;
 use crate::recipe::Recipe;
 use crate::settings::{Settings, SettingsError};
 use crate::version::{Hash, Name, Version};
-use crate::wasm::{
-    CheckError, CompileError, Compiler, MakeError, Module, Pace, Ready, Serving, StartError, ViewSource,
-};
+use crate::wasm::{CheckError, CompileError, Compiler, MakeError, Module, Ready, StartError};
 
 /// Says at which gate a version was stopped, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -166,63 +160,6 @@ pub(crate) fn version(contents: &Contents) -> Version {
     }
 }
 
-/// Starts an instance, tells it the whole view and asks it once for each of `decisions`.
-///
-/// # Errors
-/// The gate at which it failed.
-pub(crate) fn try_out(recipe: &Recipe, view: &Snapshot, decisions: &[DecisionPoint]) -> Result<Serving, LoadError> {
-    let mut instance = recipe.start().map_err(LoadError::Start)?;
-    instance
-        .feed(view.now, view, &[], Pace::Whole)
-        .map_err(|fault| LoadError::View(fault.message))?;
-    for point in decisions {
-        let answered = match point {
-            DecisionPoint::Place => try_place(&mut instance, view.now),
-            DecisionPoint::ScaleUp => try_scale(&mut instance, view.now, Direction::Up),
-            DecisionPoint::ScaleDown => try_scale(&mut instance, view.now, Direction::Down),
-        };
-        answered.map_err(|message| LoadError::Trial {
-            decision: point.word(),
-            message,
-        })?;
-    }
-    Ok(instance)
-}
-
-fn try_place(instance: &mut Serving, now: Timestamp) -> Result<(), String> {
-    let room: RoomId = "usher-trial"
-        .parse()
-        .map_err(|error: usher_fleet::ids::IdError| error.to_string())?;
-    let ask = PlaceAsk {
-        now,
-        seed: 0,
-        decision: DecisionNo(0),
-        room: &room,
-        seats: 1,
-        load: 1,
-        expected_minutes: 0,
-        region: "",
-        tenant: "",
-        labels: &Labels::new(),
-        waited_seconds: 0,
-        avoid: None,
-    };
-    instance.place(&ask).map(drop).map_err(|fault| fault.message)
-}
-
-fn try_scale(instance: &mut Serving, now: Timestamp, direction: Direction) -> Result<(), String> {
-    let ask = ScaleAsk {
-        decision: DecisionNo(0),
-        now,
-        seed: 0,
-        direction,
-        link: 0,
-        demand: Demand::default(),
-        verdicts: Vec::new(),
-    };
-    instance.scale(&ask).map(drop).map_err(|fault| fault.message)
-}
-
 /// Returns the decisions that a recipe's module takes.
 pub(crate) fn decisions(recipe: &Recipe) -> Vec<DecisionPoint> {
     let parts = recipe.ready.parts();
@@ -232,14 +169,4 @@ pub(crate) fn decisions(recipe: &Recipe) -> Vec<DecisionPoint> {
         .into_iter()
         .chain(scales.into_iter().filter(|(has, _)| *has).map(|(_, way)| decision(way)))
         .collect()
-}
-
-impl ViewSource for Snapshot {
-    fn cursor(&self) -> Cursor {
-        self.cursor
-    }
-
-    fn changes_since(&self, _: Cursor) -> impl Iterator<Item = ViewChange> {
-        self.rows.iter().cloned()
-    }
 }

@@ -10,9 +10,9 @@ use usher_fleet::event::PolicyEvent;
 use super::returning::Why;
 use super::serving::place_link;
 use super::{Loader, SNAPSHOT_RETRY, body};
-use crate::loading;
 use crate::scale::ScaleMessage;
 use crate::shelf::Quarantined;
+use crate::trial;
 use crate::version::{Name, Version};
 
 /// A policy's fault, as the thread saw it that asked.
@@ -126,7 +126,7 @@ impl Loader {
             policy.rebuild = Some(now + SNAPSHOT_RETRY);
             return;
         };
-        match loading::try_out(&recipe, &view, &[DecisionPoint::Place]) {
+        match trial::try_out(&recipe, &view, &[DecisionPoint::Place]) {
             Ok(instance) => {
                 let link = place_link(&recipe, &served.policy, &policy.counters, Some(Box::new(instance)));
                 self.handover.put(name.clone(), Some(link));

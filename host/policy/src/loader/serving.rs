@@ -16,6 +16,7 @@ use crate::options::Snapshot;
 use crate::recipe::Recipe;
 use crate::scale::{Part, ScaleLink, ScaleMessage};
 use crate::shelf::Good;
+use crate::trial;
 use crate::wasm::Serving;
 
 /// An instance that has passed every gate.
@@ -58,9 +59,9 @@ impl Loader {
         let (place, scale): (Vec<_>, Vec<_>) = decisions.into_iter().partition(|point| *point == DecisionPoint::Place);
         // Scale decisions may learn from being asked, so they are tried in an instance that nobody is asked again.
         if !scale.is_empty() {
-            loading::try_out(recipe, view, &scale)?;
+            trial::try_out(recipe, view, &scale)?;
         }
-        let instance = loading::try_out(recipe, view, &place)?;
+        let instance = trial::try_out(recipe, view, &place)?;
         Ok(Tried {
             policy: recipe.policy_ref(&instance),
             instance,

@@ -1,6 +1,6 @@
 //! The process around the policies, faked: a world to look at, and channels for what is told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -30,6 +30,7 @@ pub(crate) const BUILT_IN: u32 = 999;
 /// A running chain over a folder.
 pub(crate) struct Stage {
     pub(crate) dir: tempfile::TempDir,
+    pub(crate) keep: tempfile::TempDir,
     pub(crate) host: Arc<FakeHost>,
     pub(crate) chain: PlaceChain,
     pub(crate) policies: Policies,
@@ -77,22 +78,36 @@ impl Stage {
         for (name, bytes) in files {
             std::fs::write(dir.path().join(name), bytes).unwrap();
         }
+        Stage::start(dir, tempfile::tempdir().unwrap(), World::of_sixty())
+    }
+
+    /// Ends it and starts it again over the same folders and the same fleet; `meanwhile` happens in between.
+    pub(crate) fn restart(self, meanwhile: impl FnOnce(&Path)) -> Stage {
+        self.policies.stop();
+        meanwhile(self.dir.path());
+        let world = self.host.world.lock().unwrap().clone();
+        Stage::start(self.dir, self.keep, world)
+    }
+
+    fn start(dir: tempfile::TempDir, keep: tempfile::TempDir, world: World) -> Stage {
         let (events_in, events) = channel();
         let (changes_in, changes) = channel();
         let (answers_in, answers) = channel();
         let host = Arc::new(FakeHost {
-            world: Mutex::default(),
+            world: Mutex::new(world),
             has_view: AtomicBool::new(true),
             events: events_in,
             changes: changes_in,
             answers: answers_in,
         });
         let mut options = Options::new(Some(dir.path().to_path_buf()), Box::new(|| Box::new(Last::default())));
+        options.keep = Some(keep.path().to_path_buf());
         options.poll = Duration::from_millis(50);
         options.quiet = Duration::from_millis(30);
         let (chain, policies) = crate::start(options, host.clone());
         Stage {
             dir,
+            keep,
             host,
             chain,
             policies,
@@ -139,6 +154,17 @@ impl Stage {
                 body
             }
             other => panic!("expected a policy to be loaded, not {other:?}"),
+        }
+    }
+
+    /// Waits until a version serves that was good before, and swaps it in.
+    pub(crate) fn rolled_back(&mut self) -> usher_fleet::event::PolicyEventBody {
+        match self.event() {
+            PolicyEvent::RolledBack(body) => {
+                self.changed();
+                body
+            }
+            other => panic!("expected a good version to come back, not {other:?}"),
         }
     }
 

@@ -9,6 +9,7 @@ use usher_fleet::ids::ServerNo;
 
 use super::guests::Guest;
 use super::host::Stage;
+use super::rows::World;
 use crate::status::WantedState;
 
 fn on(server: u32) -> Placement {
@@ -184,6 +185,7 @@ fn a_refused_file_is_shown_beside_what_serves_and_going_back_is_no_new_version()
 #[test]
 fn the_built_in_reads_standard_toml_from_the_start_and_when_it_changes() {
     let mut stage = Stage::new(&[("standard.toml", b"spare = 1")]);
+    *stage.host.world.lock().unwrap() = World::default();
     let settings = |stage: &mut Stage| stage.ask(0, "room").unwrap().advice.unwrap().reason.unwrap();
     assert_eq!(settings(&mut stage), r#"{"spare":1} after 0 rows"#);
     stage.rename_in("standard.toml", b"spare = 2");

@@ -24,6 +24,11 @@ impl World {
         world
     }
 
+    /// One pool and sixty servers that nobody has heard of yet: enough for guests that name some.
+    pub(crate) fn of_sixty() -> World {
+        World::with([pool(1)].into_iter().chain((1..=60).map(server)))
+    }
+
     /// Changes rows; the whole call is one step of the cursor.
     pub(crate) fn set(&mut self, rows: impl IntoIterator<Item = ViewChange>) {
         self.cursor += 1;
