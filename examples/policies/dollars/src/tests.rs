@@ -90,10 +90,20 @@ fn spot_servers_are_never_more_than_their_share() {
         "large+1",
         "two of three are too many already"
     );
-    let going = pools().servers("gone", 9, |server| server.usage.phase = Phase::Ending);
+    let with_one = |phase| {
+        let small = pool(Fleet::builder(), "small", "on-demand", 5, 20);
+        pool(
+            small.server("s", |server| (server.usage.phase, server.usage.rooms) = (phase, 5)),
+            "spot",
+            "spot",
+            5,
+            5,
+        )
+    };
+    assert_eq!(grown(no_spare(), with_one(Phase::Ready), 1), "spot+1");
     assert_eq!(
-        grown(no_spare(), going, 1),
-        "large+1",
+        grown(no_spare(), with_one(Phase::Ending), 1),
+        "small+1",
         "what ends is no share of anything"
     );
     let all = Settings {
