@@ -116,19 +116,19 @@ impl ScaleUp for BusinessHours {
         let growth = |pool: &Pool| {
             let waiting = demand.wants.iter().filter(|want| pool.suits_all(want));
             let wanted = u64::from(self.settings.spare_rooms) + waiting.map(|want| u64::from(want.rooms)).sum::<u64>();
-            let missing =
-                wanted.saturating_sub(self.room_on(fleet, pool, |server| server.is_open() || server.is_starting()));
-            let on_each = pool.left_when_new().rooms_of(self.room()).max(1);
+            let is_coming = |server: &Server| server.is_open() || server.is_starting();
+            let missing = wanted.saturating_sub(self.room_on(fleet, pool, is_coming));
+            let on_each = pool.left_when_new().rooms_of(self.room());
             let launchable = fleet.pool_state(pool.id).map_or(0, |state| state.launchable);
-            Growth {
+            // Where nothing is missing, or nothing would help, the next policy may know better.
+            let is_of_use = missing > 0 && on_each > 0 && launchable > 0;
+            is_of_use.then(|| Growth {
                 pool: pool.id,
                 servers: missing.div_ceil(on_each.into()).min(launchable.into()) as u32,
                 reason: format!("{wanted} rooms wait or are kept spare while the office works"),
-            }
+            })
         };
-        let growths = self.pools_at_work(fleet, moment).map(growth);
-        // Where nothing is missing, the next policy may want more.
-        growths.filter(|growth| growth.servers > 0).collect()
+        self.pools_at_work(fleet, moment).filter_map(growth).collect()
     }
 }
 
@@ -196,7 +196,7 @@ fn minute_of_day(key: &str, text: &str) -> Result<u32, String> {
     let read = |text: &str| {
         let (hour, minute) = text.split_once(':')?;
         let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
-        ((hour < 24 && minute < 60) || (hour, minute) == (24, 0)).then_some(hour * 60 + minute)
+        ((hour < 24 && minute < 60) || (hour, minute) == (24, 0)).then(|| hour * 60 + minute)
     };
     read(text).ok_or_else(|| format!("setting `{key}`: {text:?} is no time of day; write it as `08:00`"))
 }

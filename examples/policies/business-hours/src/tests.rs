@@ -131,6 +131,17 @@ fn what_is_there_or_coming_is_not_launched_again() {
 }
 
 #[test]
+fn servers_too_small_for_a_room_are_not_launched_for_it() {
+    let small = office().pool("office", |pool| pool.seats_per_server = 49).build();
+    let growths = policy(settings()).scale_up(&Demand::of(vec![]), &small, Moment::at(MONDAY_8));
+    assert_eq!(
+        growths.iter().map(|growth| growth.pool).collect::<Vec<_>>(),
+        [2],
+        "not in pool 3"
+    );
+}
+
+#[test]
 fn only_rooms_that_the_pool_suits_are_launched_for() {
     let elsewhere = Want {
         region: "us".into(),
