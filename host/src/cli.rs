@@ -6,6 +6,7 @@
 mod act;
 mod client;
 mod columns;
+mod compile_policy;
 mod configuration;
 mod events;
 mod failure;
@@ -23,6 +24,7 @@ use usher_fleet::ids::ServerName;
 pub use failure::Failure;
 
 use act::{DrainArgs, PlaceArgs, ReasonArgs, ReleaseArgs, RemoveArgs, ScalingArgs};
+pub(crate) use compile_policy::COMPILE_POLICY;
 use configuration::ConfigCommand;
 use events::EventsArgs;
 use list::{DecisionsArgs, RoomsArgs, ServersArgs};
@@ -102,6 +104,9 @@ enum Command {
     /// The config file.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Read a module from stdin and compile it: what a host starts for each policy.
+    #[command(name = COMPILE_POLICY, hide = true)]
+    CompilePolicy,
 }
 
 /// Which host is asked, and as whom.
@@ -163,6 +168,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Release(args) => act::release(args, out),
         Command::Token(command) => token::run(command, out),
         Command::Config(command) => configuration::run(command, out),
+        Command::CompilePolicy => compile_policy::run(out),
     }
 }
 

@@ -27,7 +27,7 @@ use crate::builtin::BuiltIn;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{self, Mailbox, Running, World};
-use crate::policies::BetweenInputs;
+use crate::policies::{self, BetweenInputs};
 use crate::{api, listen, metrics};
 
 /// The longest that connections have to end after a stop was asked for: longer than a placement takes in a bad hour, shorter
@@ -171,6 +171,7 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
     let built_in: usher_policy::BuiltIn = Box::new(|| Box::new(BuiltIn::new()));
     let mut options = usher_policy::Options::new(Some(config.policies_dir.clone()), built_in);
     options.keep = Some(config.data_dir.join("policies"));
+    options.compile = policies::compile_in_child().context("cannot find this program, to compile policies with")?;
     let (chain, policies) = usher_policy::start(options, Arc::new(BetweenInputs(mailbox.clone())));
     let outside = Arc::new(Outside {
         cloud,

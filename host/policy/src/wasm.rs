@@ -1,7 +1,8 @@
 //! Everything that names wasmtime. A file passes through four types, and each can only do its own phase's work:
 //!
 //! `Module` (bytes) → `Checked` (a component that fits the contract) → `Ready` (compiled) → `Serving` (an instance that knows
-//! the view and can be asked).
+//! the view and can be asked). In a serving host `Checked` exists only in the compiling child: the host itself never parses a
+//! file's bytes.
 
 mod bindings;
 mod compile;
@@ -14,8 +15,8 @@ mod limits;
 mod module;
 mod rows;
 
-pub use compile::CompileError;
-pub(crate) use compile::{Compiler, Ready};
+pub(crate) use compile::{Children, Compiler, MakeError, Ready};
+pub use compile::{CompileError, compile_child};
 pub use instance::StartError;
 pub(crate) use instance::{CallFault, Pace, Serving};
 pub use module::CheckError;

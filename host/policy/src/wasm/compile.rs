@@ -1,22 +1,39 @@
-//! From a checked component to machine code.
+//! From a file's bytes to machine code.
 //!
-//! The one place that compiles, and narrow on purpose: bytes in, [`Ready`] out, nothing else known. A compilation can be made
-//! to take half a minute and a gigabyte, so it shall move into a child process of our own binary; then this function sends the
-//! bytes there and takes machine code back, and nobody else notices.
+//! The one place that compiles, and narrow on purpose: bytes in, [`Ready`] out, nothing else known. Whoever wrote the bytes can
+//! make their readers take half a minute and a gigabyte, or find a bug in them. So a serving host has a child process of its
+//! own binary do it all ([`child`]), and takes back what the child has written, within bounds ([`parent`]). In this process it
+//! is done for `usher policy check`, benchmarks and tests, where the bytes are the caller's own.
+
+mod child;
+mod parent;
+mod reply;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use super::convert::shortened;
 use super::imports::{self, HostState};
-use super::module::{Checked, Parts};
+use super::module::{CheckError, Checked, Module, Parts};
+use crate::options::CompileIn;
 use crate::version::Hash;
+pub use child::compile_child;
+use child::{CPU_SECONDS_MAX, MEMORY_BYTES_MAX};
+pub(crate) use parent::Children;
+use parent::{REPLY_BYTES_MAX, WALL_MAX};
+
+/// The most bytes of the compiler's words that are kept: its first lines say what is wrong, and the file's own names are in them.
+const MESSAGE_BYTES_MAX: usize = 2_048;
 
 /// Compiles policies, all for one engine.
 pub(crate) struct Compiler {
     engine: Engine,
     linker: Linker<HostState>,
+    place: CompileIn,
+    children: Children,
     compilations: AtomicU64,
 }
 
@@ -39,8 +56,19 @@ impl Ready {
     }
 }
 
+/// Says why a file did not become machine code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub(crate) enum MakeError {
+    /// It is no policy for this host.
+    #[error("{0}")]
+    Check(CheckError),
+    /// It was not compiled.
+    #[error("{0}")]
+    Compile(CompileError),
+}
+
 /// Says why a checked component did not compile.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum CompileError {
     /// Validation or code generation failed.
     #[error("it does not compile: {0}")]
@@ -48,6 +76,46 @@ pub enum CompileError {
     /// What it imports has other types than what is offered.
     #[error("its imports do not have the contract's types: {0}")]
     Link(String),
+    /// The compiler ran for too long.
+    #[error(
+        "compiling it takes longer than the {CPU_SECONDS_MAX} s that a policy has for it: look for one huge function, such as a \
+         generated table or parser, and build with `opt-level = 3`, `lto = true` and `strip = true`"
+    )]
+    TimeLimit,
+    /// The compiler got too little of the processor.
+    #[error(
+        "it was not compiled within {} s: either it takes very long to compile, or this machine is too busy for it; put the file \
+         there again to have it tried again",
+        WALL_MAX.as_secs()
+    )]
+    Starved,
+    /// The compiler wanted too much memory.
+    #[error(
+        "compiling it takes more than the {} MiB of memory that a policy has for it: look for one huge function, such as a \
+         generated table or parser, and build with `opt-level = 3`, `lto = true` and `strip = true`",
+        MEMORY_BYTES_MAX >> 20
+    )]
+    MemoryLimit,
+    /// The readers recurse over what is nested.
+    #[error("its types or functions are nested too deeply to be read")]
+    TooDeep,
+    /// What came out is too large.
+    #[error("it becomes more than {} MiB of machine code", REPLY_BYTES_MAX >> 20)]
+    TooMuchCode,
+    /// The compiling process ended in a way that is a mistake of ours, or of this machine.
+    #[error(
+        "the process that compiles it has failed ({how}); if it does so again, please report this together with the file"
+    )]
+    ChildFailed {
+        /// How it ended, and its last words.
+        how: String,
+    },
+    /// There is no compiling process.
+    #[error("the process that compiles policies cannot be started: {0}")]
+    NoChild(String),
+    /// The host is going down; nothing was decided about the file.
+    #[error("the host stops")]
+    Stopped,
 }
 
 impl Compiler {
@@ -55,37 +123,58 @@ impl Compiler {
     ///
     /// # Errors
     /// The platform has no compiler back end.
-    pub(crate) fn new() -> wasmtime::Result<Compiler> {
+    pub(crate) fn new(place: CompileIn) -> wasmtime::Result<Compiler> {
         let engine = super::engine::new()?;
         let linker = imports::linker(&engine)?;
         Ok(Compiler {
             engine,
             linker,
+            place,
+            children: Children::default(),
             compilations: AtomicU64::new(0),
         })
     }
 
-    /// Compiles.
+    /// Returns the compiling processes, so that others can end them.
+    pub(crate) fn children(&self) -> Children {
+        self.children.clone()
+    }
+
+    /// Checks a module and compiles it.
     ///
     /// # Errors
-    /// The validator's or the linker's words.
-    pub(crate) fn compile(&self, checked: &Checked) -> Result<Ready, CompileError> {
-        self.compilations.fetch_add(1, Ordering::Relaxed);
-        let component = Component::new(&self.engine, &checked.component)
-            .map_err(|error| CompileError::Compile(format!("{error:#}")))?;
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| CompileError::Link(format!("{error:#}")))?;
-        Ok(Ready {
-            hash: checked.hash,
-            parts: checked.parts,
-            pre,
-        })
+    /// What the file is instead of a policy; the validator's or the linker's words; or which limit it met.
+    pub(crate) fn make(&self, module: Module) -> Result<Ready, MakeError> {
+        let hash = module.hash();
+        let made = match &self.place {
+            CompileIn::ThisProcess => self.in_this_process(module),
+            CompileIn::Child(program) => parent::compile(program, &self.children, &self.engine, module.bytes()),
+        };
+        if !matches!(made, Err(MakeError::Check(_))) {
+            self.compilations.fetch_add(1, Ordering::Relaxed);
+        }
+        let (parts, component) = made?;
+        let pre = self.linker.instantiate_pre(&component);
+        let pre = pre.map_err(|error| MakeError::Compile(CompileError::Link(words(&error))))?;
+        Ok(Ready { hash, parts, pre })
+    }
+
+    fn in_this_process(&self, module: Module) -> Result<(Parts, Component), MakeError> {
+        let Checked { component, parts } = module.check().map_err(MakeError::Check)?;
+        let component = Component::new(&self.engine, component).map_err(|error| does_not_compile(&error))?;
+        Ok((parts, component))
     }
 
     /// Returns how often something was compiled.
     pub(crate) fn compilations(&self) -> u64 {
         self.compilations.load(Ordering::Relaxed)
     }
+}
+
+fn does_not_compile(error: &wasmtime::Error) -> MakeError {
+    MakeError::Compile(CompileError::Compile(words(error)))
+}
+
+fn words(error: &wasmtime::Error) -> String {
+    shortened(format!("{error:#}"), MESSAGE_BYTES_MAX)
 }

@@ -3,8 +3,10 @@
 //! A [`Module`] is bytes from the folder; [`Module::check`] makes it a [`Checked`] component or says, in words for its
 //! author, what it is instead and how to build a policy. Nothing is compiled or run here.
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{Encoding, KnownCustom, Parser, Payload};
 
+use super::convert::shortened;
 use super::language::Language;
 use crate::version::Hash;
 
@@ -12,6 +14,10 @@ use crate::version::Hash;
 pub(crate) const CONTRACT: &str = "0.1.0";
 const PACKAGE: &str = "usher:policy/";
 const IMPORTS: [&str; 3] = ["types", "host", "local-time"];
+/// The most bytes of a file's own names that are repeated to its author, and of what the readers say about it.
+const NAME_BYTES_MAX: usize = 200;
+/// See [`NAME_BYTES_MAX`]; a chain of causes is longer.
+const CAUSES_BYTES_MAX: usize = 2_048;
 
 /// A file's bytes and their hash.
 #[derive(Debug)]
@@ -23,13 +29,12 @@ pub(crate) struct Module {
 /// A component that imports only what is offered and exports at least one decision.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    pub(super) hash: Hash,
     pub(super) component: Vec<u8>,
     pub(super) parts: Parts,
 }
 
 /// Which parts of the contract a policy exports.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parts {
     pub(crate) view: bool,
     pub(crate) place: bool,
@@ -45,7 +50,7 @@ impl Parts {
 }
 
 /// Says why a file is no policy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum CheckError {
     /// The file ends in the middle of a section; it may still be written.
     #[error("the file ends in the middle; copy it under another name and rename it when it is whole")]
@@ -80,7 +85,7 @@ pub enum CheckError {
     )]
     NoTypeSection {
         /// What else is known.
-        hint: &'static str,
+        hint: String,
     },
     /// It could not be turned into a component.
     #[error("the module does not fit the contract that it was built for: {0}")]
@@ -91,7 +96,7 @@ pub enum CheckError {
         /// The import.
         import: String,
         /// How to build without, in its language.
-        hint: &'static str,
+        hint: String,
     },
     /// It wants what nobody offers.
     #[error(
@@ -131,12 +136,16 @@ impl Module {
         self.hash
     }
 
+    /// Returns the bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Checks everything that can be known without compiling it, and turns a core module into a component.
     ///
     /// # Errors
     /// What the file is instead, or what it must not import, in words for its author.
     pub(crate) fn check(self) -> Result<Checked, CheckError> {
-        let hash = self.hash;
         identify(&self.bytes)?;
         let outline = Outline::read(&self.bytes)?;
         let component = if outline.is_component {
@@ -146,7 +155,7 @@ impl Module {
         };
         let outline = Outline::read(&component)?;
         let parts = outline.parts()?;
-        Ok(Checked { hash, component, parts })
+        Ok(Checked { component, parts })
     }
 }
 
@@ -213,18 +222,16 @@ fn is_whole(mut sections: &[u8]) -> bool {
 
 fn encode(module: &[u8], outline: &Outline) -> Result<Vec<u8>, CheckError> {
     if !outline.has_type_section {
-        let hint = if outline.wasi_import().is_some() {
-            outline.language.without_wasi()
-        } else {
-            ""
-        };
-        return Err(CheckError::NoTypeSection { hint });
+        let hint = outline.wasi_import().map(|_| outline.language.without_wasi());
+        return Err(CheckError::NoTypeSection {
+            hint: hint.unwrap_or_default().to_owned(),
+        });
     }
     outline.refuse_wasi()?;
     let encoded = wit_component::ComponentEncoder::default()
         .module(module)
         .and_then(|encoder| encoder.validate(true).encode());
-    encoded.map_err(|error| CheckError::Encode(format!("{error:#}")))
+    encoded.map_err(|error| CheckError::Encode(shortened(format!("{error:#}"), CAUSES_BYTES_MAX)))
 }
 
 /// What a module or component says of itself.
@@ -242,7 +249,7 @@ impl Outline {
         let mut outline = Outline::default();
         let mut depth = 0;
         for payload in Parser::new(0).parse_all(bytes) {
-            let invalid = |error: wasmparser::BinaryReaderError| CheckError::Invalid(error.to_string());
+            let invalid = |error: wasmparser::BinaryReaderError| CheckError::Invalid(shown(&error.to_string()));
             match payload.map_err(invalid)? {
                 Payload::Version { encoding, .. } => {
                     depth += 1;
@@ -283,8 +290,8 @@ impl Outline {
     fn refuse_wasi(&self) -> Result<(), CheckError> {
         match self.wasi_import() {
             Some(import) => Err(CheckError::Wasi {
-                import: import.clone(),
-                hint: self.language.without_wasi(),
+                import: shown(import),
+                hint: self.language.without_wasi().to_owned(),
             }),
             None => Ok(()),
         }
@@ -296,7 +303,7 @@ impl Outline {
         for import in &self.imports {
             match ours(import)? {
                 Some(name) if IMPORTS.contains(&name) => {}
-                Some(_) | None => return Err(CheckError::Foreign { import: import.clone() }),
+                Some(_) | None => return Err(CheckError::Foreign { import: shown(import) }),
             }
         }
         let mut has_info = false;
@@ -329,13 +336,16 @@ fn ours(name: &str) -> Result<Option<&str>, CheckError> {
     };
     match name.split_once('@') {
         Some((name, CONTRACT)) => Ok(Some(name)),
-        Some((_, found)) => Err(CheckError::Contract {
-            found: found.to_owned(),
-        }),
+        Some((_, found)) => Err(CheckError::Contract { found: shown(found) }),
         None => Err(CheckError::Contract {
             found: "without a number".to_owned(),
         }),
     }
+}
+
+/// Cuts what comes from the file itself to what can be read in a sentence.
+fn shown(text: &str) -> String {
+    shortened(text.replace(char::is_control, " "), NAME_BYTES_MAX)
 }
 
 #[cfg(test)]
