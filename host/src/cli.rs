@@ -11,6 +11,7 @@ mod configuration;
 mod events;
 mod failure;
 mod list;
+mod policy;
 mod query;
 mod serving;
 mod table;
@@ -28,6 +29,7 @@ pub(crate) use compile_policy::COMPILE_POLICY;
 use configuration::ConfigCommand;
 use events::EventsArgs;
 use list::{DecisionsArgs, RoomsArgs, ServersArgs};
+use policy::PolicyCommand;
 use serving::ServeArgs;
 use token::TokenCommand;
 
@@ -98,6 +100,9 @@ enum Command {
     Place(PlaceArgs),
     /// Release a room, as an app would: for trying.
     Release(ReleaseArgs),
+    /// Write, build and check a policy of your own.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Tokens for the API.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -166,6 +171,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Scaling(args) => act::scaling(args, out),
         Command::Place(args) => act::place(args, out),
         Command::Release(args) => act::release(args, out),
+        Command::Policy(command) => policy::run(command, out),
         Command::Token(command) => token::run(command, out),
         Command::Config(command) => configuration::run(command, out),
         Command::CompilePolicy => compile_policy::run(out),

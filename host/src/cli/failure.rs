@@ -37,6 +37,9 @@ pub enum Failure {
         /// What.
         why: String,
     },
+    /// It could not be done here.
+    #[error("{0:#}")]
+    Undone(anyhow::Error),
     /// The output could not be written.
     #[error("the output cannot be written")]
     Output(#[source] std::io::Error),
@@ -77,7 +80,11 @@ impl Failure {
     /// Returns the exit code that `usher --help` lists.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Config(_) | Failure::Strange { .. } | Failure::Output(_) | Failure::Ended(_) => 1,
+            Failure::Config(_)
+            | Failure::Strange { .. }
+            | Failure::Undone(_)
+            | Failure::Output(_)
+            | Failure::Ended(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Refused(_) => 3,
             Failure::Unreachable { .. } => 4,
