@@ -35,7 +35,7 @@ use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, watch};
 use usher_fleet::units::Microdollars;
-use usher_policy::PolicyStatus;
+use usher_policy::{PolicyStatus, Rollback};
 use usher_store::{EventId, EventLog};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -46,6 +46,9 @@ use utoipa_axum::router::OpenApiRouter;
 use self::respond::{Code, Problem};
 use crate::auth::Doorkeeper;
 use crate::driver::{Decisions, Mailbox};
+
+/// Takes a policy's name and why.
+pub type RollBack = Box<dyn Fn(&str, &str) -> Option<Rollback> + Send + Sync>;
 
 /// What the API is given to work with.
 pub struct Parts {
@@ -65,6 +68,8 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
     /// What the policies are and do.
     pub policies: Box<dyn Fn() -> Vec<PolicyStatus> + Send + Sync>,
+    /// Orders the version before of a policy, with a reason; none when the policies are stopped.
+    pub roll_back: RollBack,
     /// Whether the host is ready.
     pub is_ready: Box<dyn Fn() -> bool + Send + Sync>,
     /// That the disk is nearly full.
@@ -83,6 +88,7 @@ struct Api {
     baseline_per_hour: Option<Microdollars>,
     metrics: PrometheusHandle,
     policies: Box<dyn Fn() -> Vec<PolicyStatus> + Send + Sync>,
+    roll_back: RollBack,
     is_ready: Box<dyn Fn() -> bool + Send + Sync>,
     is_disk_low: Arc<AtomicBool>,
     stopping: watch::Receiver<bool>,
@@ -117,6 +123,7 @@ pub fn router(parts: Parts) -> Router {
         baseline_per_hour: parts.baseline_per_hour,
         metrics: parts.metrics,
         policies: parts.policies,
+        roll_back: parts.roll_back,
         is_ready: parts.is_ready,
         is_disk_low: parts.is_disk_low,
         stopping: parts.stopping,
@@ -194,7 +201,7 @@ fn take_no_null(content: &mut RefOr<Content>) {
     ),
     components(schemas(
         respond::Sent<'_>, rooms::Room<'_>, rooms::RoomPage<'_>, servers::Server<'_>, servers::ServerList<'_>,
-        servers::ReportAnswer<'_>, pools::PoolList<'_>, pools::Scaling<'_>, policies::PolicyList<'_>,
+        servers::ReportAnswer<'_>, pools::PoolList<'_>, pools::Scaling<'_>, policies::PolicyList<'_>, policies::Shown<'_>,
         decisions::DecisionList<'_>, bill::Bill<'_>,
     )),
     modifiers(&Tokens),

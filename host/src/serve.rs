@@ -203,6 +203,10 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
             let outside = Arc::clone(&outside);
             move || outside.with_policies(Policies::status).unwrap_or_default()
         }),
+        roll_back: Box::new({
+            let outside = Arc::clone(&outside);
+            move |policy, why| outside.with_policies(|policies| policies.rollback(policy, why))
+        }),
         is_ready: readiness(Arc::clone(&outside)),
         is_disk_low: Arc::clone(&is_disk_low),
         stopping: stopping.clone(),

@@ -1,24 +1,31 @@
-//! Policies: the chain, what serves, what was wanted and refused, and what was counted.
+//! Policies: the chain, what serves, what was wanted and refused, and what was counted; and the way back to the version before.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use serde::Serialize;
-use usher_policy::{PolicyStatus, TallyStatus};
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use usher_fleet::ids::IdError;
+use usher_policy::{PolicyStatus, QuarantinedStatus, TallyStatus};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::request::Query;
-use super::respond::{self, Problem};
+use super::request::{Id, Json, Query, REASON_CHARS_MAX, short};
+use super::respond::{self, Code, Problem};
 use super::servers::NoQuery;
+use super::shown::{self, Time};
 use crate::auth::Caller;
+use crate::driver::Refused;
 
-/// Returns the call for policies.
+/// Returns the calls on policies.
 pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(list_policies))
+    OpenApiRouter::new()
+        .routes(routes!(list_policies))
+        .routes(routes!(get_policy))
+        .routes(routes!(roll_back))
 }
 
 /// Lists the policies in the order in which they are asked, the built-in last.
@@ -35,6 +42,86 @@ async fn list_policies(
     Ok(respond::found(&PolicyList {
         policies: policies.iter().map(Shown::of).collect(),
     }))
+}
+
+/// Returns one policy.
+#[utoipa::path(
+    get, path = "/v1/policies/{policy}", tag = "policies", params(PolicyPath), responses(respond::GetPolicy),
+    security(("token" = ["admin"])),
+)]
+async fn get_policy(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(policy): Id<FileName>,
+    Query(NoQuery {}): Query<NoQuery>,
+) -> Result<Response, Problem> {
+    caller.admin()?;
+    show(&api, &policy)
+}
+
+/// Has the version before serve, until the policy's file or its settings change; this holds over restarts.
+///
+/// An order that is in force is done: asking again changes nothing and is answered alike, also where the version before serves
+/// because of a quarantine.
+#[utoipa::path(
+    post, path = "/v1/policies/{policy}/rollback", tag = "policies", params(PolicyPath), request_body = Order,
+    responses(respond::RollBack), security(("token" = ["admin"])),
+)]
+async fn roll_back(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(policy): Id<FileName>,
+    Json(order): Json<Order>,
+) -> Result<Response, Problem> {
+    caller.admin()?;
+    let reason = short("reason", order.reason, REASON_CHARS_MAX)?.unwrap_or_default();
+    let rollback = (api.roll_back)(&policy.0, &reason).ok_or(Refused::Stopping)?;
+    let answered = tokio::task::spawn_blocking(|| rollback.wait()).await;
+    // The task is only lost when the runtime ends.
+    answered.map_err(|_| Refused::Stopping)??;
+    show(&api, &policy)
+}
+
+fn show(api: &Api, policy: &FileName) -> Result<Response, Problem> {
+    let policies = (api.policies)();
+    // A file that is called like the built-in comes before it.
+    match policies.iter().find(|shown| shown.name == policy.0) {
+        Some(status) => Ok(respond::found(&Shown::of(status))),
+        None => Err(Problem::new(
+            Code::NoSuchPolicy,
+            format!("there is no policy `{}`; /v1/policies lists all", policy.0),
+        )),
+    }
+}
+
+/// The name of a policy's file without `.wasm`. Any text may be one.
+struct FileName(String);
+
+impl FromStr for FileName {
+    type Err = IdError;
+
+    fn from_str(name: &str) -> Result<FileName, IdError> {
+        Ok(FileName(name.to_owned()))
+    }
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "documentation of the path")]
+struct PolicyPath {
+    /// The policy's name: its file's without `.wasm`.
+    #[param(min_length = 1, max_length = 250, example = "50-main")]
+    policy: String,
+}
+
+/// Why the version before shall serve.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RollbackOrder)]
+struct Order {
+    /// For people: it stands in the events, and with the policy.
+    #[schema(schema_with = shown::reason_or_null)]
+    reason: Option<String>,
 }
 
 /// The chain.
@@ -55,9 +142,13 @@ pub(super) struct Shown<'a> {
     wanted: Option<Wanted<'a>>,
     /// The version that is asked; null while none has ever passed the gates.
     serving: Option<Serving<'a>>,
+    /// The good version before the one that serves: what a rollback goes back to.
+    previous: Option<Version<'a>>,
+    /// When a rollback was ordered that is in force.
+    rolled_back_at: Option<Time>,
     /// Which decisions it takes: `place`, `scale_up`, `scale_down`.
     decisions: &'a [&'static str],
-    /// Why the version that the folder holds does not serve; null where it does.
+    /// What is wrong: why the version that the folder holds does not serve, or what it may not decide any more.
     problem: Option<&'a str>,
     /// Questions since it was first seen, all decisions together.
     asked: u64,
@@ -68,6 +159,8 @@ pub(super) struct Shown<'a> {
     faults: u64,
     /// Memory of the instance that was asked last.
     memory_bytes: u64,
+    /// What it has learned and the host keeps for it.
+    learned_bytes: u64,
     place: Option<Tally>,
     scale_up: Option<Tally>,
     scale_down: Option<Tally>,
@@ -76,13 +169,26 @@ pub(super) struct Shown<'a> {
 /// The version that the folder holds.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Wanted<'a> {
+    /// What it says its version is; null if it was never started.
+    version: Option<&'a str>,
     sha256: &'a str,
-    /// `waiting` (to be at rest, or for the host), `serving`, or `refused`.
+    settings_sha256: &'a str,
+    /// `waiting` (half-written, being compiled, or for the host); `serving`; `refused`; `quarantined` (it has faulted too often:
+    /// the good version before it serves, or none); `rolled_back` (the version before it serves, by order).
     state: &'static str,
     /// The gate that it did not pass.
     step: Option<&'static str>,
     /// Why, for its author.
     problem: Option<&'a str>,
+}
+
+/// A version that was good.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PolicyVersion)]
+pub(super) struct Version<'a> {
+    version: &'a str,
+    sha256: &'a str,
+    settings_sha256: &'a str,
 }
 
 /// The version that is asked.
@@ -92,11 +198,23 @@ pub(super) struct Serving<'a> {
     summary: &'a str,
     sha256: &'a str,
     settings_sha256: &'a str,
+    /// Since when, restarts apart; null for the built-in.
+    since: Option<Time>,
     decisions: &'a [&'static str],
     /// Decisions that it may not take any more, after too many faults.
     quarantined: &'a [&'static str],
+    /// Why, and since when.
+    quarantines: Vec<Quarantine<'a>>,
     /// `next` or `wait`.
     on_fault: &'static str,
+}
+
+/// A decision that a version may not take any more.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Quarantine<'a> {
+    decision: &'static str,
+    why: &'a str,
+    at: Time,
 }
 
 /// What came of the questions about one decision.
@@ -149,6 +267,16 @@ impl Tally {
     }
 }
 
+impl<'a> Quarantine<'a> {
+    fn of(status: &'a QuarantinedStatus) -> Quarantine<'a> {
+        Quarantine {
+            decision: status.decision,
+            why: &status.why,
+            at: Time(status.at),
+        }
+    }
+}
+
 impl<'a> Shown<'a> {
     fn of(status: &'a PolicyStatus) -> Shown<'a> {
         let [place, scale_up, scale_down] =
@@ -158,7 +286,9 @@ impl<'a> Shown<'a> {
             name: &status.name,
             built_in: status.built_in,
             wanted: status.wanted.as_ref().map(|wanted| Wanted {
+                version: wanted.version.as_deref(),
                 sha256: &wanted.sha256,
+                settings_sha256: &wanted.settings_sha256,
                 state: wanted.state.word(),
                 step: wanted.step,
                 problem: wanted.problem.as_deref(),
@@ -168,10 +298,18 @@ impl<'a> Shown<'a> {
                 summary: &serving.summary,
                 sha256: &serving.sha256,
                 settings_sha256: &serving.settings_sha256,
+                since: serving.since.map(Time),
                 decisions: &serving.decisions,
                 quarantined: &serving.quarantined,
+                quarantines: serving.quarantines.iter().map(Quarantine::of).collect(),
                 on_fault: serving.on_fault,
             }),
+            previous: status.previous.as_ref().map(|previous| Version {
+                version: &previous.version,
+                sha256: &previous.sha256,
+                settings_sha256: &previous.settings_sha256,
+            }),
+            rolled_back_at: status.rolled_back_at.map(Time),
             decisions: status.serving.as_ref().map_or(&[], |serving| &serving.decisions),
             problem: status.problem.as_deref(),
             asked: sum(|tally| tally.asked),
@@ -179,6 +317,7 @@ impl<'a> Shown<'a> {
             deferred: sum(|tally| tally.deferred),
             faults: sum(Tally::faults),
             memory_bytes: status.memory_bytes,
+            learned_bytes: status.learned_bytes,
             place,
             scale_up,
             scale_down,

@@ -11,6 +11,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_A
 use serde::Serialize;
 use usher_fleet::command::Rejection;
 use usher_fleet::ids::{IdError, RoomId};
+use usher_policy::RollbackError;
 use utoipa::ToSchema;
 
 use crate::auth::Denied;
@@ -37,6 +38,7 @@ pub(super) enum Code {
     NoSuchRoom,
     NoSuchServer,
     NoSuchPool,
+    NoSuchPolicy,
     MethodNotAllowed,
     BodyTimeout,
     Rejected,
@@ -48,6 +50,9 @@ pub(super) enum Code {
     ServerHasRooms,
     ServerTerminating,
     FleetFull,
+    PolicyBuiltIn,
+    NoEarlierVersion,
+    EarlierVersionRefused,
     BodyTooLarge,
     UnsupportedMediaType,
     InvalidField,
@@ -65,7 +70,7 @@ pub(super) enum Code {
 
 impl Code {
     /// Every code, in the order of their status.
-    pub(super) const ALL: [Code; 34] = [
+    pub(super) const ALL: [Code; 38] = [
         Code::InvalidId,
         Code::InvalidQuery,
         Code::InvalidJson,
@@ -76,6 +81,7 @@ impl Code {
         Code::NoSuchRoom,
         Code::NoSuchServer,
         Code::NoSuchPool,
+        Code::NoSuchPolicy,
         Code::MethodNotAllowed,
         Code::BodyTimeout,
         Code::Rejected,
@@ -87,6 +93,9 @@ impl Code {
         Code::ServerHasRooms,
         Code::ServerTerminating,
         Code::FleetFull,
+        Code::PolicyBuiltIn,
+        Code::NoEarlierVersion,
+        Code::EarlierVersionRefused,
         Code::BodyTooLarge,
         Code::UnsupportedMediaType,
         Code::InvalidField,
@@ -116,6 +125,7 @@ impl Code {
             Code::NoSuchRoom => (S::NOT_FOUND, "no_such_room", "There is no such room"),
             Code::NoSuchServer => (S::NOT_FOUND, "no_such_server", "There is no such server"),
             Code::NoSuchPool => (S::NOT_FOUND, "no_such_pool", "There is no such pool"),
+            Code::NoSuchPolicy => (S::NOT_FOUND, "no_such_policy", "There is no such policy"),
             Code::MethodNotAllowed => (
                 S::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
@@ -135,6 +145,13 @@ impl Code {
             Code::ServerHasRooms => (S::CONFLICT, "server_has_rooms", "The server has rooms"),
             Code::ServerTerminating => (S::CONFLICT, "server_terminating", "The server is being terminated"),
             Code::FleetFull => (S::CONFLICT, "fleet_full", "The fleet takes no more servers"),
+            Code::PolicyBuiltIn => (S::CONFLICT, "policy_built_in", "The policy is part of the program"),
+            Code::NoEarlierVersion => (S::CONFLICT, "no_earlier_version", "No earlier version was good"),
+            Code::EarlierVersionRefused => (
+                S::CONFLICT,
+                "earlier_version_refused",
+                "The earlier version does not serve any more",
+            ),
             Code::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large"),
             Code::UnsupportedMediaType => (
                 S::UNSUPPORTED_MEDIA_TYPE,
@@ -239,6 +256,20 @@ impl From<Refused> for Problem {
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Problem {
         Problem::new(Code::Unauthenticated, denied.to_string())
+    }
+}
+
+impl From<RollbackError> for Problem {
+    fn from(error: RollbackError) -> Problem {
+        let code = match &error {
+            RollbackError::NoSuchPolicy(_) => Code::NoSuchPolicy,
+            RollbackError::BuiltIn => Code::PolicyBuiltIn,
+            RollbackError::NoEarlierVersion(_) => Code::NoEarlierVersion,
+            RollbackError::Refused { .. } => Code::EarlierVersionRefused,
+            RollbackError::Unfinished => return Problem::new(Code::Busy, error.to_string()).retry_busy(),
+            RollbackError::Stopping => return Refused::Stopping.into(),
+        };
+        Problem::new(code, error.to_string())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use usher_fleet::decision::{DecisionPoint, PolicyRef};
 
-use super::returning::Return;
+use super::returning::{Return, ordered};
 use crate::backoff::Backoff;
 use crate::counters::Counters;
 use crate::loading::{self, LoadError};
@@ -153,7 +153,7 @@ impl Wanted {
             WantedNow::Serving | WantedNow::Quarantined => (None, quarantined),
             WantedNow::RolledBack => {
                 let why = shelf.rollback(name).map_or("", |rollback| &rollback.why);
-                (None, Some(format!("an operator has ordered the version before: {why}")))
+                (None, Some(ordered(why)))
             }
         };
         // One that serves and may decide nothing is as good as out.

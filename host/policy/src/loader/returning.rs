@@ -241,7 +241,7 @@ impl Loader {
                 if let Some(wanted) = wanted {
                     wanted.now = WantedNow::RolledBack;
                 }
-                format!("an operator has ordered it: {why}")
+                ordered(why)
             }
         }
     }
@@ -275,5 +275,13 @@ impl Loader {
                 folder.tell_again(name);
             }
         }
+    }
+}
+
+/// Says that an operator wants it so, and why if that was said.
+pub(super) fn ordered(why: &str) -> String {
+    match why {
+        "" => "an operator has ordered the version before".to_owned(),
+        why => format!("an operator has ordered the version before: {why}"),
     }
 }

@@ -205,6 +205,42 @@ fn a_trial_decision_that_fails_is_the_last_gate() {
 }
 
 #[test]
+fn a_first_answer_that_names_what_nobody_has_told_it_of_is_nonsense() {
+    let known = "none of the 60 servers of its view has this id";
+    check(
+        &Guest::places("(call $on (i32.const -1))").build(),
+        None,
+        "trial",
+        &format!("it names server 4294967295, but {known}"),
+    );
+    let wait_for = "(call $placement (i32.const 1) (i32.const 0)) drop
+        (i32.store8 (i32.const 1032) (i32.const 1)) (call $store (i32.const 1036) (i32.const 9)) (i32.const 1024)";
+    let no_pool = "it names pool 9, but none of the 1 pools of its view has this id";
+    check(&Guest::places(wait_for).build(), None, "trial", no_pool);
+    let up = |body: &str| Guest {
+        scale_up: Some(body.into()),
+        ..Guest::new()
+    };
+    let down = |body: &str| Guest {
+        scale_down: Some(body.into()),
+        ..Guest::new()
+    };
+    check(
+        &up("(call $growth (i32.const 9) (i32.const 1))").build(),
+        None,
+        "trial",
+        no_pool,
+    );
+    check(&down("(call $keep_all (i32.const 9))").build(), None, "trial", no_pool);
+    check(
+        &down("(call $retire (i32.const 1) (i32.const 61))").build(),
+        None,
+        "trial",
+        &format!("it names server 61, but {known}"),
+    );
+}
+
+#[test]
 fn a_policy_that_does_not_take_the_view_is_refused() {
     let mut stage = Stage::new(&[]);
     *stage.host.world.lock().unwrap() = super::rows::World::with([super::rows::pool(1)]);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use usher_fleet::Timestamp;
 use usher_fleet::advice::{
@@ -179,6 +179,15 @@ impl Stage {
         match self.event() {
             PolicyEvent::Refused(body) => (body.step, body.reason),
             other => panic!("expected a policy to be refused, not {other:?}"),
+        }
+    }
+
+    /// Waits until every file has been decided upon.
+    pub(crate) fn has_decided(&self) {
+        let began = Instant::now();
+        while !self.policies.has_decided() {
+            assert!(began.elapsed() < PATIENCE, "something is still undecided");
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

@@ -73,6 +73,9 @@ answers! {
     ListPools: [json(200, "PoolList", "All pools, in the order of their names.")], [ALWAYS];
     Scaling: [json(200, "Scaling", "It is so.")], [ALWAYS, PATH, BODY, &[Code::NoSuchPool]];
     ListPolicies: [json(200, "PolicyList", "The chain, in the order in which policies are asked.")], [ALWAYS];
+    GetPolicy: [json(200, "Policy", "The policy.")], [ALWAYS, PATH, &[Code::NoSuchPolicy]];
+    RollBack: [json(200, "Policy", "The version before serves, now or already.")],
+        [ALWAYS, PATH, BODY, &[Code::NoSuchPolicy, Code::PolicyBuiltIn, Code::NoEarlierVersion, Code::EarlierVersionRefused]];
     ListDecisions: [json(200, "DecisionList", "The newest first.")], [ALWAYS, QUERY];
     GetBill: [json(200, "Bill", "What it costs, and what the one big server would.")], [ALWAYS];
     Events: [(200, Some(("text/event-stream", "Frame")), "Events as they become durable, until the client goes.")],
