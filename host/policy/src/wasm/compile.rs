@@ -178,3 +178,6 @@ fn does_not_compile(error: &wasmtime::Error) -> MakeError {
 fn words(error: &wasmtime::Error) -> String {
     shortened(format!("{error:#}"), MESSAGE_BYTES_MAX)
 }
+
+#[cfg(test)]
+mod tests;

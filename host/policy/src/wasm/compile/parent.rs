@@ -62,6 +62,11 @@ impl Children {
         self.lock().is_stopped
     }
 
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().children.is_empty()
+    }
+
     fn start(&self, program: &ChildProgram) -> Result<(u32, Pipes), CompileError> {
         let mut command = Command::new(&program.program);
         // Its last words are read by people, and a backtrace of exhausted memory or stack says nothing to them.
@@ -112,7 +117,8 @@ pub(super) fn compile(
     engine: &Engine,
     bytes: &[u8],
 ) -> Result<(Parts, Component), MakeError> {
-    let reply = ask(program, children, bytes).map_err(MakeError::Compile)?;
+    let deadline = Instant::now() + WALL_MAX;
+    let reply = ask(program, children, bytes, deadline).map_err(MakeError::Compile)?;
     let (parts, code) =
         reply::read(&reply).unwrap_or_else(|| Err(MakeError::Compile(strange("its reply is not whole"))))?;
     let component = component(engine, code).map_err(|error| MakeError::Compile(strange(&format!("{error:#}"))))?;
@@ -131,10 +137,15 @@ fn component(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     unsafe { Component::deserialize(engine, code) }
 }
 
-/// Returns a child's whole reply.
-fn ask(program: &ChildProgram, children: &Children, bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
+/// Returns all that a child says.
+pub(super) fn ask(
+    program: &ChildProgram,
+    children: &Children,
+    bytes: &[u8],
+    deadline: Instant,
+) -> Result<Vec<u8>, CompileError> {
     let (id, mut pipes) = children.start(program)?;
-    let heard = pipes.exchange(bytes, Instant::now() + WALL_MAX);
+    let heard = pipes.exchange(bytes, deadline);
     let ended = children.end(id, matches!(heard, Ok(Heard::All(_))));
     let failed = |error: io::Error| strange(&error.to_string());
     match (heard.map_err(failed)?, ended.map_err(failed)?) {
