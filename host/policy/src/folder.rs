@@ -15,7 +15,7 @@ use crate::settings::SETTINGS_BYTES_MAX;
 use crate::version::Name;
 
 /// The largest module, in bytes: the SDK's guests have 100 to 300 KB, and what is larger takes seconds to compile.
-pub(crate) const WASM_BYTES_MAX: u64 = 4 << 20;
+pub const WASM_BYTES_MAX: u64 = 4 << 20;
 /// The most policies in one folder; those beyond, in the order of their names, are left out. Each costs every room a question.
 pub(crate) const POLICIES_MAX: usize = 64;
 /// The built-in's settings.
@@ -306,6 +306,26 @@ fn look(root: &Path, file: &str) -> Seen {
         Ok((metadata, _)) if !metadata.is_file() => Seen::Refused(FileError::NotRegular { file: name() }),
         Ok((metadata, path)) => Seen::File(path, Stamp::of(&metadata)),
     }
+}
+
+/// Reads a policy's files once, each as if its own folder were that of the policies.
+///
+/// # Errors
+/// One of them is not there, or would not be read.
+pub(crate) fn read_once(wasm: &Path, settings: Option<&Path>) -> Result<Contents, FileError> {
+    let whole = |path: &Path, max: u64| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let root = fs::canonicalize(folder.unwrap_or(Path::new("."))).unwrap_or_default();
+        read(&look(&root, &file), max, &file)?.ok_or_else(|| FileError::Read {
+            file: file.into_owned(),
+            error: "there is no such file".to_owned(),
+        })
+    };
+    Ok(Contents {
+        wasm: whole(wasm, WASM_BYTES_MAX)?,
+        settings: settings.map(|path| whole(path, SETTINGS_BYTES_MAX)).transpose()?,
+    })
 }
 
 /// Reads a file whole; `None` where there is none.

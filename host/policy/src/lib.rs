@@ -44,13 +44,13 @@ mod tests;
 
 pub use chain::PlaceChain;
 pub use counters::{FaultCounts, TallyStatus};
-pub use folder::FileError;
+pub use folder::{FileError, WASM_BYTES_MAX};
 pub use loading::LoadError;
 pub use made_up::{MadeUpFleet, MadeUpRoom};
 pub use native::Native;
 pub use options::{BuiltIn, ChildProgram, CompileIn, FOLDER_POLL, FOLDER_QUIET, LogLevel, Options, PolicyHost, Snapshot};
 pub use policies::{Policies, Rollback, RollbackError, start};
-pub use rehearsal::{Asked, Described, Rehearsal, Rehearsed};
+pub use rehearsal::{Asked, Described, Rehearsal, Rehearsed, fuel_budget};
 pub use settings::SettingsError;
 pub use status::{PolicyStatus, QuarantinedStatus, ServingStatus, VersionStatus, WantedState, WantedStatus};
-pub use wasm::{CheckError, CompileError, StartError, compile_child};
+pub use wasm::{CheckError, CompileError, MEMORY_BYTES_MAX, StartError, compile_child};

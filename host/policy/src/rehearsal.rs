@@ -3,21 +3,25 @@
 //! For `usher policy check`, for benchmarks, and for tests that compare answers. Nothing here serves: advice is shown, and
 //! nobody acts on it.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use usher_fleet::advice::{Fault, PlaceAdvice, PlaceAsk, ScaleAdvice, ScaleAsk};
 use usher_fleet::decision::DecisionPoint;
 
-use crate::folder::Contents;
+use crate::folder::{self, Contents};
 use crate::loading::{self, Kitchen, LoadError};
 use crate::options::{CompileIn, LogLevel, Snapshot};
 use crate::recipe::Recipe;
+use crate::trial;
 use crate::version::Name;
-use crate::wasm::{CallFault, Compiler, Pace, Serving};
+use crate::wasm::{Budget, CallFault, Compiler, Pace, Serving, imports};
 
 /// A module that has passed every gate before it runs.
 pub struct Rehearsed {
     recipe: Recipe,
+    wasm_bytes: usize,
+    imports: Vec<String>,
 }
 
 /// One running instance of it.
@@ -49,7 +53,29 @@ pub struct Asked<T> {
     pub took: Duration,
 }
 
+/// Returns the fuel that a question has in a fleet of so many servers.
+pub fn fuel_budget(point: DecisionPoint, servers: usize) -> u64 {
+    match point {
+        DecisionPoint::Place => Budget::Place { servers },
+        DecisionPoint::ScaleUp | DecisionPoint::ScaleDown => Budget::Scale { servers },
+    }
+    .fuel()
+}
+
 impl Rehearsed {
+    /// Reads a file, and its settings from another, as a host reads them from its folder, and passes them through the gates.
+    ///
+    /// # Errors
+    /// The first gate that it did not pass, in words for its author.
+    ///
+    /// # Panics
+    /// If the platform has no compiler back end.
+    pub fn read(wasm: &Path, settings: Option<&Path>, compile: CompileIn) -> Result<Rehearsed, LoadError> {
+        let contents = folder::read_once(wasm, settings).map_err(LoadError::File)?;
+        let file = wasm.file_name().unwrap_or_default().to_string_lossy();
+        Rehearsed::pass(&file, contents, compile)
+    }
+
     /// Passes a file through the gates, in this process: checking, compiling, reading its settings. What `file` is called
     /// only names the policy in its log.
     ///
@@ -59,20 +85,52 @@ impl Rehearsed {
     /// # Panics
     /// If the platform has no compiler back end.
     pub fn prepare(file: &str, wasm: Vec<u8>, settings: Option<&[u8]>) -> Result<Rehearsed, LoadError> {
-        let name = Name::of_file(file).or_else(|| Name::of_file("policy.wasm"));
-        let name = name.expect("the second is a name that counts");
         let contents = Contents {
             wasm,
             settings: settings.map(<[u8]>::to_vec),
         };
-        let compiler = Compiler::new(CompileIn::ThisProcess).expect("wasmtime compiles for this platform");
+        Rehearsed::pass(file, contents, CompileIn::ThisProcess)
+    }
+
+    fn pass(file: &str, contents: Contents, compile: CompileIn) -> Result<Rehearsed, LoadError> {
+        let name = Name::of_file(file).or_else(|| Name::of_file("policy.wasm"));
+        let name = name.expect("the second is a name that counts");
+        let compiler = Compiler::new(compile).expect("wasmtime compiles for this platform");
         let recipe = Kitchen::new(compiler, LogLevel::Warn).prepare(&name, &contents)?;
-        Ok(Rehearsed { recipe })
+        Ok(Rehearsed {
+            recipe,
+            wasm_bytes: contents.wasm.len(),
+            imports: imports(&contents.wasm),
+        })
+    }
+
+    /// Returns the module's sha256, in hex.
+    pub fn sha256(&self) -> String {
+        self.recipe.version.wasm.to_string()
+    }
+
+    /// Returns the module's size, in bytes.
+    pub fn wasm_bytes(&self) -> usize {
+        self.wasm_bytes
+    }
+
+    /// Returns the interfaces that the module imports, each once.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
     }
 
     /// Returns the decisions that it takes.
     pub fn decisions(&self) -> Vec<DecisionPoint> {
         loading::decisions(&self.recipe)
+    }
+
+    /// Passes it through the last gates: a fresh instance starts, is told the whole view and asked once for each decision.
+    ///
+    /// # Errors
+    /// The first gate that it did not pass, in the guest's words.
+    pub fn try_out(&self, view: &Snapshot) -> Result<Rehearsal, LoadError> {
+        let instance = trial::try_out(&self.recipe, view, &self.decisions())?;
+        Ok(Rehearsal { instance })
     }
 
     /// Starts a fresh instance: instantiates, describes, configures. It knows nothing of any fleet yet.
@@ -177,6 +235,29 @@ mod tests {
         let asked = rehearsal.place(&fleet.room(1).ask(fleet.now()));
         assert_eq!(asked.advice.unwrap().placement, Placement::On(ServerNo(7)));
         assert!(asked.fuel > 0 && rehearsal.memory_bytes() > 0);
+    }
+
+    #[test]
+    fn a_file_is_read_as_a_host_reads_it_and_passes_every_gate() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |file: &str| Rehearsed::read(&folder.path().join(file), None, CompileIn::ThisProcess);
+        let error = read("50-guest.wasm").unwrap_err();
+        assert_eq!((error.step(), error.to_string().contains("no such file")), ("read", true));
+
+        let module = folder.path().join("50-guest.wasm");
+        std::fs::write(&module, Guest::places("(call $on (i32.const 7))").build()).unwrap();
+        let rehearsed = read("50-guest.wasm").unwrap();
+        assert_eq!(rehearsed.sha256().len(), 64);
+        assert_eq!(rehearsed.wasm_bytes() as u64, std::fs::metadata(&module).unwrap().len());
+        let fleet = MadeUpFleet::new(10);
+        rehearsed.try_out(&fleet.snapshot()).unwrap();
+        assert!(fuel_budget(DecisionPoint::Place, 10) < fuel_budget(DecisionPoint::ScaleUp, 10));
+
+        std::fs::write(&module, Guest::places("unreachable").build()).unwrap();
+        let error = read("50-guest.wasm").unwrap().try_out(&fleet.snapshot()).unwrap_err();
+        assert_eq!(error.step(), "trial");
+        std::fs::write(&module, vec![0; crate::WASM_BYTES_MAX as usize + 1]).unwrap();
+        assert_eq!(read("50-guest.wasm").unwrap_err().step(), "read");
     }
 
     #[test]

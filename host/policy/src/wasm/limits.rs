@@ -8,7 +8,7 @@ use wasmtime::{OperatorCost, ResourceLimiter, VariableOperatorCost};
 
 /// The most memory that one instance has, in bytes, summed over all its memories: 10,000 servers take the SDK's view about
 /// 5 MiB, so this is room for a policy's own tables, and small beside a host with several policies.
-pub(crate) const MEMORY_BYTES_MAX: usize = 128 << 20;
+pub const MEMORY_BYTES_MAX: usize = 128 << 20;
 /// The most memories of one instance: a component of a core module has one, composed ones a few.
 const MEMORIES_MAX: usize = 8;
 /// The most table elements of one instance, summed: tables hold function pointers, a large guest has some thousands.

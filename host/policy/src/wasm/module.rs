@@ -329,6 +329,14 @@ impl Outline {
     }
 }
 
+/// Returns what a module or component imports, each once; nothing where it cannot be read.
+pub(crate) fn imports(bytes: &[u8]) -> Vec<String> {
+    let mut imports = Outline::read(bytes).map_or_else(|_| Vec::new(), |outline| outline.imports);
+    imports.sort();
+    imports.dedup();
+    imports
+}
+
 /// Returns the interface's name if it is one of the contract's.
 fn ours(name: &str) -> Result<Option<&str>, CheckError> {
     let Some(name) = name.strip_prefix(PACKAGE) else {
