@@ -6,14 +6,17 @@
 //! - *Place*: the wanted region first, then those that the settings allow. Of the servers with room the fullest, but rather
 //!   one whose rooms outlast the new one ([`place::Score`] has the order). Where nothing fits the room waits for the cheapest pool,
 //!   one that Usher launches in itself before one whose servers somebody else makes.
-//! - *Scale up*: what waits, less what fits the servers that are starting; then what the headroom lacks; each from the cheapest pool
-//!   that suits and may still launch.
-//! - *Scale down*: servers that have been empty for a while, or whose few rooms end soon, as long as the headroom stays.
+//! - *Scale up*: what waits, less what fits the servers that are starting; then what the headroom lacks, or a window that lasts or
+//!   begins soon; each from the cheapest pool that suits and may still launch.
+//! - *Scale down*: servers that have been empty for a while, or whose few rooms end soon, as long as headroom and windows have
+//!   their spare rooms.
 //!
-//! What it does not do: it learns nothing, knows no calendar, and uses no floats; the same view and the same question give the same
-//! answer, natively and in WebAssembly.
+//! What it does not do: it learns nothing, and uses no floats; the same view and the same question give the same answer, natively
+//! and in WebAssembly.
 //!
 //! # Settings
+//!
+//! All keys with their defaults; `examples/` has files to begin with.
 //!
 //! ```toml
 #![doc = include_str!("../standard.toml")]
@@ -24,8 +27,9 @@ mod pools;
 mod scale_down;
 mod scale_up;
 mod settings;
+mod stock;
 
-pub use settings::Settings;
+pub use settings::{Clock, Days, GoesFirst, PoolSettings, Settings, Table, Window};
 use usher_sdk::{
     Demand, Fleet, Growth, Moment, Place, PlacementAdvice, Policy, RoomRequest, ScaleDown, ScaleUp, Shrinkage,
     export_policy,
@@ -50,6 +54,8 @@ use usher_sdk::{
 #[derive(Debug)]
 pub struct Standard {
     settings: Settings,
+    /// Pools of the settings that were not there when the fleet was last looked at.
+    unknown_pools: Vec<String>,
 }
 
 impl Policy for Standard {
@@ -58,7 +64,26 @@ impl Policy for Standard {
 
     fn new(settings: Settings) -> Result<Self, String> {
         settings.check()?;
-        Ok(Standard { settings })
+        Ok(Standard {
+            settings,
+            unknown_pools: Vec::new(),
+        })
+    }
+}
+
+impl Standard {
+    /// Says once which of the settings' pools are not there. No error: pools come and go.
+    fn look_for_pools(&mut self, fleet: &Fleet) {
+        let mut unknown = self.settings.pools_named();
+        unknown.retain(|(_, name)| fleet.pools().all(|pool| pool.name != *name));
+        let mut names = Vec::new();
+        for (key, name) in unknown {
+            if !self.unknown_pools.iter().any(|known| known == name) {
+                usher_sdk::warn!("setting `{key}`: there is no pool {name:?} now");
+            }
+            names.push(name.to_owned());
+        }
+        self.unknown_pools = names;
     }
 }
 
@@ -69,8 +94,9 @@ impl Place for Standard {
 }
 
 impl ScaleUp for Standard {
-    fn scale_up(&mut self, demand: &Demand, fleet: &Fleet, _: Moment) -> Vec<Growth> {
-        scale_up::scale_up(&self.settings, demand, fleet)
+    fn scale_up(&mut self, demand: &Demand, fleet: &Fleet, moment: Moment) -> Vec<Growth> {
+        self.look_for_pools(fleet);
+        scale_up::scale_up(&self.settings, demand, fleet, moment)
     }
 }
 

@@ -104,7 +104,7 @@ fn pool_to_wait_for(settings: &Settings, room: &RoomRequest, fleet: &Fleet) -> O
             let suited = fleet.pools().filter(|pool| asked.is_suited(pool, region));
             suited
                 .filter(|pool| !may_launch || launchable(fleet, pool) > 0)
-                .min_by_key(|pool| Preference::of(pool))
+                .min_by_key(|pool| Preference::of(settings, pool))
         })
     };
     preferred(true).or_else(|| preferred(false)).map(|pool| pool.id)
@@ -159,7 +159,7 @@ impl<'a> Search<'a> {
             .take(LOOKED_AT_MAX)
             .filter(|server| self.is_suited(server));
         let cool = suited.filter(|server| {
-            let is_hot = self.settings.is_hot(server);
+            let is_hot = self.is_hot(server);
             found.is_any_hot |= is_hot;
             !is_hot
         });
@@ -201,6 +201,11 @@ impl<'a> Search<'a> {
 
     fn is_suited(&self, server: &Server) -> bool {
         !self.is_tied(server, Relation::Avoid) && self.fleet.carries(server, &self.room.labels)
+    }
+
+    fn is_hot(&self, server: &Server) -> bool {
+        let pool = || self.fleet.pool(server.pool_id());
+        server.reported().is_some() && pool().is_some_and(|pool| self.settings.marks(pool).is_hot(server))
     }
 
     fn is_tied(&self, server: &Server, relation: Relation) -> bool {

@@ -1,8 +1,10 @@
-//! Which pools suit which rooms, and which of them stand in for one another.
+//! Which pools suit which rooms, and which of them are preferred.
 
 use std::cmp::Reverse;
 
-use usher_sdk::{Fleet, Label, ONLY_PREFIX, Pool, PoolId, REQUIRE_PREFIX, Size};
+use usher_sdk::{Fleet, Label, Pool, PoolId, REQUIRE_PREFIX, Size};
+
+use crate::Settings;
 
 /// What a room, or a group of rooms, asks of a pool.
 #[derive(Debug, Clone, Copy)]
@@ -27,10 +29,12 @@ impl Asked<'_> {
     }
 }
 
-/// Orders pools by which a new server is best had from: those where Usher launches it itself, as nobody may be there to make
-/// one elsewhere and rooms wait; then cheaper servers, then larger ones, then the id.
+/// Orders pools by which a new server is best had from: those that the operator named, in that order; then those where Usher launches
+/// it itself, as nobody may be there to make one elsewhere and rooms wait; then cheaper servers, then larger ones, then the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Preference {
+    /// Its place in the operator's list; those that are not in it come after.
+    place: usize,
     is_external: bool,
     microdollars_per_hour: u32,
     rooms: Reverse<u32>,
@@ -38,9 +42,11 @@ pub(crate) struct Preference {
 }
 
 impl Preference {
-    pub(crate) fn of(pool: &Pool) -> Self {
+    pub(crate) fn of(settings: &Settings, pool: &Pool) -> Self {
+        let named = settings.scale_up_prefer.iter().position(|name| *name == pool.name);
         let rooms = Reverse(pool.left_when_new().rooms);
         Preference {
+            place: named.unwrap_or(usize::MAX),
             is_external: !pool.automatic,
             microdollars_per_hour: pool.price_microdollars_per_hour,
             rooms,
@@ -54,28 +60,6 @@ pub(crate) fn launchable(fleet: &Fleet, pool: &Pool) -> u32 {
     fleet
         .pool_state(pool.id)
         .map_or(pool.servers_max, |state| state.launchable)
-}
-
-/// Sorts pools, told by their places in a list, into those that share their headroom: of one region, letting in the same rooms.
-///
-/// The order within a group is that of the list. Pools are few, so each is simply compared with each group.
-pub(crate) fn groups(pools: &[&Pool]) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (at, pool) in pools.iter().enumerate() {
-        match groups
-            .iter_mut()
-            .find(|group| group.first().is_some_and(|first| is_same_group(pools[*first], pool)))
-        {
-            Some(group) => group.push(at),
-            None => groups.push(vec![at]),
-        }
-    }
-    groups
-}
-
-fn is_same_group(a: &Pool, b: &Pool) -> bool {
-    let is_only = |label: &&Label| label.key.starts_with(ONLY_PREFIX);
-    a.region == b.region && a.labels.iter().filter(is_only).eq(b.labels.iter().filter(is_only))
 }
 
 /// Sums up rooms, for their number and their average size.

@@ -1,39 +1,36 @@
-//! *Scale down*: which servers may go while the headroom stays.
+//! *Scale down*: which servers may go while the stocks stay.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use usher_sdk::{Fleet, Moment, PoolId, Retirement, Server, ServerId, Shrinkage, Size, Timestamp};
+use usher_sdk::{Fleet, Moment, Pool, PoolId, Retirement, Server, ServerId, Shrinkage, Timestamp};
 
 use crate::Settings;
-use crate::pools::{Rooms, groups};
+use crate::pools::Rooms;
+use crate::settings::{GoesFirst, Marks};
+use crate::stock::{Purpose, Stock, stocks};
 
-/// Which server goes first; the least does. Empty ones before those that must be drained, then the dearest, then the one that is done
-/// soonest.
+/// How many servers go at a turn at most. An answer of more than 1,000 rows is a fault, and pools are rows too; the rest goes at the
+/// next turn.
+const RETIREMENTS_MAX: usize = 500;
+
+/// Which server goes first; the least does. What counts is the settings' choice, the weightiest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Leaving {
-    rooms: u32,
-    price: Reverse<u32>,
-    /// Since when it has been empty, or when its last room ends.
-    done: Timestamp,
+    counts: [u32; GoesFirst::COUNT],
     server: ServerId,
 }
 
 /// Answers for every pool.
 pub(crate) fn scale_down(settings: &Settings, fleet: &Fleet, moment: Moment) -> Vec<Shrinkage> {
-    let pools: Vec<_> = fleet.pools().collect();
-    let mut answer: Vec<_> = pools.iter().map(|pool| Shrinkage::keep_all(pool.id)).collect();
-    for group in groups(&pools) {
-        let mut yard = Yard::of(settings, fleet, group.iter().map(|at| pools[*at].id).collect());
-        for server in yard.leaving(moment) {
-            if let Some(shrinkage) = answer.iter_mut().find(|shrinkage| shrinkage.pool == server.pool_id()) {
-                shrinkage
-                    .servers
-                    .push(Retirement::new(server.id(), reason(server, moment)));
-            }
+    let mut yard = Yard::of(settings, fleet, moment);
+    for server in yard.leaving() {
+        if let Some(lot) = yard.lot_at(server.pool_id()).map(|at| &mut yard.lots[at]) {
+            let retirement = Retirement::new(server.id(), reason(server, moment));
+            lot.answer.servers.push(retirement);
         }
     }
-    answer
+    yard.lots.into_iter().map(|lot| lot.answer).collect()
 }
 
 fn reason(server: &Server, moment: Moment) -> String {
@@ -46,98 +43,175 @@ fn reason(server: &Server, moment: Moment) -> String {
     }
 }
 
-/// The servers of pools that share their headroom.
+/// All servers, and what must stay of them.
 struct Yard<'a> {
     settings: &'a Settings,
     fleet: &'a Fleet,
-    servers: Vec<&'a Server>,
-    /// How many of each pool's servers may still be retired.
-    retirable: Vec<(PoolId, u32)>,
-    /// The average room that lives here.
-    size: Size,
-    /// How many spare rooms must stay.
-    headroom: u64,
+    moment: Moment,
+    /// By their pools' ids.
+    lots: Vec<Lot<'a>>,
+    stocks: Vec<Held<'a>>,
 }
 
-impl<'a> Yard<'a> {
-    fn of(settings: &'a Settings, fleet: &'a Fleet, pools: Vec<PoolId>) -> Self {
-        let mut living = Rooms::default();
-        let mut servers = Vec::new();
-        for server in fleet.servers().filter(|server| pools.contains(&server.pool_id())) {
-            living.add(server.usage().rooms, server.usage().seats, server.usage().load);
-            servers.push(server);
-        }
-        let retirable = |pool: PoolId| fleet.pool_state(pool).map_or(u32::MAX, |state| state.retirable);
-        let retirable = pools.into_iter().map(|pool| (pool, retirable(pool))).collect();
-        let headroom = settings.headroom(living.count);
-        Yard {
-            settings,
-            fleet,
-            servers,
-            retirable,
-            size: living.size_average(),
-            headroom,
+/// A pool.
+struct Lot<'a> {
+    pool: &'a Pool,
+    marks: Marks,
+    /// How many of its servers may still be retired.
+    retirable: u32,
+    /// The places of the stocks that its servers are part of.
+    stocks: Vec<usize>,
+    answer: Shrinkage,
+}
+
+/// A stock, and how many spare rooms there are of it.
+struct Held<'a> {
+    stock: Stock<'a>,
+    spare: u64,
+}
+
+impl<'a> Lot<'a> {
+    fn of(settings: &Settings, fleet: &Fleet, pool: &'a Pool) -> Self {
+        let state = fleet.pool_state(pool.id);
+        Lot {
+            pool,
+            marks: settings.marks(pool),
+            retirable: state.map_or(u32::MAX, |state| state.retirable),
+            stocks: Vec::new(),
+            answer: Shrinkage::keep_all(pool.id),
         }
     }
 
-    /// Returns which servers may go without taking the headroom.
-    fn leaving(&mut self, moment: Moment) -> Vec<&'a Server> {
-        let mut spare: u64 = self.servers.iter().map(|server| self.spare_on(server)).sum();
-        let candidates = self
-            .servers
-            .iter()
-            .filter_map(|server| candidate(self.settings, server, moment));
+    /// Returns how many rooms more of a stock one of its servers takes; none where it takes no rooms at all now.
+    fn spare_on(&self, server: &Server, stock: &Stock<'_>) -> u64 {
+        let is_spare = server.is_open() && !self.marks.is_hot(server);
+        if is_spare {
+            u64::from(server.left().rooms_of(stock.size))
+        } else {
+            0
+        }
+    }
+}
+
+impl<'a> Yard<'a> {
+    fn of(settings: &'a Settings, fleet: &'a Fleet, moment: Moment) -> Self {
+        let lots: Vec<_> = fleet.pools().map(|pool| Lot::of(settings, fleet, pool)).collect();
+        let mut yard = Yard {
+            settings,
+            fleet,
+            moment,
+            lots,
+            stocks: Vec::new(),
+        };
+        yard.take_stock();
+        yard
+    }
+
+    fn lot_at(&self, pool: PoolId) -> Option<usize> {
+        self.lots.binary_search_by_key(&pool, |lot| lot.pool.id).ok()
+    }
+
+    /// Finds out what must stay, and how much of it there is.
+    fn take_stock(&mut self) {
+        let mut pools: Vec<_> = self.lots.iter().map(|lot| (lot.pool, Rooms::default())).collect();
+        for server in self.fleet.servers() {
+            if let Some(at) = self.lot_at(server.pool_id()) {
+                let usage = server.usage();
+                pools[at].1.add(usage.rooms, usage.seats, usage.load);
+            }
+        }
+        let stocks = stocks(self.settings, self.fleet, &pools, Purpose::Keep, self.moment.now);
+        for (place, stock) in stocks.iter().enumerate() {
+            stock.pools.iter().for_each(|at| self.lots[*at].stocks.push(place));
+        }
+        self.stocks = stocks.into_iter().map(|stock| Held { stock, spare: 0 }).collect();
+        for server in self.fleet.servers() {
+            let Some(lot) = self.lot_at(server.pool_id()).map(|at| &self.lots[at]) else {
+                continue;
+            };
+            for place in &lot.stocks {
+                let held = &mut self.stocks[*place];
+                held.spare += lot.spare_on(server, &held.stock);
+            }
+        }
+    }
+
+    /// Returns which servers may go without taking from a stock.
+    fn leaving(&mut self) -> Vec<&'a Server> {
+        let candidates = self.fleet.servers().filter_map(|server| self.candidate(server));
         let mut candidates: BinaryHeap<_> = candidates.map(Reverse).collect();
         let mut gone = Vec::new();
         while let Some(Reverse(least)) = candidates.pop() {
-            let Some(server) = self.fleet.server(least.server) else {
-                continue;
-            };
-            let rest = spare - self.spare_on(server);
-            if rest >= self.headroom && self.may_retire(server.pool_id()) {
-                spare = rest;
-                gone.push(server);
+            let server = self.fleet.server(least.server).filter(|server| self.lets_go(server));
+            gone.extend(server);
+            if gone.len() == RETIREMENTS_MAX {
+                break;
             }
         }
         gone
     }
 
-    /// Returns how many rooms more a server takes; none where it takes no rooms at all now.
-    fn spare_on(&self, server: &Server) -> u64 {
-        let is_spare = server.is_open() && !self.settings.is_hot(server);
-        if is_spare {
-            u64::from(server.left().rooms_of(self.size))
-        } else {
-            0
+    /// Takes a server off its stocks and off what may be retired, if both have enough.
+    fn lets_go(&mut self, server: &Server) -> bool {
+        let Some(at) = self.lot_at(server.pool_id()) else {
+            return false;
+        };
+        let lot = &mut self.lots[at];
+        let stays = |place: &usize| {
+            let held = &self.stocks[*place];
+            held.spare - lot.spare_on(server, &held.stock) >= held.stock.rooms
+        };
+        if lot.retirable == 0 || !lot.stocks.iter().all(stays) {
+            return false;
+        }
+        lot.retirable -= 1;
+        for place in &lot.stocks {
+            let held = &mut self.stocks[*place];
+            held.spare -= lot.spare_on(server, &held.stock);
+        }
+        true
+    }
+
+    /// Returns how soon before others a server may go, if it may.
+    ///
+    /// A silent server may not: no data is not zero load. Nor may one that somebody holds: it is theirs.
+    fn candidate(&self, server: &Server) -> Option<Leaving> {
+        if !server.is_serving() {
+            return None;
+        }
+        let done = match server.empty_since() {
+            Some(since) => (self.moment.seconds_since(since) >= self.settings.idle_seconds).then_some(since),
+            None => ends_soon(self.settings, server, self.moment),
+        }?;
+        let pool = self.lots[self.lot_at(server.pool_id())?].pool;
+        let mut counts = [0; GoesFirst::COUNT];
+        for (count, choice) in counts.iter_mut().zip(self.settings.goes_first()) {
+            *count = choice.count(server, pool, done);
+        }
+        Some(Leaving {
+            counts,
+            server: server.id(),
+        })
+    }
+}
+
+impl GoesFirst {
+    /// Returns how late a server goes by this choice; `done` is since when it has been empty, or when its last room ends.
+    fn count(self, server: &Server, pool: &Pool, done: Timestamp) -> u32 {
+        let row = server.row();
+        match self {
+            GoesFirst::Emptiest => server.usage().rooms,
+            GoesFirst::Dearest => u32::MAX - row.price_microdollars_per_hour,
+            GoesFirst::Soonest => done,
+            GoesFirst::Oldest => row.started,
+            GoesFirst::Newest => u32::MAX - row.started,
+            GoesFirst::Spot => u32::from(pool.market != SPOT),
         }
     }
-
-    /// Takes one off what may be retired in a pool, if anything is left.
-    fn may_retire(&mut self, pool: PoolId) -> bool {
-        let left = self.retirable.iter_mut().find(|(id, left)| *id == pool && *left > 0);
-        left.map(|(_, left)| *left -= 1).is_some()
-    }
 }
 
-/// Returns whether a server may go, and how soon before others.
-///
-/// A silent server is none: no data is not zero load. Nor is one that somebody holds: it is theirs.
-fn candidate(settings: &Settings, server: &Server, moment: Moment) -> Option<Leaving> {
-    let usage = server.usage();
-    if !server.is_serving() {
-        return None;
-    }
-    let done = match server.empty_since() {
-        Some(since) => (moment.seconds_since(since) >= settings.idle_seconds).then_some(since),
-        None => ends_soon(settings, server, moment),
-    }?;
-    Some(Leaving {
-        rooms: usage.rooms,
-        price: Reverse(server.row().price_microdollars_per_hour),
-        done,
-        server: server.id(),
-    })
-}
+/// The market, as pools have it, of servers that the cloud may take away.
+const SPOT: &str = "spot";
 
 /// Returns when a server's few rooms end, if they all do soon. One that is overdue may stay for long: it does not count as soon.
 fn ends_soon(settings: &Settings, server: &Server, moment: Moment) -> Option<Timestamp> {

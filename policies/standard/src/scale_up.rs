@@ -1,25 +1,28 @@
 //! *Scale up*: how many servers more what waits and the headroom need.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
-use usher_sdk::{Demand, Fleet, Growth, Left, Pool, PoolId, Size, Want};
+use usher_sdk::{Demand, Fleet, Growth, Left, Moment, Pool, Server, Size, Want};
 
 use crate::Settings;
-use crate::pools::{Asked, Preference, Rooms, groups, launchable};
+use crate::pools::{Asked, Preference, Rooms, launchable};
+use crate::settings::Marks;
+use crate::stock::{Purpose, stocks};
 
 /// Answers for every pool.
-pub(crate) fn scale_up(settings: &Settings, demand: &Demand, fleet: &Fleet) -> Vec<Growth> {
+pub(crate) fn scale_up(settings: &Settings, demand: &Demand, fleet: &Fleet, moment: Moment) -> Vec<Growth> {
     let mut plan = Plan::of(settings, fleet);
     for want in &demand.wants {
         plan.serve(want);
     }
-    plan.keep_headroom();
+    plan.fill_stocks(moment);
     plan.pools.into_iter().map(PoolPlan::into_growth).collect()
 }
 
 /// What is there, what is starting, and what is about to be ordered.
 struct Plan<'a> {
     settings: &'a Settings,
+    fleet: &'a Fleet,
     /// The preferred first.
     pools: Vec<PoolPlan<'a>>,
 }
@@ -27,6 +30,7 @@ struct Plan<'a> {
 struct PoolPlan<'a> {
     pool: &'a Pool,
     launchable: u32,
+    marks: Marks,
     /// Rooms that live on its servers, and waiting ones for which there is room on servers that are starting.
     living: Rooms,
     /// What is left on servers that take rooms now.
@@ -36,21 +40,33 @@ struct PoolPlan<'a> {
     ordered: u32,
     /// Rooms that wait and are the reason for servers.
     for_waiting: u32,
-    /// The headroom that is wanted, where it is the reason for servers.
-    for_headroom: Option<u64>,
+    /// What else servers are for.
+    for_stocks: Vec<String>,
 }
 
 impl<'a> PoolPlan<'a> {
-    fn of(fleet: &'a Fleet, pool: &'a Pool) -> Self {
+    fn of(settings: &Settings, fleet: &Fleet, pool: &'a Pool) -> Self {
         PoolPlan {
             pool,
             launchable: launchable(fleet, pool),
+            marks: settings.marks(pool),
             living: Rooms::default(),
             open: Vec::new(),
             starting: Vec::new(),
             ordered: 0,
             for_waiting: 0,
-            for_headroom: None,
+            for_stocks: Vec::new(),
+        }
+    }
+
+    /// Counts what lives on a server of this pool, and what is left on it.
+    fn count(&mut self, server: &Server) {
+        let usage = server.usage();
+        self.living.add(usage.rooms, usage.seats, usage.load);
+        if server.is_starting() {
+            self.starting.push(server.left());
+        } else if server.is_open() && !self.marks.is_hot(server) {
+            self.open.push(server.left());
         }
     }
 
@@ -95,40 +111,33 @@ impl<'a> PoolPlan<'a> {
             1 => Some("1 room waits".to_owned()),
             rooms => Some(format!("{rooms} rooms wait")),
         };
-        let headroom = self.for_headroom.map(|rooms| format!("headroom of {rooms} rooms"));
-        let reason = waiting.into_iter().chain(headroom).collect::<Vec<_>>().join("; ");
+        let reasons: Vec<_> = waiting.into_iter().chain(self.for_stocks).collect();
         Growth {
             pool: self.pool.id,
             servers: self.ordered,
-            reason,
+            reason: reasons.join("; "),
         }
     }
 }
 
 impl<'a> Plan<'a> {
     fn of(settings: &'a Settings, fleet: &'a Fleet) -> Self {
-        let by_price: BinaryHeap<_> = fleet.pools().map(|pool| (Preference::of(pool), pool.id)).collect();
+        let by_id: Vec<_> = fleet.pools().collect();
+        let preferences = (0..).zip(&by_id).map(|(at, pool)| (Preference::of(settings, pool), at));
+        let preferred = preferences.collect::<BinaryHeap<(_, usize)>>().into_sorted_vec();
         let mut pools = Vec::new();
-        let mut places: BTreeMap<PoolId, u32> = BTreeMap::new();
-        for (at, (_, id)) in (0..).zip(by_price.into_sorted_vec()) {
-            if let Some(pool) = fleet.pool(id) {
-                pools.push(PoolPlan::of(fleet, pool));
-                places.insert(id, at);
-            }
+        let mut places = vec![0; by_id.len()];
+        for (_, at) in preferred {
+            places[at] = pools.len();
+            pools.push(PoolPlan::of(settings, fleet, by_id[at]));
         }
         for server in fleet.servers() {
-            let Some(at) = places.get(&server.pool_id()) else {
+            let Ok(at) = by_id.binary_search_by_key(&server.pool_id(), |pool| pool.id) else {
                 continue;
             };
-            let (plan, usage) = (&mut pools[*at as usize], server.usage());
-            plan.living.add(usage.rooms, usage.seats, usage.load);
-            if server.is_starting() {
-                plan.starting.push(server.left());
-            } else if server.is_open() && !settings.is_hot(server) {
-                plan.open.push(server.left());
-            }
+            pools[places[at]].count(server);
         }
-        Plan { settings, pools }
+        Plan { settings, fleet, pools }
     }
 
     /// Finds servers for a group of waiting rooms, region by region: starting ones, then new ones.
@@ -168,22 +177,23 @@ impl<'a> Plan<'a> {
         );
     }
 
-    /// Orders what the headroom of each group of pools lacks.
-    fn keep_headroom(&mut self) {
-        let pools: Vec<_> = self.pools.iter().map(|plan| plan.pool).collect();
-        for mut members in groups(&pools) {
-            let mut living = Rooms::default();
-            members.iter().for_each(|at| living.join(self.pools[*at].living));
-            let size = living.size_average();
-            let wanted = self.settings.headroom(living.count);
-            let spare: u64 = members.iter().map(|at| self.pools[*at].spare(size)).sum();
-            let mut missing = wanted.saturating_sub(spare);
-            members.retain(|at| self.pools[*at].pool.left_when_new().fits(size));
+    /// Orders what the stocks lack.
+    fn fill_stocks(&mut self, moment: Moment) {
+        let pools: Vec<_> = self.pools.iter().map(|plan| (plan.pool, plan.living)).collect();
+        for stock in stocks(self.settings, self.fleet, &pools, Purpose::Launch, moment.now) {
+            let spare: u64 = stock.pools.iter().map(|at| self.pools[*at].spare(stock.size)).sum();
+            let mut missing = stock.rooms.saturating_sub(spare);
+            let mut members = stock.pools.clone();
+            members.retain(|at| self.pools[*at].pool.left_when_new().fits(stock.size));
             for at in members {
                 let plan = &mut self.pools[at];
-                let came = if missing > 0 { plan.order(missing, size) } else { 0 };
+                let came = if missing > 0 {
+                    plan.order(missing, stock.size)
+                } else {
+                    0
+                };
                 if came > 0 {
-                    plan.for_headroom = Some(wanted);
+                    plan.for_stocks.push(stock.reason());
                     missing = missing.saturating_sub(came);
                 }
             }

@@ -166,7 +166,7 @@ fn the_wanted_region_comes_first_and_others_only_where_the_settings_say() {
         ..room()
     };
     let with = |regions: &[&str]| Settings {
-        fallback_regions: [("eu".into(), regions.iter().map(|region| (*region).into()).collect())].into(),
+        fallback_regions: [("eu", regions.iter().map(|region| (*region).into()).collect())].into(),
         ..Settings::default()
     };
     assert_eq!(ask(&Settings::default(), fleet(), &here("eu")), "wait eu");
@@ -334,4 +334,59 @@ fn each_answer_has_its_reason() {
     assert_eq!(reason(fleet, 60), "the server that lives longest anyway");
     assert_eq!(reason(ten_rooms(), 0), "no server has room");
     assert_eq!(reason(Fleet::builder(), 0), "no pool suits the room");
+}
+
+#[test]
+fn a_pools_own_marks_hold_for_its_servers_only() {
+    let settings: Settings = toml::from_str("[pool.eu]\ncpu_permille_max = 500\negress_kbps_max = 900").unwrap();
+    let reporting = |cpu: u32, egress: u32| {
+        move |server: &mut ServerSketch| {
+            rooms(5)(server);
+            (
+                server.usage.reported,
+                server.usage.cpu_permille,
+                server.usage.egress_kbps,
+            ) = (NOW, cpu, egress);
+        }
+    };
+    let other = |fleet: FleetBuilder, cpu: u32| fleet.pool("other", |_| {}).server("other", reporting(cpu, 5_000));
+    for (case, fleet, expected) in [
+        ("below both", ten_rooms().server("a", reporting(500, 900)), "a"),
+        (
+            "above its mark",
+            ten_rooms().server("a", reporting(501, 0)),
+            "wait eu again",
+        ),
+        (
+            "above its line",
+            ten_rooms().server("a", reporting(0, 901)),
+            "wait eu again",
+        ),
+        ("another pool has its own", other(ten_rooms(), 800), "other"),
+        (
+            "and the general mark holds there",
+            other(ten_rooms(), 801),
+            "wait other again",
+        ),
+    ] {
+        assert_eq!(ask(&settings, fleet, &room()), expected, "{case}");
+    }
+}
+
+#[test]
+fn a_room_waits_for_the_pool_that_the_settings_prefer() {
+    let fleet = |launchable: u32| {
+        let dear = |pool: &mut Pool| (pool.region, pool.price_microdollars_per_hour) = ("eu".into(), 900_000);
+        ten_rooms()
+            .pool("dear", dear)
+            .pool_state(|state| state.launchable = launchable)
+    };
+    let settings: Settings = toml::from_str("scale_up_prefer = ['gone', 'dear']").unwrap();
+    assert_eq!(ask(&Settings::default(), fleet(1), &room()), "wait eu");
+    assert_eq!(ask(&settings, fleet(1), &room()), "wait dear");
+    assert_eq!(
+        ask(&settings, fleet(0), &room()),
+        "wait eu",
+        "rather one that may launch"
+    );
 }

@@ -2,7 +2,14 @@ use usher_sdk::{FleetBuilder, Health, Hold, Label, Phase, ServerSketch};
 
 use super::*;
 
+/// 1970-01-02T03:46:40Z.
 const NOW: Timestamp = 100_000;
+
+fn settings(toml: &str) -> Settings {
+    let settings: Settings = toml::from_str(toml).unwrap();
+    settings.check().unwrap();
+    settings
+}
 
 fn ten_rooms() -> FleetBuilder {
     Fleet::builder()
@@ -185,4 +192,114 @@ fn a_retirement_says_why() {
     let answer = scale_down(&Settings::default(), &fleet, Moment::at(NOW));
     let reasons: Vec<_> = answer[0].servers.iter().map(|gone| gone.reason.as_str()).collect();
     assert_eq!(reasons, ["empty for 75 s", "2 rooms, the last ends in 300 s"]);
+}
+
+#[test]
+fn what_a_window_needs_stays_while_it_lasts_and_a_quarter_of_an_hour_before() {
+    let idle = || ten_rooms().servers("idle", 3, empty_for(3_600));
+    for (from, to, expected) in [
+        ("03:00", "05:00", "idle-1"),
+        ("03:46", "05:00", "idle-1"),
+        ("04:01", "05:00", "idle-1"),
+        ("04:02", "05:00", "idle-1 idle-2 idle-3"),
+        ("02:00", "03:46", "idle-1 idle-2 idle-3"),
+        ("02:00", "03:47", "idle-1"),
+    ] {
+        let window = format!("[[window]]\nfrom = '{from}'\nto = '{to}'\ntime_zone = 'UTC'\nspare_rooms = 20");
+        assert_eq!(ask(&settings(&window), idle()), expected, "{from} to {to}");
+    }
+}
+
+#[test]
+fn what_a_window_needs_in_a_pool_stays_in_that_pool() {
+    let window = "[[window]]\nfrom = '03:00'\nto = '05:00'\ntime_zone = 'UTC'\nspare_rooms = 10\npool = 'eu'";
+    let fleet = ten_rooms().servers("idle", 2, empty_for(3_600));
+    let fleet = fleet.pool("other", |pool| (pool.region, pool.rooms_per_server) = ("eu".into(), 10));
+    let fleet = fleet.servers("other", 2, empty_for(3_600));
+    assert_eq!(ask(&settings(window), fleet), "idle-1 other-1 other-2");
+}
+
+#[test]
+fn a_pool_with_a_headroom_of_its_own_lends_it_to_nobody() {
+    let fleet = || {
+        let fleet = ten_rooms().server("full", rooms(10)).server("idle", empty_for(60));
+        let fleet = fleet.pool("own", |pool| (pool.region, pool.rooms_per_server) = ("eu".into(), 10));
+        fleet.server("own", rooms(2))
+    };
+    assert_eq!(
+        ask(&Settings::default(), fleet()),
+        "idle",
+        "eight rooms are spare in the other pool"
+    );
+    assert_eq!(ask(&settings("[pool.own]\nheadroom_percent = 50"), fleet()), "");
+}
+
+#[test]
+fn who_goes_first_is_the_settings_choice() {
+    let fleet = || {
+        let server = |rooms: u32, started: Timestamp, price: u32, empty: u32| {
+            move |server: &mut ServerSketch| {
+                (server.row.started, server.row.price_microdollars_per_hour) = (started, price);
+                if rooms == 0 {
+                    empty_for(empty)(server);
+                } else {
+                    ends_in(rooms, 5)(server);
+                }
+            }
+        };
+        let fleet = ten_rooms()
+            .server("stays", rooms(1))
+            .server("a", server(0, 500, 300, 100))
+            .server("b", server(0, 400, 200, 300))
+            .server("c", server(1, 300, 400, 0));
+        fleet
+            .pool("spot", |pool| {
+                (pool.region, pool.market, pool.rooms_per_server) = ("eu".into(), "spot".into(), 10);
+            })
+            .server("spot", server(0, 450, 100, 200))
+    };
+    for (list, expected) in [
+        ("['emptiest', 'dearest', 'soonest']", "a b c spot"),
+        ("['dearest']", "c a b spot"),
+        ("['soonest']", "b a c spot"),
+        ("['oldest']", "c b a spot"),
+        ("['newest']", "a b c spot"),
+    ] {
+        assert_eq!(
+            ask(&settings(&format!("scale_down_prefer = {list}")), fleet()),
+            expected,
+            "{list}"
+        );
+    }
+    for (list, expected) in [
+        ("['emptiest']", "a"),
+        ("['dearest']", "c"),
+        ("['soonest']", "b"),
+        ("['spot']", "spot"),
+    ] {
+        let one_room_too_many = fleet().server("full", |server| server.usage.rooms = 10);
+        let settings = settings(&format!(
+            "scale_down_prefer = {list}\nheadroom_rooms_min = 35\nheadroom_percent = 0"
+        ));
+        assert_eq!(ask(&settings, one_room_too_many), expected, "only one may go: {list}");
+    }
+}
+
+#[test]
+fn no_answer_is_longer_than_the_host_takes() {
+    let fleet = ten_rooms().pool_state(|state| state.retirable = 2_000);
+    let fleet = fleet.servers("idle", 1_200, empty_for(3_600)).build();
+    let answer = scale_down(&Settings::default(), &fleet, Moment::at(NOW));
+    assert_eq!(answer[0].servers.len(), RETIREMENTS_MAX);
+}
+
+#[test]
+fn room_above_a_pools_own_mark_is_no_headroom() {
+    let hot = |server: &mut ServerSketch| {
+        rooms(5)(server);
+        (server.usage.reported, server.usage.cpu_permille) = (NOW, 600);
+    };
+    let fleet = || ten_rooms().server("hot", hot).server("idle", empty_for(60));
+    assert_eq!(ask(&Settings::default(), fleet()), "idle");
+    assert_eq!(ask(&settings("[pool.eu]\ncpu_permille_max = 500"), fleet()), "");
 }

@@ -2,6 +2,22 @@ use usher_sdk::{Fleet, FleetBuilder, Health, Hold, Label, Phase, ServerSketch};
 
 use super::*;
 
+/// 1970-01-02T03:46:40Z.
+const NOW: u32 = 100_000;
+
+fn settings(toml: &str) -> Settings {
+    let settings: Settings = toml::from_str(toml).unwrap();
+    settings.check().unwrap();
+    settings
+}
+
+/// A window that lasts now.
+fn window(spare_rooms: u32, more: &str) -> Settings {
+    settings(&format!(
+        "[[window]]\nfrom = '03:00'\nto = '05:00'\ntime_zone = 'UTC'\nspare_rooms = {spare_rooms}\n{more}"
+    ))
+}
+
 fn pool(builder: FleetBuilder, name: &str, region: &str, rooms: u32, price: u32) -> FleetBuilder {
     builder.pool(name, |pool| {
         (pool.region, pool.rooms_per_server, pool.price_microdollars_per_hour) = (region.into(), rooms, price);
@@ -24,7 +40,7 @@ fn starting(server: &mut ServerSketch) {
 /// Asks the policy; the answer is `POOL+SERVERS` for each pool that grows.
 fn ask(settings: &Settings, fleet: FleetBuilder, wants: Vec<Want>) -> String {
     let fleet = fleet.build();
-    let growths = scale_up(settings, &Demand::of(wants), &fleet);
+    let growths = scale_up(settings, &Demand::of(wants), &fleet, Moment::at(NOW));
     assert_eq!(growths.len(), fleet.pools().count(), "every pool is spoken for");
     let name = |growth: &Growth| format!("{}+{}", fleet.pool(growth.pool).unwrap().name, growth.servers);
     let mut grown: Vec<_> = growths.iter().filter(|growth| growth.servers > 0).map(name).collect();
@@ -177,7 +193,7 @@ fn a_region_falls_back_only_where_the_settings_say_and_it_cannot_launch() {
         pool(eu, "us", "us", 10, 100_000)
     };
     let falls_back = Settings {
-        fallback_regions: [("eu".into(), vec!["us".into()])].into(),
+        fallback_regions: [("eu", vec!["us".into()])].into(),
         ..Settings::default()
     };
     assert_eq!(ask(&Settings::default(), fleet(0), want_in("eu", 3)), "");
@@ -253,11 +269,141 @@ fn a_pool_without_limits_needs_one_server() {
 #[test]
 fn an_order_says_why() {
     let fleet = ten_rooms().server("a", rooms(10)).build();
-    let growth = &scale_up(&Settings::default(), &Demand::of(want(3)), &fleet)[0];
+    let growth = &scale_up(&Settings::default(), &Demand::of(want(3)), &fleet, Moment::at(NOW))[0];
     assert_eq!((growth.servers, growth.reason.as_str()), (1, "3 rooms wait"));
     let fleet = ten_rooms().server("a", rooms(9)).build();
     assert_eq!(
-        scale_up(&Settings::default(), &Demand::of(vec![]), &fleet)[0].reason,
+        scale_up(&Settings::default(), &Demand::of(vec![]), &fleet, Moment::at(NOW))[0].reason,
         "headroom of 2 rooms"
+    );
+}
+
+#[test]
+fn a_window_launches_its_spare_rooms_also_for_nobody() {
+    for (case, fleet, expected) in [
+        ("nobody is there", ten_rooms(), "eu+2"),
+        ("one is on its way", ten_rooms().server("a", starting), "eu+1"),
+        ("two are there", ten_rooms().servers("s", 2, |_| {}), ""),
+        (
+            "fifteen rooms leave five spare",
+            ten_rooms().server("a", rooms(10)).server("b", rooms(5)),
+            "eu+2",
+        ),
+        (
+            "no more may be launched",
+            ten_rooms().pool_state(|state| state.launchable = 1),
+            "eu+1",
+        ),
+    ] {
+        assert_eq!(ask(&window(20, ""), fleet, vec![]), expected, "{case}");
+    }
+    assert_eq!(
+        ask(&window(20, ""), ten_rooms(), want(3)),
+        "eu+3",
+        "3 rooms wait, and 17 are not 20"
+    );
+}
+
+#[test]
+fn a_window_is_a_floor_and_no_addition() {
+    let fleet = || ten_rooms().servers("s", 20, rooms(10));
+    assert_eq!(
+        ask(&Settings::default(), fleet(), vec![]),
+        "eu+4",
+        "a fifth of 200 rooms"
+    );
+    assert_eq!(ask(&window(40, ""), fleet(), vec![]), "eu+4");
+    assert_eq!(ask(&window(41, ""), fleet(), vec![]), "eu+5");
+}
+
+#[test]
+fn a_window_counts_rooms_of_the_size_that_it_says() {
+    let seats = || Fleet::builder().pool("seats", |pool| pool.seats_per_server = 500);
+    assert_eq!(ask(&window(20, "room_seats = 50"), seats(), vec![]), "seats+2");
+    assert_eq!(ask(&window(20, "room_seats = 100"), seats(), vec![]), "seats+4");
+    assert_eq!(
+        ask(&window(20, ""), seats(), vec![]),
+        "seats+1",
+        "nothing else limits it"
+    );
+    assert_eq!(
+        ask(&window(20, "room_seats = 501"), seats(), vec![]),
+        "",
+        "none would ever do"
+    );
+}
+
+#[test]
+fn a_window_of_a_pool_launches_there_and_counts_for_all() {
+    let fleet = || pool(ten_rooms(), "dear", "eu", 10, 900_000);
+    assert_eq!(ask(&window(20, ""), fleet(), vec![]), "eu+2");
+    assert_eq!(ask(&window(20, "pool = 'dear'"), fleet(), vec![]), "dear+2");
+    let busy = || pool(ten_rooms().servers("s", 5, rooms(10)), "dear", "eu", 10, 900_000);
+    assert_eq!(ask(&Settings::default(), busy(), vec![]), "eu+1");
+    assert_eq!(
+        ask(&window(20, "pool = 'dear'"), busy(), vec![]),
+        "dear+2",
+        "they are headroom, too"
+    );
+}
+
+#[test]
+fn a_pool_with_a_headroom_of_its_own_grows_by_its_own_rooms() {
+    let fleet = |small: u32, large: u32| {
+        let small = ten_rooms().servers("s", 1, rooms(small));
+        pool(small, "large", "eu", 10, 900_000).server("l", rooms(large))
+    };
+    let own = settings("[pool.large]\nheadroom_percent = 100");
+    assert_eq!(
+        ask(&Settings::default(), fleet(9, 5), vec![]),
+        "",
+        "five spare rooms for 14"
+    );
+    assert_eq!(
+        ask(&own, fleet(9, 5), vec![]),
+        "eu+1",
+        "those five are not the small ones'"
+    );
+    assert_eq!(
+        ask(&own, fleet(5, 6), vec![]),
+        "large+1",
+        "and four are too few for six"
+    );
+    let none = settings("[pool.large]\nheadroom_percent = 0\nheadroom_rooms_min = 0");
+    assert_eq!(ask(&none, fleet(5, 10), vec![]), "");
+}
+
+#[test]
+fn pools_are_preferred_in_the_order_that_the_settings_say() {
+    let fleet = |launchable: u32| {
+        let cheap = pool(Fleet::builder(), "cheap", "eu", 10, 100_000);
+        let dear = pool(cheap, "dear", "eu", 10, 900_000).pool_state(|state| state.launchable = launchable);
+        pool(dear, "middle", "eu", 10, 300_000)
+    };
+    let prefer = |list: &str| settings(&format!("scale_up_prefer = {list}"));
+    assert_eq!(ask(&Settings::default(), fleet(9), want(13)), "cheap+2");
+    assert_eq!(ask(&prefer("['dear']"), fleet(9), want(13)), "dear+2");
+    assert_eq!(ask(&prefer("['dear']"), fleet(1), want(13)), "cheap+1 dear+1");
+    assert_eq!(
+        ask(&prefer("['dear', 'middle']"), fleet(1), want(13)),
+        "dear+1 middle+1"
+    );
+    assert_eq!(ask(&prefer("['gone', 'middle']"), fleet(9), want(13)), "middle+2");
+    let all_full = fleet(9).server("m", rooms(10));
+    assert_eq!(
+        ask(&prefer("['dear']"), all_full, vec![]),
+        "dear+1",
+        "for the headroom as well"
+    );
+}
+
+#[test]
+fn an_order_names_each_thing_that_it_is_for() {
+    let fleet = ten_rooms().server("a", rooms(10)).build();
+    let settings = window(20, "");
+    let growth = &scale_up(&settings, &Demand::of(want(3)), &fleet, Moment::at(NOW))[0];
+    assert_eq!(
+        (growth.servers, growth.reason.as_str()),
+        (3, "3 rooms wait; 20 spare rooms from 03:00 to 05:00")
     );
 }
