@@ -73,8 +73,14 @@ impl LoadError {
         use CompileError as E;
         match self {
             LoadError::Compile(error) => match error {
-                E::Starved | E::ChildFailed { .. } | E::NoChild(_) | E::Stopped => true,
-                E::Compile(_) | E::Link(_) | E::TimeLimit | E::MemoryLimit | E::TooDeep | E::TooMuchCode => false,
+                E::Starved | E::Killed | E::NoChild(_) | E::Stopped => true,
+                E::Compile(_)
+                | E::Link(_)
+                | E::TimeLimit
+                | E::MemoryLimit
+                | E::TooDeep
+                | E::TooMuchCode
+                | E::ChildFailed { .. } => false,
             },
             LoadError::File(_)
             | LoadError::Check(_)

@@ -28,6 +28,9 @@ use parent::{REPLY_BYTES_MAX, WALL_MAX};
 /// The most bytes of the compiler's words that are kept: its first lines say what is wrong, and the file's own names are in them.
 const MESSAGE_BYTES_MAX: usize = 2_048;
 
+/// What the author of a module can do that costs its compiler too much.
+const SMALLER: &str = "look for code that a tool has generated, such as a large table or parser, and build with `opt-level = 3` and `lto = true`";
+
 /// Compiles policies, all for one engine.
 pub(crate) struct Compiler {
     engine: Engine,
@@ -78,21 +81,18 @@ pub enum CompileError {
     Link(String),
     /// The compiler ran for too long.
     #[error(
-        "compiling it takes longer than the {CPU_SECONDS_MAX} s that a policy has for it: look for one huge function, such as a \
-         generated table or parser, and build with `opt-level = 3`, `lto = true` and `strip = true`"
+        "compiling it takes longer than the {CPU_SECONDS_MAX} s of the processor that a policy has for it: {SMALLER}"
     )]
     TimeLimit,
     /// The compiler got too little of the processor.
     #[error(
-        "it was not compiled within {} s: either it takes very long to compile, or this machine is too busy for it; put the file \
-         there again to have it tried again",
+        "it was not compiled within {} s: this machine was too busy, or it takes very long to compile",
         WALL_MAX.as_secs()
     )]
     Starved,
     /// The compiler wanted too much memory.
     #[error(
-        "compiling it takes more than the {} MiB of memory that a policy has for it: look for one huge function, such as a \
-         generated table or parser, and build with `opt-level = 3`, `lto = true` and `strip = true`",
+        "compiling it takes more than the {} MiB of memory that a policy has for it: {SMALLER}",
         MEMORY_BYTES_MAX >> 20
     )]
     MemoryLimit,
@@ -100,16 +100,17 @@ pub enum CompileError {
     #[error("its types or functions are nested too deeply to be read")]
     TooDeep,
     /// What came out is too large.
-    #[error("it becomes more than {} MiB of machine code", REPLY_BYTES_MAX >> 20)]
+    #[error("it becomes more than {} MiB of machine code: {SMALLER}", REPLY_BYTES_MAX >> 20)]
     TooMuchCode,
-    /// The compiling process ended in a way that is a mistake of ours, or of this machine.
-    #[error(
-        "the process that compiles it has failed ({how}); if it does so again, please report this together with the file"
-    )]
+    /// The compiling process ended in a way that is a mistake of ours.
+    #[error("the process that compiles it has failed ({how}); please report this together with the file")]
     ChildFailed {
         /// How it ended, and its last words.
         how: String,
     },
+    /// Somebody else ended the compiling process.
+    #[error("the process that compiles it was killed from outside, as happens where a machine runs out of memory")]
+    Killed,
     /// There is no compiling process.
     #[error("the process that compiles policies cannot be started: {0}")]
     NoChild(String),

@@ -240,7 +240,7 @@ fn why(status: ExitStatus, last_words: &str) -> CompileError {
     }
     match status.signal().and_then(Signal::from_named_raw) {
         Some(Signal::XCPU) => CompileError::TimeLimit,
-        Some(Signal::KILL) => strange("it was killed from outside, as happens where the machine runs out of memory"),
+        Some(Signal::KILL) => CompileError::Killed,
         _ if last_words.is_empty() => strange(&status.to_string()),
         _ => strange(&format!("{status}: {last_words}")),
     }
