@@ -13,6 +13,7 @@ mod instance;
 mod language;
 mod limits;
 mod module;
+mod overtime;
 mod rows;
 
 pub(crate) use compile::{Children, Compiler, MakeError, Ready};

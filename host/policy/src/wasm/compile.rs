@@ -126,6 +126,7 @@ impl Compiler {
     /// The platform has no compiler back end.
     pub(crate) fn new(place: CompileIn) -> wasmtime::Result<Compiler> {
         let engine = super::engine::new()?;
+        super::overtime::tick(&engine)?;
         let linker = imports::linker(&engine)?;
         Ok(Compiler {
             engine,

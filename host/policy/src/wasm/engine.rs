@@ -6,8 +6,9 @@ use super::limits::{STACK_BYTES_MAX, operator_cost};
 
 /// Makes the engine.
 ///
-/// Fuel instead of epochs, because it is deterministic; no asynchronous components, which cost 0.5 µs a call; NaNs
-/// canonical and no relaxed SIMD, so that a replay is exact. Threads and garbage collection are not even compiled in.
+/// Fuel, because it is deterministic; the epoch beside it only ends what takes far longer than its fuel says
+/// ([`super::overtime`]), and costs 2 % of a decision. No asynchronous components, which cost 0.5 µs a call; NaNs canonical and
+/// no relaxed SIMD, so that a replay is exact. Threads and garbage collection are not even compiled in.
 ///
 /// # Errors
 /// The platform has no compiler back end.
@@ -15,7 +16,7 @@ pub(super) fn new() -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config.consume_fuel(true);
     config.operator_cost(operator_cost());
-    config.epoch_interruption(false);
+    config.epoch_interruption(true);
     config.wasm_component_model(true);
     config.concurrency_support(false);
     config.wasm_relaxed_simd(false);

@@ -9,6 +9,7 @@ use wasmtime::{AsContext, Engine, StoreContextMut, Trap};
 use super::bindings::Local;
 use super::bindings::types::Level;
 use super::limits::{Allowance, HOST_BYTE_FUEL, HOST_CALL_FUEL, LOCAL_TIME_FUEL, LOG_BYTES_MAX, ZONE_BYTES_MAX};
+use super::overtime::Overtime;
 use crate::options::LogLevel;
 
 /// How many log lines of one instance reach our log at once: a start-up may be talkative.
@@ -20,6 +21,7 @@ const LOG_REFILL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct HostState {
     pub(super) allowance: Allowance,
+    pub(super) overtime: Overtime,
     log: Log,
 }
 
@@ -36,6 +38,7 @@ impl HostState {
         };
         HostState {
             allowance: Allowance::default(),
+            overtime: Overtime::default(),
             log,
         }
     }

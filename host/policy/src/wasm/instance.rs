@@ -15,6 +15,7 @@ use super::compile::Ready;
 use super::convert;
 use super::imports::HostState;
 use super::limits::{ANSWER_BYTES_MAX, Budget, DESCRIPTION_BYTES_MAX, FIGURES_MAX, MEMORY_BYTES_MAX, VIEW_ROWS_MAX};
+use super::overtime::{self, TimeUp};
 use super::rows::{Rows, ViewSource};
 use crate::options::LogLevel;
 
@@ -70,6 +71,7 @@ impl Ready {
     pub(crate) fn start(&self, policy: Arc<str>, settings: &str, log: LogLevel) -> Result<Serving, StartError> {
         let mut store = Store::new(self.pre.engine(), HostState::new(policy, log));
         store.limiter(|state| &mut state.allowance);
+        overtime::watch(&mut store);
         let unfit = |error: wasmtime::Error| StartError::Instantiate(format!("{error:#}"));
         let made = run(&mut store, Budget::Start, |store| self.pre.instantiate(store).map(Ok));
         let instance = made.result.map_err(|fault| StartError::Instantiate(fault.message))?;
@@ -329,6 +331,7 @@ fn run<T>(
     let granted = budget.fuel();
     store.data_mut().begin_call();
     store.set_hostcall_fuel(ANSWER_BYTES_MAX);
+    overtime::begin(store, budget.time());
     let called = store.set_fuel(granted).and_then(|()| call(store));
     let fuel = granted.saturating_sub(store.get_fuel().unwrap_or(0));
     let result = match called {
@@ -346,6 +349,7 @@ fn fault(error: &wasmtime::Error, state: &mut HostState, granted: u64) -> CallFa
     let trap = error.downcast_ref::<Trap>();
     let kind = match trap {
         Some(Trap::OutOfFuel) => FaultKind::OutOfFuel,
+        None if error.is::<TimeUp>() => FaultKind::OutOfFuel,
         Some(_) => FaultKind::Trap,
         None if error.is::<super::imports::ImportError>() => FaultKind::Trap,
         // What is neither a trap nor ours came up while an answer was taken from the guest's memory.

@@ -1,8 +1,37 @@
 //! What a policy may use: fuel for each operation, memory over all of it, and the size of an answer.
 //!
-//! Fuel counts instructions and not time, so what is dear is priced. On the 2-core machine of the first measurements a
-//! million units are 0.3 to 1 ms; the worst that a chain can stall the deciding thread is the sum over its links of
-//! [`Budget::View`] and [`Budget::Place`].
+//! Fuel counts instructions and not time, so what is dear is priced. What a million units take at most where a guest does
+//! nothing else, in milliseconds, on a 2-core virtual machine (EPYC of 2024); `tests/prices.rs` measures it and prints it:
+//!
+//! | what | ms | unpriced |
+//! |---|---|---|
+//! | arithmetic on whole numbers, branches, calls, loads and stores of one place | 0.2 to 1.5 | |
+//! | division, square roots, arithmetic with fractions | 0.2 to 0.7 | 4; on other processors 45, of subnormal numbers |
+//! | fractions to whole numbers and back; rounding, least and greatest | 0.5 to 3 | |
+//! | SIMD on whole numbers | 0.2 to 0.5 | |
+//! | a store, and a load across it | 2.5 to 4 | |
+//! | `memory.copy`, `memory.fill` of much | 0.05 | |
+//! | `memory.copy`, `memory.init` of nothing | 0.7 | |
+//! | `memory.fill` of nothing | 0.7 | 57 |
+//! | `memory.grow` | 1.5 | 50 |
+//! | `ref.func` | 0.4 | 47 |
+//! | `elem.drop` | 0.3 | 8 |
+//! | other instructions on tables | 0.1 to 1.5 | |
+//! | a log line; a civil time | 0.1 to 0.5 | 2,000 |
+//! | calls of 20,000 functions in no order | 4 to 8 | |
+//! | **the first touch of memory, once in an instance** | 170 | |
+//! | **loads in no order over 1, 7, 112 MiB** | 5, 160, 250 to 420 | |
+//!
+//! The last two no price can bound: the same instruction takes a quarter of a nanosecond or four hundred. So a call also has
+//! [`Budget::time`], as long as its fuel would last at [`FUEL_NANOSECONDS_MAX`]; [`super::overtime`] ends it then.
+//!
+//! **The worst stall of the deciding thread**: a call ends within its time and two ticks, but not before the third tick, and
+//! a function without a loop runs to its end, 20 ms at most ([`FUNCTION_BYTES_MAX`]). One `place` of a small fleet: 15 ms
+//! and 20; with 10,000 servers 25 and 20; with any number 35 and 20. The rows that it is told before: as long again for a few
+//! of them, 60 ms and 20 for 1,024 in a fleet of any size. A chain takes the sum over its links. This is what a hostile
+//! guest can do; one that uses up all its fuel otherwise takes a fifth of it, and the standard policy a hundredth of that.
+
+use std::time::Duration;
 
 use wasmtime::{OperatorCost, ResourceLimiter, VariableOperatorCost};
 
@@ -44,6 +73,13 @@ pub(crate) const LOG_BYTES_MAX: usize = 4 << 10;
 /// The longest name of a time zone, in bytes; the IANA's longest has 32.
 pub(crate) const ZONE_BYTES_MAX: usize = 64;
 
+/// The longest that a unit of fuel may take, on average over a call: ten times what it takes, so that a slow machine ends no
+/// honest guest.
+const FUEL_NANOSECONDS_MAX: u64 = 5;
+/// The most bytes of one function: only loops and calls look at fuel and time, so that what stands between them runs to its end.
+/// The largest function of a large policy in Rust has a tenth of this.
+pub(super) const FUNCTION_BYTES_MAX: usize = 128 << 10;
+
 /// Says what a call is for, and so how much fuel it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Budget {
@@ -82,37 +118,78 @@ impl Budget {
                 .min(500 * M),
         }
     }
+
+    /// Returns how long one such call may have the processor.
+    pub(crate) fn time(self) -> Duration {
+        Duration::from_nanos(self.fuel().saturating_mul(FUEL_NANOSECONDS_MAX))
+    }
 }
 
 /// Returns what each instruction costs: one, but for those that take far longer than others.
 pub(crate) fn operator_cost() -> OperatorCost {
+    /// Division; and what takes 150 cycles on many processors where numbers are subnormal.
     const DEAR: u8 = 10;
-    const GROW: u8 = 200;
-    OperatorCost {
-        MemoryGrow: GROW,
-        TableGrow: GROW,
-        I32DivS: DEAR,
-        I32DivU: DEAR,
-        I32RemS: DEAR,
-        I32RemU: DEAR,
-        I64DivS: DEAR,
-        I64DivU: DEAR,
-        I64RemS: DEAR,
-        I64RemU: DEAR,
-        F32Sqrt: DEAR,
-        F32Div: DEAR,
-        F64Sqrt: DEAR,
-        F64Div: DEAR,
-        F32x4Sqrt: DEAR,
-        F32x4Div: DEAR,
-        F64x2Sqrt: DEAR,
-        F64x2Div: DEAR,
+    /// A call of the runtime that looks something up: 10 ns.
+    const LOOK_UP: u8 = 25;
+    /// A call of the runtime that makes something: 100 ns.
+    const MAKE: u8 = 100;
+    /// A system call, or the processor's own slow path: 250 ns.
+    const SLOW: u8 = 250;
+    let mut cost = OperatorCost {
+        MemoryGrow: SLOW,
+        TableGrow: SLOW,
+        // Of no bytes at all, at an address that was never touched, it takes 230 ns.
+        MemoryFill: SLOW,
+        RefFunc: MAKE,
+        ElemDrop: LOOK_UP,
         variable: VariableOperatorCost {
             memory_grow_per_page: 255,
             ..VariableOperatorCost::new()
         },
         ..OperatorCost::new()
+    };
+    for dear in dear(&mut cost) {
+        *dear = DEAR;
     }
+    cost
+}
+
+/// Returns the prices of divisions and of arithmetic with fractions.
+fn dear(cost: &mut OperatorCost) -> [&mut u8; 32] {
+    [
+        &mut cost.I32DivS,
+        &mut cost.I32DivU,
+        &mut cost.I32RemS,
+        &mut cost.I32RemU,
+        &mut cost.I64DivS,
+        &mut cost.I64DivU,
+        &mut cost.I64RemS,
+        &mut cost.I64RemU,
+        &mut cost.F32Add,
+        &mut cost.F32Sub,
+        &mut cost.F32Mul,
+        &mut cost.F32Div,
+        &mut cost.F32Sqrt,
+        &mut cost.F32DemoteF64,
+        &mut cost.F64Add,
+        &mut cost.F64Sub,
+        &mut cost.F64Mul,
+        &mut cost.F64Div,
+        &mut cost.F64Sqrt,
+        &mut cost.F64PromoteF32,
+        &mut cost.F32x4Add,
+        &mut cost.F32x4Sub,
+        &mut cost.F32x4Mul,
+        &mut cost.F32x4Div,
+        &mut cost.F32x4Sqrt,
+        &mut cost.F32x4DemoteF64x2Zero,
+        &mut cost.F64x2Add,
+        &mut cost.F64x2Sub,
+        &mut cost.F64x2Mul,
+        &mut cost.F64x2Div,
+        &mut cost.F64x2Sqrt,
+        &mut cost.F64x2PromoteLowF32x4,
+    ]
 }
 
 /// Counts what one instance has of memory and tables; wasmtime's own limits are for each memory alone.

@@ -8,6 +8,7 @@ use wasmparser::{Encoding, KnownCustom, Parser, Payload};
 
 use super::convert::shortened;
 use super::language::Language;
+use super::limits::FUNCTION_BYTES_MAX;
 use crate::version::Hash;
 
 /// The contract that this host speaks. Before 1.0 a policy must be built for exactly this one.
@@ -78,6 +79,12 @@ pub enum CheckError {
     /// The binary is broken, or uses something that is not allowed.
     #[error("the module is not valid: {0}")]
     Invalid(String),
+    /// It has a function that could not be stopped in time.
+    #[error(
+        "one of its functions has {0} bytes; at most {FUNCTION_BYTES_MAX} are allowed, so that a call can be stopped in time: \
+         look for a generated table or parser, and build with `opt-level = 3` and `lto = true`"
+    )]
+    HugeFunction(usize),
     /// A core module that nothing says about what its exports mean.
     #[error(
         "a core module without its `component-type` section: it was not built with `export_policy!` of usher-sdk, or a tool \
@@ -256,6 +263,9 @@ impl Outline {
                     outline.is_component |= depth == 1 && encoding == Encoding::Component;
                 }
                 Payload::End(_) => depth -= 1,
+                Payload::CodeSectionEntry(body) if body.range().len() > FUNCTION_BYTES_MAX => {
+                    return Err(CheckError::HugeFunction(body.range().len()));
+                }
                 Payload::ImportSection(imports) if depth == 1 => {
                     for import in imports.into_imports() {
                         outline.imports.push(import.map_err(invalid)?.module.to_owned());
