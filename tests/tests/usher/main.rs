@@ -21,6 +21,7 @@ mod acknowledged;
 mod calls;
 mod command_line;
 mod events;
+mod example_policies;
 mod herding;
 mod mistakes;
 mod owed;
