@@ -11,6 +11,7 @@ mod configuration;
 mod events;
 mod failure;
 mod list;
+mod policies;
 mod policy;
 mod query;
 mod serving;
@@ -29,6 +30,7 @@ pub(crate) use compile_policy::COMPILE_POLICY;
 use configuration::ConfigCommand;
 use events::EventsArgs;
 use list::{DecisionsArgs, RoomsArgs, ServersArgs};
+use policies::{PoliciesArgs, RollbackArgs};
 use policy::PolicyCommand;
 use serving::ServeArgs;
 use token::TokenCommand;
@@ -76,8 +78,8 @@ enum Command {
     Servers(ServersArgs),
     /// Pools: servers, free room, limits in the way, dollars.
     Pools(ListArgs),
-    /// Policies in the order in which they are asked.
-    Policies(ListArgs),
+    /// Policies in the order in which they are asked; with POLICY one of them in detail.
+    Policies(PoliciesArgs),
     /// Decisions, the newest first: which policy advised what, what became of it, and why.
     Decisions(DecisionsArgs),
     /// Events: those kept, or with --follow those that come.
@@ -96,6 +98,8 @@ enum Command {
     Remove(RemoveArgs),
     /// Switch a pool's scaling by policies on or off.
     Scaling(ScalingArgs),
+    /// Have the version before of a policy serve, until its file changes.
+    Rollback(RollbackArgs),
     /// Ask for rooms, as an app would: for trying.
     Place(PlaceArgs),
     /// Release a room, as an app would: for trying.
@@ -159,7 +163,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Rooms(args) => list::rooms(args, out),
         Command::Servers(args) => list::servers(args, out),
         Command::Pools(args) => list::pools(args, out),
-        Command::Policies(args) => list::policies(args, out),
+        Command::Policies(args) => policies::policies(args, out),
         Command::Decisions(args) => list::decisions(args, out),
         Command::Events(args) => events::events(args, out),
         Command::Bill(args) => list::bill(args, out),
@@ -169,6 +173,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Lost(args) => act::lost(args, out),
         Command::Remove(args) => act::remove(args, out),
         Command::Scaling(args) => act::scaling(args, out),
+        Command::Rollback(args) => policies::rollback(args, out),
         Command::Place(args) => act::place(args, out),
         Command::Release(args) => act::release(args, out),
         Command::Policy(command) => policy::run(command, out),

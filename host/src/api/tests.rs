@@ -36,6 +36,8 @@ fn every_call_of_the_design_is_documented() {
         "get /v1/pools",
         "post /v1/pools/{pool}/scaling",
         "get /v1/policies",
+        "get /v1/policies/{policy}",
+        "post /v1/policies/{policy}/rollback",
         "get /v1/decisions",
         "get /v1/bill",
         "get /v1/events",

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::table::Column;
 
 /// What stands where the API has nothing.
-const NOTHING: &str = "-";
+pub(super) const NOTHING: &str = "-";
 
 pub(super) const ROOMS: &[Column] = &[
     Column::words("ROOM", |room| text(room, "/room")),
@@ -45,17 +45,6 @@ pub(super) const POOLS: &[Column] = &[
     Column::words("IN THE WAY", pool_obstacle),
 ];
 
-pub(super) const POLICIES: &[Column] = &[
-    Column::words("POLICY", |policy| text(policy, "/name")),
-    Column::words("VERSION", |policy| text(policy, "/serving/version")),
-    Column::words("DECIDES", |policy| list(policy, "/serving/decisions")),
-    Column::number("ASKED", |policy| tally(policy, "asked")),
-    Column::number("DEFERRED", |policy| tally(policy, "deferred")),
-    Column::number("FAULTS", |policy| tally(policy, "faults")),
-    Column::words("FILE", |policy| text(policy, "/wanted/state")),
-    Column::words("PROBLEM", policy_problem),
-];
-
 pub(super) const DECISIONS: &[Column] = &[
     Column::number("NO", |decision| text(decision, "/decision")),
     Column::words("AT", |decision| text(decision, "/at")),
@@ -91,16 +80,6 @@ fn first(value: &Value, pointers: &[&str]) -> String {
         .map(|pointer| text(value, pointer))
         .filter(|text| text != NOTHING);
     found.next().unwrap_or_else(|| NOTHING.to_owned())
-}
-
-fn list(value: &Value, pointer: &str) -> String {
-    match value.pointer(pointer).and_then(Value::as_array) {
-        Some(items) if !items.is_empty() => {
-            let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-            words.join(" ")
-        }
-        Some(_) | None => NOTHING.to_owned(),
-    }
 }
 
 /// Returns an amount in dollars and cents.
@@ -152,31 +131,6 @@ fn server_hold(server: &Value) -> String {
     match text(server, "/hold/kind") {
         kind if kind == NOTHING => kind,
         kind => format!("{kind} by {}", text(server, "/hold/owner")),
-    }
-}
-
-/// Returns a count over all decisions that a policy takes; faults are counted by kind.
-fn tally(policy: &Value, what: &str) -> String {
-    let count = |of: &Value| match of {
-        Value::Object(kinds) => kinds.values().filter_map(Value::as_u64).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            of.as_u64().unwrap_or(0)
-        }
-    };
-    let points = ["place", "scale_up", "scale_down"];
-    let counts = points
-        .iter()
-        .filter_map(|point| policy.get(*point)?.get(what))
-        .map(count);
-    counts.sum::<u64>().to_string()
-}
-
-fn policy_problem(policy: &Value) -> String {
-    let quarantined = list(policy, "/serving/quarantined");
-    match text(policy, "/wanted/problem") {
-        problem if problem != NOTHING => format!("{}: {problem}", text(policy, "/wanted/step")),
-        _ if quarantined != NOTHING => format!("too many faults: {quarantined} is quarantined"),
-        nothing => nothing,
     }
 }
 

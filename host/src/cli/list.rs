@@ -128,11 +128,6 @@ pub(super) fn pools(args: ListArgs, out: &mut dyn Write) -> Result<(), Failure> 
     list("/v1/pools", "pools", columns::POOLS, nothing, &args, out).map(drop)
 }
 
-/// Shows the chain of policies.
-pub(super) fn policies(args: ListArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    list("/v1/policies", "policies", columns::POLICIES, "no policies", &args, out).map(drop)
-}
-
 /// Shows decisions.
 pub(super) fn decisions(args: DecisionsArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let mut query = Query::default();

@@ -345,7 +345,7 @@ standard  built-in     0.1.0           -               place                    
             assert!(shown.contains(&format!("{line}\n")), "{line}\n{shown}");
         }
         assert!(
-            shown.contains("1 trap, 2 out of fuel") && !shown.contains("before it"),
+            shown.contains("2 out of fuel, 1 trap") && !shown.contains("before it"),
             "{shown}"
         );
         let tallies = shown.lines().skip_while(|line| !line.is_empty()).skip(1).count();

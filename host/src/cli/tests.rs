@@ -95,6 +95,8 @@ fn every_command_of_the_design_is_understood() {
         "usher servers s",
         "usher pools --json",
         "usher policies",
+        "usher policies 50-main --json",
+        "usher rollback 50-main --reason slow",
         "usher decisions --room r --limit 5",
         "usher events --follow --after 7-0 --json",
         "usher bill",
@@ -181,16 +183,6 @@ POOL  PROVIDER  REGION  READY  STARTING  HELD  SILENT  WANTED  MAX  ROOMS  FREE 
 demo  exec      eu          2         1     0       0       -   20      7    13    1.04  circuit_open until T";
     assert_eq!(table::table(columns::POOLS, &[pool], None), expected);
 
-    let faults = json!({ "trap": 1, "out_of_fuel": 2, "error": 0, "bad_answer": 0, "unavailable": 0 });
-    let policy = json!({ "name": "10-vip", "built_in": false, "place": { "asked": 9, "deferred": 4, "faults": faults },
-        "scale_up": { "asked": 1, "deferred": 0, "faults": {} }, "scale_down": null,
-        "serving": { "version": "1.2.0", "decisions": ["place", "scale_up"], "quarantined": [] },
-        "wanted": { "state": "refused", "step": "compile", "problem": "not a component" } });
-    let expected = "\
-POLICY  VERSION  DECIDES         ASKED  DEFERRED  FAULTS  FILE     PROBLEM
-10-vip  1.2.0    place scale_up     10         4       3  refused  compile: not a component";
-    assert_eq!(table::table(columns::POLICIES, &[policy], None), expected);
-
     let decision = json!({ "decision": 7, "at": "T", "point": "scale_up", "room": null, "server": null, "pool": "demo",
         "policy": "standard", "version": "0.1.0", "advice": "2 servers", "verdict": "clamped", "code": "servers_max",
         "reason": "3 rooms wait", "took_microseconds": 12 });
@@ -198,6 +190,19 @@ POLICY  VERSION  DECIDES         ASKED  DEFERRED  FAULTS  FILE     PROBLEM
 NO  AT  DECIDES   ABOUT  POLICY    ADVICE     VERDICT                WHY           µs
  7  T   scale_up  demo   standard  2 servers  clamped (servers_max)  3 rooms wait  12";
     assert_eq!(table::table(columns::DECISIONS, &[decision], None), expected);
+}
+
+#[test]
+fn a_rollback_says_which_version_serves_now() {
+    let policy = json!({ "name": "a b", "serving": { "version": "1.0.0", "sha256": "a".repeat(64) },
+        "wanted": { "version": "2.0.0", "sha256": "b".repeat(64) } });
+    let (text, result, seen) = against(200, &policy.to_string(), "rollback 50-main --reason slow");
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(seen, [r#"POST /v1/policies/50-main/rollback {"reason":"slow"}"#]);
+    assert!(
+        text.contains("serves 1.0.0 aaaaaaaa") && text.contains("holds 2.0.0 bbbbbbbb"),
+        "{text}"
+    );
 }
 
 #[test]
