@@ -109,6 +109,8 @@ async fn every_wrong_body_is_told_by_its_field() {
         ("POST /v1/servers/a/uncordon", json!({ "why": "x" }), Some("why")),
         ("POST /v1/pools/media/scaling", json!({ "enabled": 1 }), Some("enabled")),
         ("POST /v1/pools/media/scaling", json!({}), None),
+        ("POST /v1/policies/a/rollback", json!({ "reason": "" }), Some("reason")),
+        ("POST /v1/policies/a/rollback", json!({ "to": "1.0.0" }), Some("to")),
     ] {
         let answer = send(&client, call, &[JSON], body.to_string()).await;
         answer.expect_problem(422, "invalid_field");
@@ -211,6 +213,11 @@ async fn wrong_ids_queries_methods_and_paths_are_refused() {
         ("POST /v1/servers/a/drain".to_owned(), 404, "no_such_server"),
         ("POST /v1/servers/a/lost".to_owned(), 404, "no_such_server"),
         ("DELETE /v1/servers/a".to_owned(), 404, "no_such_server"),
+        ("GET /v1/policies/a".to_owned(), 404, "no_such_policy"),
+        ("GET /v1/policies/..%2Fa%20b".to_owned(), 404, "no_such_policy"),
+        ("POST /v1/policies/a/rollback".to_owned(), 404, "no_such_policy"),
+        ("POST /v1/policies/standard/rollback".to_owned(), 409, "policy_built_in"),
+        ("GET /v1/policies/%ff".to_owned(), 400, "invalid_id"),
     ] {
         let answer = send(&client, &call, &[], "").await;
         answer.expect_problem(status, code);

@@ -12,7 +12,7 @@ use crate::patience::{eventually, seconds};
 use crate::site::{Host, Site, repository, written};
 use crate::sse::all_events;
 
-const POOL: &str = r#"
+pub(crate) const POOL: &str = r#"
 [[pool]]
 name = "media"
 provider = "external"
@@ -45,7 +45,7 @@ pub(crate) fn standard() -> &'static [u8] {
 }
 
 /// The module of `tests/guests/spread`.
-fn spread() -> &'static [u8] {
+pub(crate) fn spread() -> &'static [u8] {
     static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
     built("tests/guests/spread", &MODULE)
 }
@@ -57,7 +57,7 @@ pub(crate) fn drop_in(site: &Site, file: &str, bytes: &[u8]) {
     fs::rename(part, site.path("policies").join(file)).unwrap();
 }
 
-async fn started(site: &Site) -> (Host, Client) {
+pub(crate) async fn started(site: &Site) -> (Host, Client) {
     let host = site.start().await;
     let client = host.client();
     for server in 0..SERVERS {
@@ -71,7 +71,7 @@ async fn started(site: &Site) -> (Host, Client) {
 }
 
 /// Places a room, and returns on which server, and who decided.
-async fn place(client: &Client, room: &str) -> (String, String) {
+pub(crate) async fn place(client: &Client, room: &str) -> (String, String) {
     let placed = client
         .put(&format!("/v1/rooms/{room}"), json!({}))
         .await
@@ -81,7 +81,7 @@ async fn place(client: &Client, room: &str) -> (String, String) {
     (text("/server/name"), text("/decision/policy"))
 }
 
-async fn policy(client: &Client, name: &str) -> Option<Value> {
+pub(crate) async fn policy(client: &Client, name: &str) -> Option<Value> {
     let policies = client.get("/v1/policies").await.expect(200).json;
     policies["policies"]
         .as_array()
@@ -92,12 +92,12 @@ async fn policy(client: &Client, name: &str) -> Option<Value> {
 }
 
 /// Waits until this file's policy is in a state.
-async fn is(client: &Client, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn is(client: &Client, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let look = async || policy(client, name).await.filter(|policy| is_so(policy));
     eventually(&format!("{name} {what}"), seconds(40), look).await
 }
 
-fn wanted_serves(policy: &Value) -> bool {
+pub(crate) fn wanted_serves(policy: &Value) -> bool {
     policy["wanted"]["state"] == "serving"
 }
 

@@ -157,6 +157,14 @@ async fn a_token_does_what_its_scope_lets_it_and_nothing_else() {
         .post("/v1/servers/media-1/lost", json!({}))
         .await
         .expect_problem(403, "wrong_scope");
+    for client in [&clients.app, &clients.register, &clients.server] {
+        let order = client.post("/v1/policies/standard/rollback", json!({})).await;
+        order.expect_problem(403, "wrong_scope");
+        client
+            .get("/v1/policies/standard")
+            .await
+            .expect_problem(403, "wrong_scope");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! The folder while it changes under a serving chain.
 
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use usher_fleet::advice::Placement;
 use usher_fleet::event::PolicyEvent;
@@ -114,6 +116,88 @@ fn links_are_followed_beneath_the_folder_and_swapped_as_kubernetes_does() {
     std::fs::rename(stage.path("..new"), stage.path("..data")).unwrap();
     stage.loaded();
     assert_eq!(stage.decide("room").1, on(2));
+    stage.stop();
+}
+
+#[test]
+fn a_kubernetes_volume_that_is_swapped_never_takes_the_policy_away() {
+    let mut stage = Stage::new(&[]);
+    let volume = |stage: &Stage, name: &str, server: u32| {
+        std::fs::create_dir(stage.path(name)).unwrap();
+        std::fs::write(stage.path(name).join("a.wasm"), places(server)).unwrap();
+    };
+    volume(&stage, "..2026_11_01", 1);
+    symlink("..2026_11_01", stage.path("..data")).unwrap();
+    symlink("..data/a.wasm", stage.path("a.wasm")).unwrap();
+    stage.loaded();
+    for server in 2..5 {
+        // The kubelet's steps: a new folder, a link swapped by a rename, the old folder removed.
+        let (old, new) = (format!("..2026_11_0{}", server - 1), format!("..2026_11_0{server}"));
+        volume(&stage, &new, server);
+        symlink(&new, stage.path("..data_tmp")).unwrap();
+        std::fs::rename(stage.path("..data_tmp"), stage.path("..data")).unwrap();
+        std::fs::remove_dir_all(stage.path(&old)).unwrap();
+        stage.loaded();
+        assert_eq!(stage.decide("room").1, on(server));
+    }
+    assert!(stage.is_quiet_for(4));
+    stage.stop();
+}
+
+#[test]
+fn whichever_way_an_editor_saves_the_new_version_serves_once() {
+    type Save = fn(&Stage, &[u8]);
+    let ways: [(&str, Save); 5] = [
+        ("in place", |stage, bytes| {
+            std::fs::write(stage.path("a.wasm"), bytes).unwrap()
+        }),
+        ("in place and in pieces", |stage, bytes| {
+            let mut file = std::fs::File::create(stage.path("a.wasm")).unwrap();
+            for piece in bytes.chunks(bytes.len() / 5) {
+                file.write_all(piece).unwrap();
+                file.flush().unwrap();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }),
+        ("beside it and renamed", |stage, bytes| stage.rename_in("a.wasm", bytes)),
+        ("removed and made anew", |stage, bytes| {
+            std::fs::remove_file(stage.path("a.wasm")).unwrap();
+            std::fs::write(stage.path("a.wasm"), bytes).unwrap();
+        }),
+        ("the old one moved aside", |stage, bytes| {
+            std::fs::rename(stage.path("a.wasm"), stage.path("a.wasm~")).unwrap();
+            std::fs::write(stage.path("a.wasm"), bytes).unwrap();
+        }),
+    ];
+    let mut stage = Stage::serving(&[("a.wasm", &places(1))]);
+    for (server, (way, save)) in (2..).zip(ways) {
+        save(&stage, &places(server));
+        stage.loaded();
+        assert_eq!(stage.decide("room").1, on(server), "{way}");
+        assert!(stage.is_quiet_for(3), "{way}");
+    }
+    stage.stop();
+}
+
+#[test]
+fn a_folder_that_is_another_one_from_now_on_is_read_all_the_same() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1)), ("b.wasm", &places(2))]);
+    let aside = stage.dir.path().with_extension("aside");
+    let next = stage.dir.path().with_extension("next");
+    std::fs::create_dir(&next).unwrap();
+    std::fs::write(next.join("a.wasm"), places(3)).unwrap();
+    std::fs::rename(stage.dir.path(), &aside).unwrap();
+    std::fs::rename(&next, stage.dir.path()).unwrap();
+    let mut told = [stage.event(), stage.event()].map(|event| match event {
+        PolicyEvent::Loaded(event) => format!("+{}", event.policy),
+        PolicyEvent::Removed(event) => format!("-{}", event.policy),
+        other => panic!("neither loaded nor removed: {other:?}"),
+    });
+    told.sort();
+    assert_eq!(told, ["+a", "-b"]);
+    stage.chain.swap();
+    assert_eq!(stage.decide("room").1, on(3));
+    std::fs::remove_dir_all(aside).unwrap();
     stage.stop();
 }
 

@@ -264,6 +264,7 @@ fn a_restart_without_a_folder_serves_what_served_until_the_folder_says_otherwise
         PolicyEvent::Removed(event) => assert_eq!(&*event.policy, "b"),
         other => panic!("expected b to be gone, not {other:?}"),
     }
+    stage.until(|policies| policies.status()[0].wanted.is_some());
     assert_eq!(wanted(&stage).0, WantedState::Serving);
     assert_eq!(status(&stage).problem, None);
     assert_eq!(stage.policies.status().len(), 2);
