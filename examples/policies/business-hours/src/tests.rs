@@ -1,4 +1,4 @@
-use usher_sdk::{FleetBuilder, Phase, ServerSketch, Want};
+use usher_sdk::{FleetBuilder, Phase, ServerSketch, Want, purity};
 
 use super::*;
 
@@ -199,6 +199,15 @@ fn settings_that_cannot_be_meant_are_refused_by_name() {
         assert!(error.starts_with(&format!("setting `{key}`:")), "{error}");
     }
     assert_eq!(with(|it| it.to = "24:00".into()), Ok(()));
+}
+
+#[test]
+fn it_answers_alike_in_every_instance_and_after_every_history() {
+    let fleet = office().server("in use", rooms(3)).server("idle", rooms(0)).build();
+    let settings = r#"{"pool": "office", "time_zone": "Europe/Berlin"}"#;
+    let demand = Demand::of(vec![Want::new(7, 50)]);
+    purity::check_scale_up::<BusinessHours>(settings, &fleet, &demand, Moment::at(MONDAY_8 - 300)).unwrap();
+    purity::check_scale_down::<BusinessHours>(settings, &fleet, Moment::at(MONDAY_8 - 300)).unwrap();
 }
 
 #[test]

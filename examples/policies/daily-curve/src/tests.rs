@@ -1,4 +1,4 @@
-use usher_sdk::{Change, FleetBuilder, Instance, LEARNED_BYTES_MAX, Level, Phase, ServerSketch, Want};
+use usher_sdk::{Change, FleetBuilder, Instance, LEARNED_BYTES_MAX, Level, Phase, ServerSketch, Want, purity};
 
 use super::*;
 
@@ -272,6 +272,15 @@ fn settings_that_cannot_be_meant_are_refused_by_name() {
         let error = DailyCurve::new(settings).unwrap_err();
         assert!(error.starts_with(&format!("setting `{key}`:")), "{error}");
     }
+}
+
+#[test]
+fn it_answers_alike_in_every_instance_and_after_every_history() {
+    let fleet = office().server("in use", rooms(3)).server("idle", rooms(0)).build();
+    let settings = r#"{"pool": "office", "time_zone": "Europe/Berlin"}"#;
+    let demand = Demand::of(vec![Want::new(27, 50)]);
+    purity::check_scale_up::<DailyCurve>(settings, &fleet, &demand, Moment::at(MONDAY)).unwrap();
+    purity::check_scale_down::<DailyCurve>(settings, &fleet, Moment::at(MONDAY)).unwrap();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use usher_sdk::{FleetBuilder, Label, Phase, Pool, PoolState, Verdict};
+use usher_sdk::{FleetBuilder, Label, Phase, Pool, PoolState, Verdict, purity};
 
 use super::*;
 
@@ -235,6 +235,13 @@ fn the_reason_says_what_a_room_costs() {
     let fleet = pool(Fleet::builder(), "large", "on-demand", 10, 123).build();
     let growths = policy(no_spare()).scale_up(&Demand::of(vec![Want::new(3, 50)]), &fleet, Moment::at(NOW));
     assert_eq!(growths[0].reason, "3 rooms, at most $0.1230 an hour each");
+}
+
+#[test]
+fn it_answers_alike_in_every_instance_and_after_every_history() {
+    let fleet = pools().servers("s", 3, |server| server.usage.rooms = 5).build();
+    let demand = Demand::of(vec![Want::new(21, 50), Want::new(3, 200)]);
+    purity::check_scale_up::<Dollars>("{}", &fleet, &demand, Moment::at(NOW)).unwrap();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use usher_sdk::{FleetBuilder, Label, Phase, Placement, ServerSketch, Tie};
+use usher_sdk::{FleetBuilder, Label, Phase, Placement, ServerSketch, Tie, purity};
 
 use super::*;
 
@@ -217,6 +217,16 @@ fn idle_servers_go_down_to_the_warm_ones() {
         "the other is not"
     );
     assert_eq!(gone(acme().server("a", fresh).server("b", fresh)), [""; 0]);
+}
+
+#[test]
+fn it_answers_alike_in_every_instance_and_after_every_history() {
+    let fleet = shared(acme().server("own", rooms(1)).server("idle", rooms(0))).server("for all", rooms(5));
+    let fleet = fleet.build();
+    let at = Moment::at(NOW);
+    purity::assert_pure::<Reserved>("{}", &fleet, &["acme", "beta", ""].map(room), at);
+    purity::check_scale_up::<Reserved>("{}", &fleet, &Demand::of(vec![Want::new(7, 50)]), at).unwrap();
+    purity::check_scale_down::<Reserved>("{}", &fleet, at).unwrap();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use usher_sdk::{FleetBuilder, Health, Label, Placement, ServerSketch, Tie};
+use usher_sdk::{FleetBuilder, Health, Label, Placement, ServerSketch, Tie, purity};
 
 use super::*;
 
@@ -172,6 +172,19 @@ fn settings_that_cannot_be_meant_are_refused_by_name() {
         ..Settings::default()
     };
     assert!(Zones::new(all_big).unwrap_err().starts_with("setting `big_seats`:"));
+}
+
+#[test]
+fn it_answers_alike_in_every_instance_and_after_every_history() {
+    let fleet = ["a", "b", "c", "a", "b"]
+        .into_iter()
+        .fold(region(), |fleet, zone| fleet.server(zone, with_rooms(zone, &[200])));
+    let of_acme = RoomRequest {
+        tenant: "acme".into(),
+        ..RoomRequest::new("standup", 10)
+    };
+    let rooms = [big(), of_acme, RoomRequest::new("small", 10)];
+    purity::assert_pure::<Zones>(r#"{"tenants": ["acme"]}"#, &fleet.build(), &rooms, Moment::at(1_000));
 }
 
 #[test]
