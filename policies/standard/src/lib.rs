@@ -107,3 +107,23 @@ impl ScaleDown for Standard {
 }
 
 export_policy!(Standard: place, scale_up, scale_down);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_that_are_not_there_are_no_error_and_are_looked_for_at_each_turn() {
+        let settings: Settings = toml::from_str("scale_up_prefer = ['a', 'b']\n[pool.b]\n[pool.c]").unwrap();
+        let mut standard = Standard::new(settings).unwrap();
+        let fleet = |name: &str| Fleet::builder().pool(name, |_| {}).build();
+        for (there, unknown) in [
+            ("a", vec!["b", "c", "b"]),
+            ("b", vec!["c", "a"]),
+            ("d", vec!["b", "c", "a", "b"]),
+        ] {
+            standard.scale_up(&Demand::of(vec![]), &fleet(there), Moment::at(1_000));
+            assert_eq!(standard.unknown_pools, unknown, "{there} is there");
+        }
+    }
+}
