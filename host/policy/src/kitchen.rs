@@ -127,7 +127,7 @@ mod tests {
         }
         orders.put(order("a", Errand::Kept, "4"));
         orders.put(order("b", Errand::Wanted, "5"));
-        let mut taken = || orders.take().map(|order| order.contents.wasm);
+        let taken = || orders.take().map(|order| order.contents.wasm);
         assert_eq!(taken(), Some(b"3".to_vec()));
         assert_eq!(taken(), Some(b"4".to_vec()));
         assert_eq!(taken(), Some(b"5".to_vec()));

@@ -91,9 +91,9 @@ impl Policy {
         matches!(now, Some(WantedNow::Refused { error, .. }) if !error.is_for_good())
     }
 
-    /// Returns whether the good version before the folder's serves already.
-    pub(super) fn is_rolled_back(&self) -> bool {
-        self.wanted.as_ref().is_some_and(Wanted::is_kept_out) && self.served.is_some() && self.returning.is_none()
+    /// Returns whether a good version is to serve instead of the folder's.
+    pub(super) fn is_kept_out(&self) -> bool {
+        self.wanted.as_ref().is_some_and(Wanted::is_kept_out)
     }
 
     /// Returns what is shown of it.
@@ -117,6 +117,11 @@ impl Wanted {
     /// Returns whether the kitchen has this version.
     pub(super) fn is_preparing(&self, version: Version) -> bool {
         self.version == Some(version) && matches!(self.now, WantedNow::Preparing)
+    }
+
+    /// Returns whether it was refused.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.now, WantedNow::Refused { .. })
     }
 
     /// Returns whether a good version before it is to serve instead.

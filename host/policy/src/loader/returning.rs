@@ -50,6 +50,16 @@ pub(super) struct Return {
     replies: Vec<Reply>,
 }
 
+impl Return {
+    /// Tells those who wait what has come of it.
+    pub(super) fn answer(self, answer: Result<(), RollbackError>) {
+        for reply in self.replies {
+            // Who does not wait any more does not hear it.
+            reply.send(answer.clone()).ok();
+        }
+    }
+}
+
 impl Loader {
     /// Has every policy serve that did when the host ended, if nothing is known of the folder.
     pub(super) fn folder_is_missing(&mut self) {
@@ -74,7 +84,9 @@ impl Loader {
         if policy.served.is_some() || policy.returning.is_some() {
             return;
         }
-        if let Some(good) = self.shelf.current(name) {
+        let refused = policy.wanted.as_ref().filter(|wanted| wanted.is_refused());
+        let refused = refused.and_then(|wanted| wanted.version);
+        if let Some(good) = self.shelf.current(name).filter(|good| Some(good.version) != refused) {
             self.bring_back(name, good.version, why, Vec::new());
         }
     }
@@ -82,32 +94,27 @@ impl Loader {
     /// Takes an order to serve the version before. One that is in force already is answered as done.
     pub(super) fn roll_back(&mut self, order: RollbackOrder) {
         let RollbackOrder { policy, why, reply } = order;
-        let known = self.policies.iter_mut().find(|(name, _)| **name.text() == *policy);
-        let refusal = match known {
-            None if *self.built_in.policy.name == *policy => RollbackError::BuiltIn,
-            None => RollbackError::NoSuchPolicy(policy),
-            Some((_, known)) if known.is_rolled_back() => {
-                // It may have been answered only now because the reply was lost.
-                reply.send(Ok(())).ok();
-                return;
-            }
-            Some((_, known)) => match (&mut known.returning, known.served.is_some()) {
-                (Some(returning), _) => return returning.replies.push(reply),
-                (None, false) => RollbackError::NoEarlierVersion(policy),
-                (None, true) => {
-                    let name = Name::of_file(&format!("{policy}.wasm"));
-                    let before = name.and_then(|name| Some((self.shelf.previous(&name)?.version, name)));
-                    match before {
-                        Some((version, name)) => {
-                            return self.bring_back(&name, version, Why::Ordered(why), vec![reply]);
-                        }
-                        None => RollbackError::NoEarlierVersion(policy),
+        let known =
+            Name::of_file(&format!("{policy}.wasm")).and_then(|name| Some((self.policies.get_mut(&name)?, name)));
+        let answer = match known {
+            None if *self.built_in.policy.name == *policy => Err(RollbackError::BuiltIn),
+            None => Err(RollbackError::NoSuchPolicy(policy)),
+            Some((known, name)) => {
+                // It is in force: the reply to who has ordered it may have been lost.
+                let is_done = self.shelf.rollback(&name).is_some() || known.is_kept_out();
+                let before = self.shelf.previous(&name).map(|good| good.version);
+                match (&mut known.returning, before) {
+                    (Some(returning), _) => return returning.replies.push(reply),
+                    (None, _) if is_done => Ok(()),
+                    (None, Some(before)) if known.served.is_some() => {
+                        return self.bring_back(&name, before, Why::Ordered(why), vec![reply]);
                     }
+                    (None, _) => Err(RollbackError::NoEarlierVersion(policy)),
                 }
-            },
+            }
         };
         // Who does not wait any more does not hear it.
-        reply.send(Err(refusal)).ok();
+        reply.send(answer).ok();
     }
 
     /// Sends for a good version.
@@ -182,9 +189,7 @@ impl Loader {
                 let event = body(&name, Some(&policy), Some(version), "", &reason);
                 self.tell(PolicyEvent::RolledBack(event));
                 self.host.chain_changed();
-                for reply in returning.replies {
-                    reply.send(Ok(())).ok();
-                }
+                returning.answer(Ok(()));
             }
             Err(error) => self.stays_away(&name, &error.to_string()),
         }
@@ -258,10 +263,10 @@ impl Loader {
             policy = &**name.text(),
             "the good version before does not come back: {problem}"
         );
-        for reply in returning.replies {
-            let (policy, problem) = (name.text().to_string(), problem.to_owned());
-            reply.send(Err(RollbackError::Refused { policy, problem })).ok();
-        }
+        returning.answer(Err(RollbackError::Refused {
+            policy: name.text().to_string(),
+            problem: problem.to_owned(),
+        }));
         if policy.served.is_some() {
             return;
         }

@@ -11,6 +11,7 @@ use super::{Loader, RETRY, body};
 use crate::folder::{Contents, FileError};
 use crate::kitchen::{Errand, Order, Prepared};
 use crate::loading::{self, LoadError};
+use crate::policies::RollbackError;
 use crate::scale::ScaleMessage;
 use crate::version::{Name, Version};
 use crate::wasm::{CheckError, CompileError};
@@ -143,10 +144,11 @@ impl Loader {
         self.handover.put(name.clone(), None);
         self.scale.send(ScaleMessage::Remove(name.clone()));
         tracing::info!(policy = &**name.text(), "the policy's file is gone");
-        let (policy_ref, version) = policy
-            .and_then(|policy| policy.served)
-            .map(|served| (served.policy, served.recipe.version))
-            .unzip();
+        let (served, returning) = policy.map_or((None, None), |policy| (policy.served, policy.returning));
+        if let Some(returning) = returning {
+            returning.answer(Err(RollbackError::NoSuchPolicy(name.text().to_string())));
+        }
+        let (policy_ref, version) = served.map(|served| (served.policy, served.recipe.version)).unzip();
         let event = body(name, policy_ref.as_ref(), version, "", "its file is gone");
         self.tell(PolicyEvent::Removed(event));
         self.host.chain_changed();

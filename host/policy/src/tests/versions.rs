@@ -361,6 +361,39 @@ fn after_a_restart_the_version_before_is_made_again_from_its_kept_files() {
 }
 
 #[test]
+fn an_order_that_was_given_without_a_folder_holds_when_the_folder_returns() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
+    replace(&mut stage, &places(2, "2.0.0"));
+    let aside = stage.dir.path().with_extension("aside");
+    let mut stage = stage.restart(|dir| fs::rename(dir, &aside).unwrap());
+    stage.rolled_back();
+    assert_eq!(stage.decide("room").1, on(2));
+    for _ in 0..2 {
+        assert_eq!(stage.policies.rollback("a", "").wait(), Ok(()));
+    }
+    stage.rolled_back();
+    fs::rename(&aside, stage.dir.path()).unwrap();
+    stage.until(|policies| policies.status()[0].wanted.is_some());
+    assert_eq!(wanted(&stage).0, WantedState::RolledBack);
+    assert_eq!(stage.decide("room").1, on(1));
+    stage.stop();
+}
+
+#[test]
+fn a_good_version_that_does_not_pass_the_gates_any_more_is_tried_once_and_shown() {
+    let stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
+    *stage.host.world.lock().unwrap() = super::rows::World::default();
+    let mut stage = stage.restart(same);
+    assert_eq!(stage.refused().0, "trial");
+    assert!(stage.is_quiet_for(4));
+    stage.has_decided();
+    assert_eq!(status(&stage).serving, None);
+    assert_eq!(stage.decide("room").1, on(BUILT_IN));
+    assert_eq!(stage.policies.compilations(), 1);
+    stage.stop();
+}
+
+#[test]
 fn what_cannot_go_back_says_why() {
     let mut stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
     let order = |stage: &Stage, policy: &str| stage.policies.rollback(policy, "").wait().unwrap_err();
