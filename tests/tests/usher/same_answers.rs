@@ -16,14 +16,37 @@ use usher_policy::{Native, Rehearsal, Rehearsed, Snapshot};
 use crate::chance::Chance;
 use crate::policies::standard;
 
+/// Windows that begin, last and end within the time that the steps take, by clocks of two zones.
 const SETTINGS: &str = r#"
 headroom_percent = 30
 cpu_permille_max = 700
 ending_rooms_max = 3
+scale_up_prefer = ["pool-3", "gone"]
+scale_down_prefer = ["spot", "oldest"]
 [fallback_regions]
 "eu-central-1" = ["eu-west-1", "*"]
+[pool.pool-2]
+headroom_rooms_min = 4
+egress_kbps_max = 600000
+[[window]]
+days = ["mon-fri"]
+from = 11:00:00
+to = "12:30"
+time_zone = "Europe/Berlin"
+spare_rooms = 30
+room_seats = 20
+[[window]]
+from = "07:30"
+to = "10:00"
+time_zone = "America/New_York"
+spare_rooms = 90
+pool = "pool-4"
 "#;
-const SETTINGS_JSON: &str = r#"{"headroom_percent":30,"cpu_permille_max":700,"ending_rooms_max":3,"fallback_regions":{"eu-central-1":["eu-west-1","*"]}}"#;
+const SETTINGS_JSON: &str = r#"{"headroom_percent":30,"cpu_permille_max":700,"ending_rooms_max":3,"scale_up_prefer":["pool-3","gone"],
+    "scale_down_prefer":["spot","oldest"],"fallback_regions":{"eu-central-1":["eu-west-1","*"]},
+    "pool":{"pool-2":{"headroom_rooms_min":4,"egress_kbps_max":600000}},"window":[
+    {"days":["mon-fri"],"from":"11:00:00","to":"12:30","time_zone":"Europe/Berlin","spare_rooms":30,"room_seats":20},
+    {"from":"07:30","to":"10:00","time_zone":"America/New_York","spare_rooms":90,"pool":"pool-4"}]}"#;
 
 const STEPS: usize = 3_000;
 const SERVERS_MAX: usize = 60;
@@ -77,6 +100,11 @@ fn native_wasm_and_replay_give_the_same_advice() {
             decided > STEPS / 10,
             "only {decided} of the answers place or retire anything"
         );
+        for end in ["12:30", "10:00"] {
+            let orders = |answer: &String| answer.contains(&format!("to {end}"));
+            let is_kept = recorded.iter().any(|(_, _, answer)| orders(answer));
+            assert!(is_kept, "no server was ordered for the window to {end}");
+        }
         let mut again = module.start().unwrap();
         for (step, (told, question, answer)) in recorded.iter().enumerate() {
             again.feed(told).unwrap();
