@@ -175,7 +175,10 @@ impl<'a> Offer<'a> {
         Growth {
             pool: self.pool.id,
             servers: self.ordered,
-            reason: format!("{} rooms, at most ${dollars}.{rest:04} an hour each", self.rooms),
+            reason: match self.rooms {
+                0 => "none is needed here".into(),
+                rooms => format!("{rooms} rooms, at most ${dollars}.{rest:04} an hour each"),
+            },
         }
     }
 }

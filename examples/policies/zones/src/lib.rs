@@ -27,6 +27,10 @@ use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, Pool, Relation, R
 /// in a fleet of any size.
 const LOOKED_AT_MAX: usize = 1_000;
 
+/// In a larger fleet than this chance alone spreads big rooms, too: among so many it does so evenly, and to look at every server
+/// would take more fuel than a decision has.
+const SERVERS_COUNTED_MAX: usize = 10_000;
+
 /// Reported processor use above which a server gets no new rooms, in thousandths: the mark at which others call a media server
 /// overloaded. Usher itself refuses above 900, unless it is told otherwise.
 const CPU_PERMILLE_MAX: u32 = 800;
@@ -75,7 +79,8 @@ impl Place for Zones {
         }
         let lets_in = |pool: &Pool| pool.lets_in(&room.tenant, &room.labels);
         let open = fullest_by_zone(room, fleet, &lets_in);
-        let at_stake = if is_big {
+        let is_counted = is_big && fleet.servers_len() <= SERVERS_COUNTED_MAX;
+        let at_stake = if is_counted {
             self.seats_at_stake(fleet)
         } else {
             BTreeMap::new()
@@ -89,11 +94,11 @@ impl Place for Zones {
         let Some((zone, server)) = moment.chance().pick(&equal) else {
             return PlacementAdvice::defer();
         };
-        PlacementAdvice::on(server.id()).because(if is_big {
+        PlacementAdvice::on(server.id()).because(if is_counted {
             let seats = stake(zone);
             format!("zone {zone:?}: {seats} seats are there with big rooms, and nowhere fewer")
         } else {
-            format!("zone {zone:?}, by chance: its tenant's rooms are spread")
+            format!("zone {zone:?}, by chance: such rooms are spread")
         })
     }
 }

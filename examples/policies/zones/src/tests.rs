@@ -99,6 +99,20 @@ fn a_listed_tenants_small_rooms_come_to_every_zone_about_alike() {
 }
 
 #[test]
+fn in_a_fleet_too_large_to_count_chance_spreads_big_rooms() {
+    let fleet = region()
+        .servers("a", SERVERS_COUNTED_MAX as u32, with_rooms("a", &[500]))
+        .server("b", with_rooms("b", &[200]))
+        .server("c", with_rooms("c", &[]))
+        .build();
+    let mut rooms = BTreeMap::new();
+    for seed in 0..200 {
+        *rooms.entry(placed(&fleet, &big(), seed)).or_insert(0) += 1;
+    }
+    assert!(rooms.len() == 2 && rooms.values().all(|rooms| *rooms > 60), "{rooms:?}");
+}
+
+#[test]
 fn within_a_zone_the_fullest_server_with_room_is_taken() {
     let fleet = region()
         .server("empty", with_rooms("a", &[]))
