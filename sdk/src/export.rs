@@ -121,7 +121,7 @@ macro_rules! export_policy {
         $crate::export_policy!(@decides $($part)+);
         #[cfg(target_family = "wasm")]
         const _: () = {
-            use $crate::bindings::{base, view};
+            use $crate::bindings::base;
             use $crate::glue;
             type Answer<T> = ::core::result::Result<T, ::std::string::String>;
             type Many<T> = ::std::vec::Vec<T>;
@@ -142,7 +142,7 @@ macro_rules! export_policy {
                 }
             }
 
-            impl view::exports::usher::policy::view::Guest for Glue {
+            impl base::exports::usher::policy::view::Guest for Glue {
                 fn update(now: $crate::Timestamp, seq: u32, changes: Many<$crate::Change>) -> Answer<()> {
                     INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.update(now, seq, changes))?)
                 }
@@ -154,8 +154,7 @@ macro_rules! export_policy {
                 }
             }
 
-            base::export_base!(Glue);
-            view::export_view!(Glue);
+            base::export_base!(Glue with_types_in $crate::bindings::base);
             $( $crate::export_policy!(@export $part); )+
         };
     };
@@ -183,7 +182,7 @@ macro_rules! export_policy {
                 INSTANCE.with(|cell| glue::ask(cell, |instance| instance.place(&room, moment)))
             }
         }
-        $crate::bindings::place::export_place!(Glue);
+        $crate::bindings::place::export_place!(Glue with_types_in $crate::bindings::place);
     };
     (@export scale_up) => {
         impl $crate::bindings::scale_up::exports::usher::policy::scale_up::Guest for Glue {
@@ -194,7 +193,7 @@ macro_rules! export_policy {
                 INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.scale_up(&demand, moment)))
             }
         }
-        $crate::bindings::scale_up::export_scale_up!(Glue);
+        $crate::bindings::scale_up::export_scale_up!(Glue with_types_in $crate::bindings::scale_up);
     };
     (@export scale_down) => {
         impl $crate::bindings::scale_down::exports::usher::policy::scale_down::Guest for Glue {
@@ -203,7 +202,7 @@ macro_rules! export_policy {
                 INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.scale_down(moment)))
             }
         }
-        $crate::bindings::scale_down::export_scale_down!(Glue);
+        $crate::bindings::scale_down::export_scale_down!(Glue with_types_in $crate::bindings::scale_down);
     };
     (@export learned) => {
         impl $crate::bindings::learned::exports::usher::policy::learned::Guest for Glue {
@@ -214,7 +213,7 @@ macro_rules! export_policy {
                 INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.restore(&saved))?)
             }
         }
-        $crate::bindings::learned::export_learned!(Glue);
+        $crate::bindings::learned::export_learned!(Glue with_types_in $crate::bindings::learned);
     };
     (@export $part:ident) => {};
 }

@@ -31,6 +31,7 @@ mod reload;
 mod replacing;
 mod same_answers;
 mod schema;
+mod sdk;
 mod slow_clients;
 mod store;
 mod story;

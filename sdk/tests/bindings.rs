@@ -1,0 +1,186 @@
+//! Writes `src/bindings/`, or says that it is out of date.
+//!
+//! The bindings are kept in the tree and not made at each build: a policy's author then compiles a third of the crates, and what is
+//! never used does not reach a module. `wit-bindgen` makes them here, one file for each part of the contract. After a change of
+//! the contract: `USHER_WRITE_BINDINGS=1 cargo test -p usher-sdk --test bindings`.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use wit_bindgen_core::wit_parser::{PackageId, Resolve, TypeDefKind, TypeOwner};
+use wit_bindgen_core::{Files, WorldGenerator as _};
+use wit_bindgen_rust::{Opts, WithOption};
+
+const CONTRACT: &str = include_str!("../wit/policy.wit");
+/// Where the types of the contract are, for the parts that share them.
+const TYPES: (&str, &str) = (
+    "usher:policy/types@0.1.0",
+    "crate::bindings::base::usher::policy::types",
+);
+/// What every module exports, in one world: each world describes all types once more in the module.
+const BASE: &str = "
+    package usher:sdk;
+    world base { include usher:policy/base@0.1.0; include usher:policy/view-part@0.1.0; }
+";
+
+/// An example for each type, under its name.
+const EXAMPLES: &str = include_str!("../src/bindings/examples.md");
+/// The types that no trait of the SDK knows yet, and so no author.
+const UNKNOWN_TO_AUTHORS: [&str; 1] = ["candidate"];
+
+/// A file of bindings.
+struct Part {
+    /// Also the module's name.
+    file: &'static str,
+    world: &'static str,
+    /// Whether the world names the contract's types.
+    has_types: bool,
+}
+
+const PARTS: [Part; 4] = [
+    Part {
+        file: "place",
+        world: "place-part",
+        has_types: true,
+    },
+    Part {
+        file: "scale_up",
+        world: "scale-up-part",
+        has_types: true,
+    },
+    Part {
+        file: "scale_down",
+        world: "scale-down-part",
+        has_types: true,
+    },
+    Part {
+        file: "learned",
+        world: "learned-part",
+        has_types: false,
+    },
+];
+
+#[test]
+fn the_bindings_are_those_of_the_contract() {
+    let mut files = vec![("base", base())];
+    files.extend(PARTS.iter().map(|part| (part.file, part.bindings())));
+    for (name, made) in files {
+        let path = folder().join(name).with_extension("rs");
+        if env::var_os("USHER_WRITE_BINDINGS").is_some() {
+            fs::write(&path, &made).expect("the tree can be written to");
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == made,
+            "{} is not what the contract says: USHER_WRITE_BINDINGS=1 cargo test -p usher-sdk --test bindings",
+            path.display()
+        );
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bindings")
+}
+
+/// Makes the bindings of what every policy has: the types, the imports, and what is always exported.
+fn base() -> String {
+    let (mut resolve, _) = contract();
+    let package = resolve.push_str("sdk.wit", BASE).expect("it is a world");
+    let opts = Opts {
+        generate_all: true,
+        generate_unused_types: true,
+        additional_derive_attributes: vec!["PartialEq".into()],
+        additional_type_attributes: examples(&resolve),
+        ..opts("base")
+    };
+    made(resolve, package, "base", opts)
+}
+
+/// Returns each type's example as a doc attribute, with what it belongs to.
+///
+/// # Panics
+/// A type has none.
+fn examples(resolve: &Resolve) -> Vec<(String, String)> {
+    let types = resolve.types.iter().filter_map(|(_, ty)| {
+        let TypeOwner::Interface(interface) = ty.owner else {
+            return None;
+        };
+        let has_fields = matches!(
+            ty.kind,
+            TypeDefKind::Record(_) | TypeDefKind::Variant(_) | TypeDefKind::Enum(_)
+        );
+        let name = ty.name.as_deref()?;
+        let is_known = has_fields && !UNKNOWN_TO_AUTHORS.contains(&name);
+        is_known.then_some((format!("{}/{name}", resolve.id_of(interface)?), name))
+    });
+    let example = |name: &str| {
+        let (_, text) = EXAMPLES.split_once(&format!("\n## {name}\n"))?;
+        text.split("\n## ").next()
+    };
+    types
+        .map(|(selector, name)| match example(name) {
+            Some(text) => (selector, format!("#[doc = {:?}]", format!("\n{}\n", text.trim()))),
+            None => panic!("the type `{name}` has no example in src/bindings/examples.md"),
+        })
+        .collect()
+}
+
+impl Part {
+    fn bindings(&self) -> String {
+        let (resolve, package) = contract();
+        let (interface, module) = TYPES;
+        let types = (interface.to_owned(), WithOption::Path(module.to_owned()));
+        let opts = Opts {
+            with: self.has_types.then_some(types).into_iter().collect(),
+            ..opts(self.file)
+        };
+        made(resolve, package, self.world, opts)
+    }
+}
+
+fn contract() -> (Resolve, PackageId) {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("policy.wit", CONTRACT).expect("the contract is one");
+    (resolve, package)
+}
+
+fn opts(file: &str) -> Opts {
+    Opts {
+        format: true,
+        pub_export_macro: true,
+        export_macro_name: Some(format!("export_{file}")),
+        default_bindings_module: Some(format!("usher_sdk::bindings::{file}")),
+        // Else each file would say for itself, used or not, what it imports; all is said where a part is exported.
+        disable_custom_section_link_helpers: true,
+        // There is no C library here that a call would have to prepare.
+        disable_run_ctors_once_workaround: true,
+        ..Opts::default()
+    }
+}
+
+fn made(mut resolve: Resolve, package: PackageId, world: &str, opts: Opts) -> String {
+    let world = resolve.select_world(&[package], Some(world)).expect("it is there");
+    let mut files = Files::default();
+    opts.build()
+        .generate(&mut resolve, world, &mut files)
+        .expect("the contract can be bound");
+    let (_, text) = files.iter().next().expect("it makes one file");
+    let text = str::from_utf8(text).expect("it is a text");
+    without_banners(&without_loose_section(text))
+}
+
+/// Cuts out the section that describes the imports of a world whose exports are not used: it would stand in every module.
+fn without_loose_section(text: &str) -> String {
+    const NAME: &str = "-with-all-of-its-exports-removed:encoded world";
+    let at = text.find(NAME).expect("`wit-bindgen` makes one");
+    let start = text[..at].rfind("#[rustfmt::skip]").expect("it begins so");
+    let len = text[at..].find("\";\n").expect("it ends so");
+    let rest = &text[at + len + 3..];
+    format!("{}{}", &text[..start], rest.trim_start_matches('\n'))
+}
+
+/// Cuts out the contract's headings, which stand in the docs of the type after them.
+fn without_banners(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("/// ----"));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
