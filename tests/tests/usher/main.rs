@@ -36,3 +36,4 @@ mod slow_clients;
 mod store;
 mod story;
 mod tokens;
+mod versions;
