@@ -39,7 +39,7 @@ use crate::version::{Name, Version};
 use crate::wasm::Serving;
 use crate::watch::Watch;
 pub(crate) use built_in::BuiltInState;
-pub(crate) use faults::FaultReport;
+pub(crate) use faults::{FaultReport, NotSaved};
 use policy::Policy;
 pub(crate) use returning::RollbackOrder;
 
@@ -64,6 +64,8 @@ pub(crate) enum Message {
     Faulted(FaultReport),
     /// A policy has said what it has learned.
     Learned(Name, Vec<u8>),
+    /// A policy could not say what it has learned.
+    NotSaved(NotSaved),
     /// An instance to drop.
     Retired(Box<Serving>),
     /// End.
@@ -117,6 +119,7 @@ impl Loader {
                 Ok(Message::RollBack(order)) => self.roll_back(order),
                 Ok(Message::Faulted(report)) => self.faulted(report),
                 Ok(Message::Learned(name, bytes)) => self.shelf.keep_learned(&name, &bytes),
+                Ok(Message::NotSaved(report)) => self.not_saved(report),
                 Ok(Message::Retired(instance)) => drop(instance),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,

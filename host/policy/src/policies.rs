@@ -39,7 +39,8 @@ pub struct Policies {
     loader: Sender<Message>,
     orders: Orders,
     children: Children,
-    threads: Vec<JoinHandle<()>>,
+    scaling: JoinHandle<()>,
+    others: [JoinHandle<()>; 2],
 }
 
 /// Starts the policies: a chain for the driver's thread, and the threads behind it.
@@ -116,10 +117,10 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
         move || kitchen::run(kitchen, &orders, &board, &loader)
     };
     let scaling = ScaleThread::new(host, scale.clone(), scale_inbox, loader.clone(), scaling);
-    let threads = vec![
+    let scaling = spawn("policy-scale", GUEST_STACK_BYTES, move || scaling.run());
+    let others = [
         spawn("policy-loader", GUEST_STACK_BYTES, move || work.run(&inbox)),
         spawn("policy-kitchen", KITCHEN_STACK_BYTES, cooking),
-        spawn("policy-scale", GUEST_STACK_BYTES, move || scaling.run()),
     ];
     (
         PlaceChain::new(place, handover, loader.clone()),
@@ -129,7 +130,8 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
             loader,
             orders,
             children,
-            threads,
+            scaling,
+            others,
         },
     )
 }
@@ -140,6 +142,12 @@ fn spawn(name: &str, stack_bytes: usize, work: impl FnOnce() + Send + 'static) -
         .stack_size(stack_bytes)
         .spawn(work)
         .expect("a thread can be started while the process starts")
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a policy thread has panicked");
+    }
 }
 
 impl Policies {
@@ -187,13 +195,11 @@ impl Policies {
     pub fn stop(self) {
         self.orders.close();
         self.children.stop();
-        self.loader.send(Message::Stop).ok();
         self.scale.send(ScaleMessage::Stop);
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a policy thread has panicked");
-            }
-        }
+        join(self.scaling);
+        // Only now: the scale thread's last words are what its policies have learned.
+        self.loader.send(Message::Stop).ok();
+        self.others.into_iter().for_each(join);
     }
 }
 

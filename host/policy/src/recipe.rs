@@ -19,13 +19,23 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    /// Starts an instance that knows nothing of the fleet yet.
+    /// Starts an instance that knows nothing of the fleet yet, and gives it what one before it had learned. One that does not
+    /// take that is started without; [`Serving::forgot`] says why.
     ///
     /// # Errors
     /// Which step failed, in the guest's words.
-    pub(crate) fn start(&self) -> Result<Serving, StartError> {
-        self.ready
-            .start(self.name.text().clone(), &self.settings.json, self.log)
+    pub(crate) fn start(&self, learned: Option<&[u8]>) -> Result<Serving, StartError> {
+        let fresh = || {
+            self.ready
+                .start(self.name.text().clone(), &self.settings.json, self.log)
+        };
+        let mut instance = fresh()?;
+        let Some(Err(fault)) = learned.map(|learned| instance.restore(learned)) else {
+            return Ok(instance);
+        };
+        let mut instance = fresh()?;
+        instance.forget(fault.message);
+        Ok(instance)
     }
 
     /// Returns the name under which an instance's decisions are recorded. An author without a version gets the hash's first digits.

@@ -129,7 +129,7 @@ impl Rehearsed {
     /// # Errors
     /// The first gate that it did not pass, in the guest's words.
     pub fn try_out(&self, view: &Snapshot) -> Result<Rehearsal, LoadError> {
-        let instance = trial::try_out(&self.recipe, view, &self.decisions())?;
+        let instance = trial::try_out(&self.recipe, None, view, &self.decisions())?;
         Ok(Rehearsal { instance })
     }
 
@@ -138,7 +138,7 @@ impl Rehearsed {
     /// # Errors
     /// Which of the three failed, in the guest's words.
     pub fn start(&self) -> Result<Rehearsal, LoadError> {
-        let instance = self.recipe.start().map_err(LoadError::Start)?;
+        let instance = self.recipe.start(None).map_err(LoadError::Start)?;
         Ok(Rehearsal { instance })
     }
 }

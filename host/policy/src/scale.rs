@@ -3,32 +3,30 @@
 //! The host sends each question with what has changed in the view since the one before. Instances are made here, from the
 //! version's recipe and this thread's own copy of the view ([`Mirror`]), when they are first asked and again after a fault.
 
+mod link;
 mod mirror;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use usher_fleet::advice::{Direction, Fault, FaultKind, ScaleAdvice, ScaleAnswer, ScaleAsk, VerdictRow};
-use usher_fleet::decision::PolicyRef;
 use usher_fleet::view::{Cursor, ViewChange};
 
-use crate::backoff::Backoff;
 use crate::built_in::BuiltInLink;
-use crate::counters::{Came, Counters, decision};
-use crate::loader::{FaultReport, Message};
+use crate::counters::{Came, decision};
+use crate::loader::Message;
 use crate::options::PolicyHost;
-use crate::recipe::Recipe;
 use crate::version::{Name, Version};
-use crate::wasm::{CallFault, Pace, Serving, ViewSource};
+use crate::wasm::ViewSource;
+pub(crate) use link::{Part, ScaleLink};
 use mirror::Mirror;
 
 /// How many questions may wait; later ones are answered "unavailable" when their turn comes. The fleet asks one link of one
 /// direction at a time, so that more than a few mean a policy that takes longer than a tick.
 const QUESTIONS_MAX: usize = 16;
-/// The most verdicts that wait for one policy; the oldest go. As many as a view call has rows.
+/// The most verdicts that wait for the built-in: as many as for any other.
 const VERDICTS_MAX: usize = 1_024;
 
 /// What the thread is told.
@@ -90,104 +88,6 @@ impl ScaleQueue {
     }
 }
 
-/// One policy's place in the scale chains.
-pub(crate) struct ScaleLink {
-    recipe: Arc<Recipe>,
-    policy: PolicyRef,
-    counters: Arc<Counters>,
-    up: Part,
-    down: Part,
-    instance: Option<Box<Serving>>,
-    verdicts: VecDeque<VerdictRow>,
-    backoff: Backoff,
-    not_before: Option<Instant>,
-}
-
-/// How a policy stands to one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// It does not export it.
-    Absent,
-    /// It is asked.
-    Asked,
-    /// It is asked no more.
-    Quarantined,
-}
-
-impl ScaleLink {
-    /// Makes a link whose instance is made when it is first asked.
-    pub(crate) fn new(
-        recipe: Arc<Recipe>,
-        policy: PolicyRef,
-        counters: Arc<Counters>,
-        up: Part,
-        down: Part,
-    ) -> ScaleLink {
-        ScaleLink {
-            recipe,
-            policy,
-            counters,
-            up,
-            down,
-            instance: None,
-            verdicts: VecDeque::new(),
-            backoff: Backoff::default(),
-            not_before: None,
-        }
-    }
-
-    /// Returns whether it has a place in a direction's chain. In quarantine it keeps one where its silence means more than
-    /// nothing: scaling down, where a fault keeps all servers, and where its settings say that rooms wait.
-    fn is_in(&self, direction: Direction) -> bool {
-        match (self.part(direction), direction) {
-            (Part::Absent, _) => false,
-            (Part::Asked, _) | (Part::Quarantined, Direction::Down) => true,
-            (Part::Quarantined, Direction::Up) => self.recipe.waits(),
-        }
-    }
-
-    fn part(&self, direction: Direction) -> Part {
-        match direction {
-            Direction::Up => self.up,
-            Direction::Down => self.down,
-        }
-    }
-
-    fn ask(&mut self, ask: &ScaleAsk, mirror: &Mirror) -> Result<ScaleAdvice, CallFault> {
-        let unavailable = |message: &str| CallFault {
-            kind: FaultKind::Unavailable,
-            message: message.to_owned(),
-        };
-        if self.part(ask.direction) == Part::Quarantined {
-            return Err(unavailable("the version is in quarantine for this decision"));
-        }
-        if self.not_before.is_some_and(|moment| Instant::now() < moment) {
-            return Err(unavailable("the policy has faulted and is not back yet"));
-        }
-        let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => Box::new(self.recipe.start().map_err(|error| CallFault {
-                kind: FaultKind::Error,
-                message: error.to_string(),
-            })?),
-        };
-        let verdicts: Vec<VerdictRow> = self.verdicts.drain(..).collect();
-        let answer = instance
-            .feed(ask.now, mirror, &verdicts, Pace::Whole)
-            .and_then(|()| instance.scale(ask));
-        let (_, memory) = instance.used();
-        self.counters.set_memory(memory);
-        if answer.is_ok() {
-            self.instance = Some(instance);
-        }
-        answer
-    }
-
-    fn fuel(&self) -> u64 {
-        self.instance.as_ref().map_or(0, |instance| instance.used().0)
-    }
-}
-
 /// The thread.
 pub(crate) struct ScaleThread {
     host: Arc<dyn PolicyHost>,
@@ -237,23 +137,35 @@ impl ScaleThread {
                     self.mirror.forget_gone(self.read_by_all());
                     self.queue.open.fetch_sub(1, Ordering::Relaxed);
                     self.host.scaled(answer);
+                    // Nobody waits for what is kept now.
+                    self.links.iter_mut().for_each(|link| link.save_if_due(&self.loader));
                 }
                 ScaleMessage::Install(link) => self.install(link),
-                ScaleMessage::Remove(name) => self.links.retain(|link| link.recipe.name != name),
+                ScaleMessage::Remove(name) => self.remove(&name),
                 ScaleMessage::Quarantine(name, version, direction) => self.quarantine(&name, version, direction),
                 ScaleMessage::BuiltIn(built_in) => self.built_in = built_in,
-                ScaleMessage::Stop => return,
+                ScaleMessage::Stop => break,
             }
         }
+        self.links.iter_mut().for_each(|link| link.save_last(&self.loader));
     }
 
-    fn install(&mut self, link: ScaleLink) {
+    fn install(&mut self, mut link: ScaleLink) {
         match self
             .links
             .binary_search_by(|other| other.recipe.name.cmp(&link.recipe.name))
         {
-            Ok(at) => self.links[at] = link,
+            Ok(at) => {
+                link.take_over(self.links.remove(at), &self.loader);
+                self.links.insert(at, link);
+            }
             Err(at) => self.links.insert(at, link),
+        }
+    }
+
+    fn remove(&mut self, name: &Name) {
+        for mut link in self.links.extract_if(.., |link| link.recipe.name == *name) {
+            link.save_last(&self.loader);
         }
     }
 
@@ -263,10 +175,7 @@ impl ScaleThread {
             .iter_mut()
             .find(|link| link.recipe.name == *name && link.recipe.version == version);
         if let Some(link) = link {
-            match direction {
-                Direction::Up => link.up = Part::Quarantined,
-                Direction::Down => link.down = Part::Quarantined,
-            }
+            link.quarantine(direction);
         }
     }
 
@@ -279,10 +188,7 @@ impl ScaleThread {
                 .iter_mut()
                 .filter(|link| link.policy.name == verdict.policy.name)
             {
-                if link.verdicts.len() == VERDICTS_MAX {
-                    link.verdicts.pop_front();
-                }
-                link.verdicts.push_back(verdict.row.clone());
+                link.note(verdict.row.clone());
             }
             if self.built_in.policy().name == verdict.policy.name && self.built_in_verdicts.len() < VERDICTS_MAX {
                 self.built_in_verdicts.push(verdict.row.clone());
@@ -331,13 +237,11 @@ impl ScaleThread {
             return answer(self.built_in.policy(), last, advice, took);
         };
         let link = &mut self.links[*at];
-        let advice = link
-            .ask(ask, &self.mirror)
-            .map_err(|fault| faulted(link, ask, fault, &self.loader));
+        let advice = link.ask(ask, &self.mirror, &self.loader);
         let took = asked.elapsed();
         link.counters
             .of(decision(ask.direction))
-            .count(came(&advice), link.fuel(), took);
+            .count(came(&advice), link.fuel, took);
         answer(link.policy.clone(), last, advice, took)
     }
 
@@ -352,29 +256,6 @@ impl ScaleThread {
             .chain([self.built_in.cursor()])
             .min()
             .unwrap_or(self.mirror.cursor())
-    }
-}
-
-fn faulted(link: &mut ScaleLink, ask: &ScaleAsk, fault: CallFault, loader: &Sender<Message>) -> Fault {
-    if fault.kind != FaultKind::Unavailable {
-        link.not_before = Some(link.backoff.next_try(Instant::now()));
-        let report = FaultReport {
-            name: link.recipe.name.clone(),
-            version: link.recipe.version,
-            policy: link.policy.clone(),
-            decision: decision(ask.direction),
-            kind: fault.kind,
-            message: fault.message.clone(),
-            // Each turn sees another moment: every one is another input.
-            input: u64::from(ask.decision.0),
-        };
-        // The loader is gone only when the host goes down.
-        loader.send(Message::Faulted(report)).ok();
-    }
-    Fault {
-        kind: fault.kind,
-        message: fault.message,
-        wait: link.recipe.waits(),
     }
 }
 

@@ -5,6 +5,7 @@ mod fuzz;
 mod gates;
 pub(crate) mod guests;
 mod host;
+mod learned;
 mod prices;
 mod reload;
 pub(crate) mod rows;

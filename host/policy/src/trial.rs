@@ -20,12 +20,34 @@ use crate::wasm::{Pace, Serving, ViewSource};
 /// The room that is asked about. Its name tells a policy's author in the log what it was.
 const ROOM: &str = "usher-trial";
 
-/// Starts an instance, tells it the whole view and asks it once for each of `decisions`.
+/// Starts an instance, tells it the whole view and asks it once for each of `decisions`. One that fails with what it has learned
+/// and not without it is started without: whatever it has learned can be learned again.
 ///
 /// # Errors
 /// The gate at which it failed.
-pub(crate) fn try_out(recipe: &Recipe, view: &Snapshot, decisions: &[DecisionPoint]) -> Result<Serving, LoadError> {
-    let mut instance = recipe.start().map_err(LoadError::Start)?;
+pub(crate) fn try_out(
+    recipe: &Recipe,
+    learned: Option<&[u8]>,
+    view: &Snapshot,
+    decisions: &[DecisionPoint],
+) -> Result<Serving, LoadError> {
+    match try_with(recipe, learned, view, decisions) {
+        Err(error) if learned.is_some() => {
+            let mut instance = try_with(recipe, None, view, decisions)?;
+            instance.forget(error.to_string());
+            Ok(instance)
+        }
+        tried => tried,
+    }
+}
+
+fn try_with(
+    recipe: &Recipe,
+    learned: Option<&[u8]>,
+    view: &Snapshot,
+    decisions: &[DecisionPoint],
+) -> Result<Serving, LoadError> {
+    let mut instance = recipe.start(learned).map_err(LoadError::Start)?;
     instance
         .feed(view.now, view, &[], Pace::Whole)
         .map_err(|fault| LoadError::View(fault.message))?;

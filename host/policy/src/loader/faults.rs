@@ -28,7 +28,34 @@ pub(crate) struct FaultReport {
     pub(crate) input: u64,
 }
 
+/// A policy's failure to say what it has learned.
+#[derive(Debug)]
+pub(crate) struct NotSaved {
+    pub(crate) name: Name,
+    pub(crate) version: Version,
+    pub(crate) policy: PolicyRef,
+    pub(crate) message: String,
+}
+
 impl Loader {
+    /// Tells that a policy has not said what it has learned. It costs what it has learned since it did, and nothing else.
+    pub(super) fn not_saved(&self, report: NotSaved) {
+        let NotSaved {
+            name,
+            version,
+            policy,
+            message,
+        } = report;
+        tracing::warn!(policy = &*policy.name, "what it has learned is not kept: {message}");
+        self.tell(PolicyEvent::Fault(body(
+            &name,
+            Some(&policy),
+            Some(version),
+            "save",
+            &message,
+        )));
+    }
+
     /// Takes note of a fault. One of a version that serves no more is only told.
     pub(super) fn faulted(&mut self, report: FaultReport) {
         let FaultReport {
@@ -89,6 +116,9 @@ impl Loader {
         let event = body(name, Some(policy), Some(version), decision.word(), &why);
         self.tell(PolicyEvent::Quarantined(event));
         self.host.chain_changed();
+        if self.policies.get(name).is_some_and(|policy| policy.returning.is_some()) {
+            return;
+        }
         let before = self.shelf.previous(name).map(|good| good.version);
         if let Some(before) = before.filter(|before| !self.shelf.is_out(name, *before, decision)) {
             let why = format!("{} of {} is in quarantine: {why}", decision.word(), policy.version);
@@ -126,7 +156,8 @@ impl Loader {
             policy.rebuild = Some(now + SNAPSHOT_RETRY);
             return;
         };
-        match trial::try_out(&recipe, &view, &[DecisionPoint::Place]) {
+        let learned = self.shelf.learned(name);
+        match trial::try_out(&recipe, learned.as_deref(), &view, &[DecisionPoint::Place]) {
             Ok(instance) => {
                 let link = place_link(&recipe, &served.policy, &policy.counters, Some(Box::new(instance)));
                 self.handover.put(name.clone(), Some(link));

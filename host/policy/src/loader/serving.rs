@@ -25,6 +25,8 @@ pub(super) struct Tried {
     policy: PolicyRef,
     /// Whether it is asked to place rooms.
     places: bool,
+    /// What it has learned and still takes.
+    learned: Option<Vec<u8>>,
 }
 
 impl Loader {
@@ -57,13 +59,23 @@ impl Loader {
         let is_in = |point: &DecisionPoint| !self.shelf.is_out(&recipe.name, recipe.version, *point);
         let decisions: Vec<DecisionPoint> = loading::decisions(recipe).into_iter().filter(is_in).collect();
         let (place, scale): (Vec<_>, Vec<_>) = decisions.into_iter().partition(|point| *point == DecisionPoint::Place);
+        let learned = self.shelf.learned(&recipe.name);
         // Scale decisions may learn from being asked, so they are tried in an instance that nobody is asked again.
-        if !scale.is_empty() {
-            trial::try_out(recipe, view, &scale)?;
+        let scaling = match scale.is_empty() {
+            true => None,
+            false => Some(trial::try_out(recipe, learned.as_deref(), view, &scale)?),
+        };
+        let instance = trial::try_out(recipe, learned.as_deref(), view, &place)?;
+        let policy = recipe.policy_ref(&instance);
+        let forgot = scaling.as_ref().and_then(Serving::forgot).or(instance.forgot());
+        if let Some(why) = forgot {
+            tracing::warn!(policy = &*policy.name, "it starts without what it has learned: {why}");
+            let event = body(&recipe.name, Some(&policy), Some(recipe.version), "restore", why);
+            self.tell(PolicyEvent::Fault(event));
         }
-        let instance = trial::try_out(recipe, view, &place)?;
         Ok(Tried {
-            policy: recipe.policy_ref(&instance),
+            policy,
+            learned: learned.filter(|_| forgot.is_none()),
             instance,
             places: !place.is_empty(),
         })
@@ -75,6 +87,7 @@ impl Loader {
             instance,
             policy: policy_ref,
             places,
+            learned,
         } = tried;
         let name = recipe.name.clone();
         let policy = self.policies.entry(name.clone()).or_default();
@@ -92,7 +105,13 @@ impl Loader {
         policy.rebuild = None;
         let counters = policy.counters.clone();
         self.quarantine.forget_counts(&name, Some(recipe.version));
-        self.hand_over(&recipe, &policy_ref, &counters, places.then(|| Box::new(instance)));
+        self.hand_over(
+            &recipe,
+            &policy_ref,
+            &counters,
+            places.then(|| Box::new(instance)),
+            learned,
+        );
         tracing::info!(
             policy = &**name.text(),
             version = &*policy_ref.version,
@@ -107,6 +126,7 @@ impl Loader {
         policy: &PolicyRef,
         counters: &Arc<Counters>,
         placing: Option<Box<Serving>>,
+        learned: Option<Vec<u8>>,
     ) {
         let name = &recipe.name;
         let is_out = |point| self.shelf.is_out(name, recipe.version, point);
@@ -128,8 +148,8 @@ impl Loader {
                 recipe.clone(),
                 policy.clone(),
                 counters.clone(),
-                up,
-                down,
+                [up, down],
+                learned,
             )),
             false => ScaleMessage::Remove(name.clone()),
         });

@@ -3,6 +3,11 @@
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+/// Takes the next free bytes.
+pub(crate) const REALLOC: &str = "(local.set $at (i32.and (i32.add (global.get $bump) (i32.const 7)) (i32.const -8)))
+    (global.set $bump (i32.add (local.get $at) (local.get 3)))
+    (local.get $at)";
+
 const WIT: &str = include_str!("../../../../sdk/wit/policy.wit");
 
 /// A guest to be built. Bodies are instructions that leave the address of a result; see [`Guest::build`] for what they may call.
@@ -17,6 +22,10 @@ pub(crate) struct Guest {
     pub(crate) place: Option<String>,
     pub(crate) scale_up: Option<String>,
     pub(crate) scale_down: Option<String>,
+    /// `save` and `restore`.
+    pub(crate) learned: Option<[String; 2]>,
+    /// The body of `cabi_realloc`, by which the host gets memory for what it says.
+    pub(crate) realloc: String,
     pub(crate) imports: String,
     pub(crate) more: String,
 }
@@ -34,6 +43,8 @@ impl Guest {
             place: None,
             scale_up: None,
             scale_down: None,
+            learned: None,
+            realloc: REALLOC.into(),
             imports: String::new(),
             more: String::new(),
         }
@@ -84,6 +95,7 @@ impl Guest {
             (self.place.is_some(), "place"),
             (self.scale_up.is_some(), "scale-up"),
             (self.scale_down.is_some(), "scale-down"),
+            (self.learned.is_some(), "learned"),
         ];
         let name = |part: &str| format!("usher:policy/{part}@{}", self.contract);
         let exports: String = parts
@@ -134,7 +146,11 @@ impl Guest {
             .scale_down
             .as_ref()
             .map_or_else(String::new, |body| func("scale-down", "scale-down", 3, body));
+        for ((function, params), body) in [("save", 0), ("restore", 2)].iter().zip(self.learned.iter().flatten()) {
+            functions += &func("learned", function, *params, body);
+        }
         let (imports, more, version) = (&self.imports, &self.more, self.version);
+        let realloc = &self.realloc;
         format!(
             r#"(module {imports}
               (memory (export "memory") 64)
@@ -142,9 +158,7 @@ impl Guest {
               {more}
               (data (i32.const 16) "guest{version}oh noEurope/Berlinconsumers")
               (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
-                (local.set $at (i32.and (i32.add (global.get $bump) (i32.const 7)) (i32.const -8)))
-                (global.set $bump (i32.add (local.get $at) (local.get 3)))
-                (local.get $at))
+                {realloc})
               (func $store (param $at i32) (param $value i32) (i32.store (local.get $at) (local.get $value)))
               (func $ok (result i32) (call $store (i32.const 1024) (i32.const 0)) (i32.const 1024))
               (func $error (result i32)

@@ -43,6 +43,10 @@ pub(crate) mod scale_down {
     });
 }
 
+pub(crate) mod learned {
+    wasmtime::component::bindgen!({ path: "../../sdk/wit", world: "learned-part" });
+}
+
 pub(crate) use base::exports::usher::policy::policy_info::Description;
 pub(crate) use base::usher::policy::local_time::Local;
 pub(crate) use base::usher::policy::types;

@@ -3,6 +3,9 @@
 //! An instance that has faulted is not to be asked again: any trap leaves a wasmtime store poisoned, so its owner drops it
 //! and has another one made.
 
+mod exports;
+mod learning;
+
 use std::sync::Arc;
 
 use usher_fleet::Timestamp;
@@ -10,7 +13,7 @@ use usher_fleet::advice::{Demand, Direction, FaultKind, PlaceAdvice, PlaceAsk, S
 use usher_fleet::view::Cursor;
 use wasmtime::{Store, Trap};
 
-use super::bindings::{Description, base, place, scale_down, scale_up, types as w, view};
+use super::bindings::{Description, base, types as w};
 use super::compile::Ready;
 use super::convert;
 use super::imports::HostState;
@@ -18,18 +21,18 @@ use super::limits::{ANSWER_BYTES_MAX, Budget, DESCRIPTION_BYTES_MAX, FIGURES_MAX
 use super::overtime::{self, TimeUp};
 use super::rows::{Rows, ViewSource};
 use crate::options::LogLevel;
+use exports::Exports;
 
 /// A started, configured instance.
 pub(crate) struct Serving {
     store: Store<HostState>,
     description: Description,
-    view: Option<view::ViewPart>,
-    place: Option<place::PlacePart>,
-    scale_up: Option<scale_up::ScaleUpPart>,
-    scale_down: Option<scale_down::ScaleDownPart>,
+    exports: Exports,
     rows: Rows,
     request: w::RoomRequest,
     fuel_used: u64,
+    /// See [`Serving::forgot`].
+    forgot: Option<String>,
 }
 
 /// Says why a guest gave no answer.
@@ -94,37 +97,15 @@ impl Ready {
         .result
         .map_err(|fault| StartError::Configure(fault.message))?;
 
-        let parts = self.parts;
-        let view = parts
-            .view
-            .then(|| view::ViewPart::new(&mut store, &instance))
-            .transpose()
-            .map_err(unfit)?;
-        let place = parts
-            .place
-            .then(|| place::PlacePart::new(&mut store, &instance))
-            .transpose()
-            .map_err(unfit)?;
-        let scale_up = parts
-            .scale_up
-            .then(|| scale_up::ScaleUpPart::new(&mut store, &instance))
-            .transpose()
-            .map_err(unfit)?;
-        let scale_down = parts
-            .scale_down
-            .then(|| scale_down::ScaleDownPart::new(&mut store, &instance))
-            .transpose()
-            .map_err(unfit)?;
+        let exports = Exports::of(self.parts, &mut store, &instance).map_err(unfit)?;
         Ok(Serving {
             store,
             description,
-            view,
-            place,
-            scale_up,
-            scale_down,
+            exports,
             rows: Rows::default(),
             request: convert::empty_request(),
             fuel_used: 0,
+            forgot: None,
         })
     }
 }
@@ -156,9 +137,11 @@ impl Serving {
         verdicts: &[VerdictRow],
         pace: Pace,
     ) -> Result<(), CallFault> {
+        // What a question took that is never asked.
+        self.fuel_used = 0;
         let until = source.cursor();
         let is_behind = self.rows.cursor < until;
-        if self.view.is_none() || (!is_behind && verdicts.is_empty()) {
+        if self.exports.view.is_none() || (!is_behind && verdicts.is_empty()) {
             self.rows.cursor = self.rows.cursor.max(until);
             return Ok(());
         }
@@ -176,7 +159,7 @@ impl Serving {
     }
 
     fn tell(&mut self, now: u32, rows: &mut Rows, pace: Pace) -> Result<(), CallFault> {
-        let Some(part) = &self.view else { return Ok(()) };
+        let Some(part) = &self.exports.view else { return Ok(()) };
         let view = part.usher_policy_view();
         let servers = rows.servers();
         let budget = |rows: usize| match pace {
@@ -216,7 +199,7 @@ impl Serving {
     /// # Errors
     /// The guest faulted, or does not take this decision.
     pub(crate) fn place(&mut self, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
-        let Some(part) = &self.place else {
+        let Some(part) = &self.exports.place else {
             return Err(not_exported("place"));
         };
         convert::fill_request(&mut self.request, ask);
@@ -244,7 +227,7 @@ impl Serving {
     }
 
     fn scale_up(&mut self, ask: &ScaleAsk, demand: &Demand) -> Result<ScaleAdvice, CallFault> {
-        let Some(part) = &self.scale_up else {
+        let Some(part) = &self.exports.scale_up else {
             return Err(not_exported("scale-up"));
         };
         let (now, demand) = (ask.now.seconds(), convert::demand(demand));
@@ -263,7 +246,7 @@ impl Serving {
     }
 
     fn scale_down(&mut self, ask: &ScaleAsk) -> Result<ScaleAdvice, CallFault> {
-        let Some(part) = &self.scale_down else {
+        let Some(part) = &self.exports.scale_down else {
             return Err(not_exported("scale-down"));
         };
         let now = ask.now.seconds();

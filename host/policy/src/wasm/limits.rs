@@ -95,6 +95,8 @@ pub(crate) enum Budget {
     Place { servers: usize },
     /// `scale-up` or `scale-down`, off the deciding thread.
     Scale { servers: usize },
+    /// `save` or `restore`, off the deciding thread: 64 KiB, each byte written or read a few hundred times.
+    Learned,
 }
 
 impl Budget {
@@ -104,7 +106,7 @@ impl Budget {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         match self {
             Budget::Start => 10 * M,
-            Budget::Configure => 50 * M,
+            Budget::Configure | Budget::Learned => 50 * M,
             // The first million is for a table that grows under the one row too many.
             Budget::View { rows, servers } => {
                 M + count(rows).saturating_mul(5_000) + count(servers).saturating_mul(200).min(4 * M)

@@ -41,6 +41,7 @@ pub(crate) struct Parts {
     pub(crate) place: bool,
     pub(crate) scale_up: bool,
     pub(crate) scale_down: bool,
+    pub(crate) learned: bool,
 }
 
 impl Parts {
@@ -325,7 +326,8 @@ impl Outline {
                 Some("place") => parts.place = true,
                 Some("scale-up") => parts.scale_up = true,
                 Some("scale-down") => parts.scale_down = true,
-                // `explain` and `learned` are lawful and not asked for yet; whatever else it exports is its own affair.
+                Some("learned") => parts.learned = true,
+                // `explain` is lawful and not asked for yet; whatever else it exports is its own affair.
                 Some(_) | None => {}
             }
         }
@@ -405,7 +407,8 @@ mod tests {
                 view: true,
                 place: true,
                 scale_up: false,
-                scale_down: true
+                scale_down: true,
+                learned: false,
             }
         );
     }

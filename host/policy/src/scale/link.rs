@@ -1,0 +1,263 @@
+//! One policy's place in the scale chains: its instance, what it is still to be told, and what it has learned.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use usher_fleet::advice::{Direction, Fault, FaultKind, ScaleAdvice, ScaleAsk, VerdictRow};
+use usher_fleet::decision::PolicyRef;
+
+use super::mirror::Mirror;
+use crate::backoff::Backoff;
+use crate::counters::{Counters, decision};
+use crate::loader::{FaultReport, Message, NotSaved};
+use crate::recipe::Recipe;
+use crate::shelf::LEARNED_BYTES_MAX;
+use crate::wasm::{CallFault, Pace, Serving};
+
+/// The most verdicts that wait for one policy; the oldest go. As many as a view call has rows.
+const VERDICTS_MAX: usize = 1_024;
+/// A policy is asked for what it has learned no sooner than so long after the last time: a host that dies costs it no more, and
+/// 64 KiB a minute wear out no disk.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+
+/// One policy's place in the scale chains.
+pub(crate) struct ScaleLink {
+    pub(super) recipe: Arc<Recipe>,
+    pub(super) policy: PolicyRef,
+    pub(super) counters: Arc<Counters>,
+    up: Part,
+    down: Part,
+    pub(super) instance: Option<Box<Serving>>,
+    verdicts: VecDeque<VerdictRow>,
+    backoff: Backoff,
+    not_before: Option<Instant>,
+    /// What the last question took.
+    pub(super) fuel: u64,
+    /// What an instance gets that is made now.
+    learned: Option<Vec<u8>>,
+    /// Whether the instance has answered since it got that.
+    is_proven: bool,
+    saved: Saved,
+}
+
+/// When it was last asked for what it has learned.
+#[derive(Debug, Default)]
+struct Saved {
+    at: Option<Instant>,
+    /// Whether it has decided anything since.
+    is_behind: bool,
+}
+
+/// How a policy stands to one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It does not export it.
+    Absent,
+    /// It is asked.
+    Asked,
+    /// It is asked no more.
+    Quarantined,
+}
+
+impl ScaleLink {
+    /// Makes a link whose instance is made when it is first asked, and then gets what one before it has `learned`.
+    pub(crate) fn new(
+        recipe: Arc<Recipe>,
+        policy: PolicyRef,
+        counters: Arc<Counters>,
+        [up, down]: [Part; 2],
+        learned: Option<Vec<u8>>,
+    ) -> ScaleLink {
+        ScaleLink {
+            recipe,
+            policy,
+            counters,
+            up,
+            down,
+            instance: None,
+            verdicts: VecDeque::new(),
+            backoff: Backoff::default(),
+            not_before: None,
+            fuel: 0,
+            learned,
+            is_proven: false,
+            saved: Saved::default(),
+        }
+    }
+
+    /// Takes over from the link of another version of the same policy: what it has learned, and verdicts that it has not heard.
+    pub(super) fn take_over(&mut self, mut before: ScaleLink, loader: &Sender<Message>) {
+        before.save_last(loader);
+        self.learned = before.learned.or(self.learned.take());
+        self.verdicts = before.verdicts;
+    }
+
+    /// Returns whether it has a place in a direction's chain. In quarantine it keeps one where its silence means more than
+    /// nothing: scaling down, where a fault keeps all servers, and where its settings say that rooms wait.
+    pub(super) fn is_in(&self, direction: Direction) -> bool {
+        match (self.part(direction), direction) {
+            (Part::Absent, _) => false,
+            (Part::Asked, _) | (Part::Quarantined, Direction::Down) => true,
+            (Part::Quarantined, Direction::Up) => self.recipe.waits(),
+        }
+    }
+
+    fn part(&self, direction: Direction) -> Part {
+        match direction {
+            Direction::Up => self.up,
+            Direction::Down => self.down,
+        }
+    }
+
+    /// Takes a decision from it.
+    pub(super) fn quarantine(&mut self, direction: Direction) {
+        match direction {
+            Direction::Up => self.up = Part::Quarantined,
+            Direction::Down => self.down = Part::Quarantined,
+        }
+    }
+
+    /// Keeps a verdict until it is asked next.
+    pub(super) fn note(&mut self, verdict: VerdictRow) {
+        if self.verdicts.len() == VERDICTS_MAX {
+            self.verdicts.pop_front();
+        }
+        self.verdicts.push_back(verdict);
+    }
+
+    /// Asks it; a fault ends its instance, and is told to the loader.
+    pub(super) fn ask(
+        &mut self,
+        ask: &ScaleAsk,
+        mirror: &Mirror,
+        loader: &Sender<Message>,
+    ) -> Result<ScaleAdvice, Fault> {
+        self.answer(ask, mirror)
+            .map_err(|fault| self.faulted(ask, fault, loader))
+    }
+
+    fn answer(&mut self, ask: &ScaleAsk, mirror: &Mirror) -> Result<ScaleAdvice, CallFault> {
+        let unavailable = |message: &str| CallFault {
+            kind: FaultKind::Unavailable,
+            message: message.to_owned(),
+        };
+        self.fuel = 0;
+        if self.part(ask.direction) == Part::Quarantined {
+            return Err(unavailable("the version is in quarantine for this decision"));
+        }
+        if self.not_before.is_some_and(|moment| Instant::now() < moment) {
+            return Err(unavailable("the policy has faulted and is not back yet"));
+        }
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.start()?,
+        };
+        let verdicts: Vec<VerdictRow> = self.verdicts.drain(..).collect();
+        let answer = instance
+            .feed(ask.now, mirror, &verdicts, Pace::Whole)
+            .and_then(|()| instance.scale(ask));
+        let (fuel, memory) = instance.used();
+        self.fuel = fuel;
+        self.counters.set_memory(memory);
+        if answer.is_ok() {
+            self.instance = Some(instance);
+            self.is_proven = true;
+            self.saved.is_behind = true;
+        }
+        answer
+    }
+
+    fn start(&mut self) -> Result<Box<Serving>, CallFault> {
+        let started = self.recipe.start(self.learned.as_deref());
+        let instance = started.map_err(|error| CallFault {
+            kind: FaultKind::Error,
+            message: error.to_string(),
+        })?;
+        if let Some(why) = instance.forgot() {
+            tracing::warn!(
+                policy = &*self.policy.name,
+                "it starts without what it has learned: {why}"
+            );
+            self.learned = None;
+        }
+        self.is_proven = false;
+        Ok(Box::new(instance))
+    }
+
+    fn faulted(&mut self, ask: &ScaleAsk, fault: CallFault, loader: &Sender<Message>) -> Fault {
+        if fault.kind != FaultKind::Unavailable {
+            self.not_before = Some(self.backoff.next_try(Instant::now()));
+            // Whatever it has learned may be what it stumbles over, and can be learned again.
+            if !self.is_proven && self.learned.take().is_some() {
+                tracing::warn!(
+                    policy = &*self.policy.name,
+                    "it is started without what it has learned next time"
+                );
+            }
+            let report = FaultReport {
+                name: self.recipe.name.clone(),
+                version: self.recipe.version,
+                policy: self.policy.clone(),
+                decision: decision(ask.direction),
+                kind: fault.kind,
+                message: fault.message.clone(),
+                // Each turn sees another moment: every one is another input.
+                input: u64::from(ask.decision.0),
+            };
+            // The loader is gone only when the host goes down.
+            loader.send(Message::Faulted(report)).ok();
+        }
+        Fault {
+            kind: fault.kind,
+            message: fault.message,
+            wait: self.recipe.waits(),
+        }
+    }
+
+    /// Has the loader keep what it has learned, if it has decided anything since and the last time is long enough ago.
+    pub(super) fn save_if_due(&mut self, loader: &Sender<Message>) {
+        if self.saved.at.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
+            self.save_last(loader);
+        }
+    }
+
+    /// Has the loader keep what it has learned since it was last asked for it: the last chance.
+    pub(super) fn save_last(&mut self, loader: &Sender<Message>) {
+        let Some(instance) = &mut self.instance else { return };
+        if !std::mem::take(&mut self.saved.is_behind) {
+            return;
+        }
+        self.saved.at = Some(Instant::now());
+        let message = match instance.save() {
+            Ok(None) => return,
+            Ok(Some(learned)) if learned.len() > LEARNED_BYTES_MAX => {
+                let length = learned.len();
+                format!("`save` gives {length} bytes; at most {LEARNED_BYTES_MAX} are kept")
+            }
+            Ok(Some(learned)) => {
+                if self.learned.as_ref() != Some(&learned) {
+                    self.learned = Some(learned.clone());
+                    // The loader is gone only when the host goes down.
+                    loader.send(Message::Learned(self.recipe.name.clone(), learned)).ok();
+                }
+                return;
+            }
+            Err(fault) => {
+                // Its own error is an answer; after anything else it cannot be asked again.
+                if fault.kind != FaultKind::Error {
+                    self.instance = None;
+                }
+                format!("`save` failed: {}: {}", fault.kind.word(), fault.message)
+            }
+        };
+        let report = NotSaved {
+            name: self.recipe.name.clone(),
+            version: self.recipe.version,
+            policy: self.policy.clone(),
+            message,
+        };
+        loader.send(Message::NotSaved(report)).ok();
+    }
+}
