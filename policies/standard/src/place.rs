@@ -6,6 +6,7 @@ use usher_sdk::{Fleet, Moment, PlacementAdvice, Pool, PoolId, Relation, RoomRequ
 
 use crate::Settings;
 use crate::pools::{Asked, Preference, launchable};
+use crate::settings::Marks;
 
 /// How many servers with room are compared, the fullest first; what lies beyond is emptier than all of them.
 ///
@@ -153,13 +154,14 @@ impl<'a> Search<'a> {
             best: None,
             is_any_hot: false,
         };
+        let mut marks = KnownMarks::new(self.settings, self.fleet);
         let suited = self
             .near(region)
             .chain(fullest)
             .take(LOOKED_AT_MAX)
             .filter(|server| self.is_suited(server));
         let cool = suited.filter(|server| {
-            let is_hot = self.is_hot(server);
+            let is_hot = marks.are_passed_by(server);
             found.is_any_hot |= is_hot;
             !is_hot
         });
@@ -203,11 +205,6 @@ impl<'a> Search<'a> {
         !self.is_tied(server, Relation::Avoid) && self.fleet.carries(server, &self.room.labels)
     }
 
-    fn is_hot(&self, server: &Server) -> bool {
-        let pool = || self.fleet.pool(server.pool_id());
-        server.reported().is_some() && pool().is_some_and(|pool| self.settings.marks(pool).is_hot(server))
-    }
-
     fn is_tied(&self, server: &Server, relation: Relation) -> bool {
         self.room
             .ties
@@ -229,6 +226,41 @@ impl<'a> Search<'a> {
             ends: Reverse(until.unwrap_or(Timestamp::MAX)),
             order,
         }
+    }
+}
+
+/// The marks of the pools that were met in a search: looked up by name once a pool, not once a server.
+struct KnownMarks<'a> {
+    settings: &'a Settings,
+    fleet: &'a Fleet,
+    /// Ordered by pool.
+    known: Vec<(PoolId, Marks)>,
+}
+
+impl<'a> KnownMarks<'a> {
+    fn new(settings: &'a Settings, fleet: &'a Fleet) -> Self {
+        KnownMarks {
+            settings,
+            fleet,
+            known: Vec::new(),
+        }
+    }
+
+    /// Returns whether a server reported to be above a mark.
+    fn are_passed_by(&mut self, server: &Server) -> bool {
+        let has_own = !self.settings.pool.is_empty();
+        let own = has_own.then(|| self.of(server.pool_id())).flatten();
+        own.unwrap_or_else(|| self.settings.marks()).is_hot(server)
+    }
+
+    fn of(&mut self, pool: PoolId) -> Option<Marks> {
+        let place = self.known.binary_search_by_key(&pool, |(known, _)| *known);
+        if let Ok(at) = place {
+            return Some(self.known[at].1);
+        }
+        let marks = self.settings.marks_of(self.fleet.pool(pool)?);
+        self.known.insert(place.unwrap_or_else(|at| at), (pool, marks));
+        Some(marks)
     }
 }
 

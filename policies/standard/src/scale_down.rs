@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use usher_sdk::{Fleet, Moment, Pool, PoolId, Retirement, Server, ServerId, Shrinkage, Timestamp};
+use usher_sdk::{Fleet, Left, Moment, Pool, PoolId, Retirement, Server, ServerId, Shrinkage, Timestamp};
 
 use crate::Settings;
 use crate::pools::Rooms;
@@ -75,21 +75,24 @@ impl<'a> Lot<'a> {
         let state = fleet.pool_state(pool.id);
         Lot {
             pool,
-            marks: settings.marks(pool),
+            marks: settings.marks_of(pool),
             retirable: state.map_or(u32::MAX, |state| state.retirable),
             stocks: Vec::new(),
             answer: Shrinkage::keep_all(pool.id),
         }
     }
 
-    /// Returns how many rooms more of a stock one of its servers takes; none where it takes no rooms at all now.
-    fn spare_on(&self, server: &Server, stock: &Stock<'_>) -> u64 {
+    /// Returns what is left on one of its servers; none where it takes no rooms now.
+    fn left_on(&self, server: &Server) -> Option<Left> {
         let is_spare = server.is_open() && !self.marks.is_hot(server);
-        if is_spare {
-            u64::from(server.left().rooms_of(stock.size))
-        } else {
-            0
-        }
+        is_spare.then(|| server.left())
+    }
+}
+
+impl Held<'_> {
+    /// Returns how many rooms more of the stock fit where so much is left.
+    fn fitting(&self, left: Left) -> u64 {
+        left.rooms_of(self.stock.size).into()
     }
 }
 
@@ -126,12 +129,13 @@ impl<'a> Yard<'a> {
         }
         self.stocks = stocks.into_iter().map(|stock| Held { stock, spare: 0 }).collect();
         for server in self.fleet.servers() {
-            let Some(lot) = self.lot_at(server.pool_id()).map(|at| &self.lots[at]) else {
+            let lot = self.lot_at(server.pool_id()).map(|at| &self.lots[at]);
+            let Some((lot, left)) = lot.and_then(|lot| Some((lot, lot.left_on(server)?))) else {
                 continue;
             };
             for place in &lot.stocks {
                 let held = &mut self.stocks[*place];
-                held.spare += lot.spare_on(server, &held.stock);
+                held.spare += held.fitting(left);
             }
         }
     }
@@ -140,13 +144,13 @@ impl<'a> Yard<'a> {
     fn leaving(&mut self) -> Vec<&'a Server> {
         let candidates = self.fleet.servers().filter_map(|server| self.candidate(server));
         let mut candidates: BinaryHeap<_> = candidates.map(Reverse).collect();
+        let retirable = self.lots.iter().map(|lot| lot.retirable as usize);
+        let most = retirable.fold(0, usize::saturating_add).min(RETIREMENTS_MAX);
         let mut gone = Vec::new();
-        while let Some(Reverse(least)) = candidates.pop() {
-            let server = self.fleet.server(least.server).filter(|server| self.lets_go(server));
-            gone.extend(server);
-            if gone.len() == RETIREMENTS_MAX {
-                break;
-            }
+        while gone.len() < most
+            && let Some(Reverse(least)) = candidates.pop()
+        {
+            gone.extend(self.fleet.server(least.server).filter(|server| self.lets_go(server)));
         }
         gone
     }
@@ -157,17 +161,16 @@ impl<'a> Yard<'a> {
             return false;
         };
         let lot = &mut self.lots[at];
-        let stays = |place: &usize| {
-            let held = &self.stocks[*place];
-            held.spare - lot.spare_on(server, &held.stock) >= held.stock.rooms
-        };
-        if lot.retirable == 0 || !lot.stocks.iter().all(stays) {
+        let left = lot.left_on(server);
+        let taken = |held: &Held<'_>| left.map_or(0, |left| held.fitting(left));
+        let stays = |held: &Held<'_>| held.spare - taken(held) >= held.stock.rooms;
+        if lot.retirable == 0 || !lot.stocks.iter().all(|place| stays(&self.stocks[*place])) {
             return false;
         }
         lot.retirable -= 1;
         for place in &lot.stocks {
             let held = &mut self.stocks[*place];
-            held.spare -= lot.spare_on(server, &held.stock);
+            held.spare -= taken(held);
         }
         true
     }

@@ -49,7 +49,7 @@ impl<'a> PoolPlan<'a> {
         PoolPlan {
             pool,
             launchable: launchable(fleet, pool),
-            marks: settings.marks(pool),
+            marks: settings.marks_of(pool),
             living: Rooms::default(),
             open: Vec::new(),
             starting: Vec::new(),

@@ -84,7 +84,8 @@ const HEADROOM_PERCENT_MAX: u32 = 1_000;
 const SPARE_ROOMS_MAX: u32 = 10_000;
 /// All of a server's processors.
 const CPU_PERMILLE_MAX: u32 = 1_000;
-/// Each costs two look-ups of the time a decision; a calendar of more belongs into a policy of one's own.
+/// If more lasted at once, a scale decision over 100,000 servers would run out of fuel; a calendar of more belongs into a policy of one's
+/// own.
 const WINDOWS_MAX: usize = 32;
 /// Stands for all regions in `fallback_regions`.
 const ANYWHERE: &str = "*";
@@ -159,15 +160,21 @@ impl Settings {
         })
     }
 
-    /// Returns the marks of a pool's servers.
-    pub(crate) fn marks(&self, pool: &Pool) -> Marks {
-        let own = self.pool.get(&pool.name);
+    /// Returns the marks of servers whose pool has none of its own.
+    pub(crate) fn marks(&self) -> Marks {
         Marks {
-            cpu_permille_max: own
-                .and_then(|own| own.cpu_permille_max)
-                .unwrap_or(self.cpu_permille_max),
-            egress_kbps_max: own.and_then(|own| own.egress_kbps_max).unwrap_or(self.egress_kbps_max),
+            cpu_permille_max: self.cpu_permille_max,
+            egress_kbps_max: self.egress_kbps_max,
         }
+    }
+
+    /// Returns the marks of a pool's servers.
+    pub(crate) fn marks_of(&self, pool: &Pool) -> Marks {
+        let marks = self.marks();
+        self.pool.get(&pool.name).map_or(marks, |own| Marks {
+            cpu_permille_max: own.cpu_permille_max.unwrap_or(marks.cpu_permille_max),
+            egress_kbps_max: own.egress_kbps_max.unwrap_or(marks.egress_kbps_max),
+        })
     }
 
     /// Returns what lets a server go before others, the weightiest first.

@@ -101,7 +101,7 @@ impl<'a> Calendar<'a> {
         }
     }
 
-    /// Adds what windows of this name (empty = of none) ask for on these pools.
+    /// Adds what windows of this name (empty = of none) ask for on these pools, but for what another one asks for anyway.
     fn add_stocks(&self, stocks: &mut Vec<Stock<'a>>, pools: &[(&Pool, Rooms)], members: &[usize], name: &str) {
         let slowest = members.iter().map(|at| self.boot_seconds(pools[*at].0)).max();
         let launch = slowest.unwrap_or(0).saturating_add(MARGIN_SECONDS);
@@ -109,8 +109,15 @@ impl<'a> Calendar<'a> {
             Purpose::Launch => launch,
             Purpose::Keep => launch.max(KEEP_SECONDS),
         };
-        for (window, begins_in) in &self.windows {
-            if window.pool == name && *begins_in <= ahead {
+        let counting = self
+            .windows
+            .iter()
+            .filter(|(window, begins_in)| window.pool == name && *begins_in <= ahead);
+        let counting: Vec<_> = counting.map(|(window, _)| *window).collect();
+        for (at, window) in counting.iter().enumerate() {
+            let is_covered =
+                |(place, other): (usize, &&Window)| other.covers(window) && (place < at || !window.covers(other));
+            if !counting.iter().enumerate().any(is_covered) {
                 stocks.push(Stock {
                     pools: members.to_vec(),
                     rooms: window.spare_rooms.into(),

@@ -1,6 +1,7 @@
-use usher_sdk::Fleet;
+use usher_sdk::{Fleet, Instance, Level};
 
 use super::*;
+use crate::Standard;
 
 /// Reads settings, and checks them.
 fn read(toml: &str) -> Result<Settings, String> {
@@ -73,7 +74,7 @@ fn a_pool_has_of_its_own_what_is_written_and_the_rest_as_all() {
         egress_kbps_max: 7,
     };
     assert_eq!(
-        [a, b, c].map(|pool| settings.marks(pool)),
+        [a, b, c].map(|pool| settings.marks_of(pool)),
         [marks(0), marks(800), marks(800)]
     );
 }
@@ -140,4 +141,40 @@ fn settings_that_cannot_be_meant_are_refused_by_name() {
     ] {
         assert_eq!(read(text).unwrap_err(), error);
     }
+}
+
+#[test]
+fn a_key_that_is_none_is_refused_by_name_in_each_table() {
+    for (json, key) in [
+        (r#"{"headroom": 1}"#, "headroom"),
+        (r#"{"pool": {"a": {"headroom": 1}}}"#, "pool.a.headroom"),
+        (r#"{"windows": []}"#, "windows"),
+    ] {
+        let error = Instance::<Standard>::configure(json, Level::Info).unwrap_err();
+        assert!(error.starts_with(&format!("setting `{key}`: unknown field")), "{error}");
+    }
+    for (json, error) in [
+        (
+            r#"{"pool": {"a": {"headroom_percent": "1"}}}"#,
+            "setting `pool.a.headroom_percent`: ",
+        ),
+        (
+            r#"{"scale_down_prefer": ["cheapest"]}"#,
+            "setting `scale_down_prefer`: \"cheapest\" is none of",
+        ),
+        (r#"{"scale_up_prefer": "spot"}"#, "setting `scale_up_prefer`: "),
+    ] {
+        let said = Instance::<Standard>::configure(json, Level::Info).unwrap_err();
+        assert!(said.starts_with(error), "{said}");
+    }
+}
+
+#[test]
+fn a_calendar_too_full_to_be_read_each_turn_is_refused() {
+    let window = "[[window]]\nfrom = '08:00'\nto = '09:00'\ntime_zone = 'UTC'\nspare_rooms = 1\n";
+    assert_eq!(
+        read(&window.repeat(33)).unwrap_err(),
+        "setting `window`: 33 windows are more than 32"
+    );
+    assert_eq!(read(&window.repeat(32)).map(|settings| settings.window.len()), Ok(32));
 }

@@ -77,6 +77,11 @@ impl Window {
         }
     }
 
+    /// Returns whether what it keeps is all that the other asks for; the same rooms, or more, or larger.
+    pub(crate) fn covers(&self, other: &Window) -> bool {
+        self.spare_rooms >= other.spare_rooms && self.room_seats >= other.room_seats
+    }
+
     /// Returns how long it lasts.
     fn minutes(&self) -> u32 {
         (DAY_MINUTES + self.to.0 - self.from.0 - 1) % DAY_MINUTES + 1

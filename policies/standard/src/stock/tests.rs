@@ -156,3 +156,25 @@ fn rooms_of_a_window_have_the_size_that_it_says() {
     assert_eq!(sizes(&window(20, "")), [0, 0]);
     assert_eq!(sizes(&format!("{}room_seats = 40", window(20, ""))), [40, 0]);
 }
+
+#[test]
+fn a_window_that_another_covers_is_kept_by_that_one() {
+    let fleet = two_pools().build();
+    for (windows, expected) in [
+        (vec![(20, 0), (30, 0)], vec![(30, 0)]),
+        (vec![(30, 0), (20, 0)], vec![(30, 0)]),
+        (vec![(20, 0), (20, 0)], vec![(20, 0)]),
+        (vec![(20, 50), (30, 0), (20, 40)], vec![(20, 50), (30, 0)]),
+        (vec![(20, 50), (20, 50), (20, 60)], vec![(20, 60)]),
+    ] {
+        let toml = windows
+            .iter()
+            .map(|(rooms, seats)| format!("{}room_seats = {seats}\n", window(*rooms, "")));
+        let settings = settings(&toml.collect::<String>());
+        let pools: Vec<_> = fleet.pools().map(|pool| (pool, Rooms::default())).collect();
+        let mut stocks = stocks(&settings, &fleet, &pools, Purpose::Keep, EIGHT);
+        stocks.retain(|stock| stock.window.is_some());
+        let kept: Vec<_> = stocks.iter().map(|stock| (stock.rooms, stock.size.seats)).collect();
+        assert_eq!(kept, expected, "{windows:?}");
+    }
+}
