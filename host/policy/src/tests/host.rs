@@ -184,9 +184,14 @@ impl Stage {
 
     /// Waits until every file has been decided upon.
     pub(crate) fn has_decided(&self) {
+        self.until(Policies::has_decided);
+    }
+
+    /// Waits until something is so that no event tells.
+    pub(crate) fn until(&self, is_so: impl Fn(&Policies) -> bool) {
         let began = Instant::now();
-        while !self.policies.has_decided() {
-            assert!(began.elapsed() < PATIENCE, "something is still undecided");
+        while !is_so(&self.policies) {
+            assert!(began.elapsed() < PATIENCE, "it never is: {:?}", self.policies.status());
             std::thread::sleep(Duration::from_millis(1));
         }
     }
