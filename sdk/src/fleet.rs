@@ -1,15 +1,15 @@
 //! The view: what a policy knows of the fleet, in its own memory, kept up to date by what the host sends.
 //!
-//! Servers lie in dense rows; an index from id to row gives order and look-up, and one index a pool knows which open server
-//! is the fullest ([`Fleet::fitting`]). The view decides nothing and checks nothing that the host promises; a promise that is
+//! Servers lie in one list, ordered by id; one index a pool knows which open server is the fullest ([`Fleet::fitting`]). The view decides nothing and checks nothing that the host promises; a promise that is
 //! seen to be broken is an error, after which the host builds a new instance.
 
 mod builder;
 mod fitting;
 mod open;
 mod server;
+mod servers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 pub use builder::{FleetBuilder, ServerSketch};
 pub use fitting::Fitting;
@@ -21,6 +21,7 @@ use crate::{
     Verdict,
 };
 use open::OpenServers;
+use servers::Servers;
 
 /// The most verdicts of a kind that are kept for the next turn; the oldest give way.
 ///
@@ -48,16 +49,10 @@ pub struct Fleet {
     pools: Vec<PoolEntry>,
     /// Ordered by id; apart from the pools, since one may be told before the other.
     pool_states: Vec<PoolState>,
-    /// Rows; a removed server leaves a gap that the next new one fills.
-    rows: Vec<Option<Server>>,
-    gaps: Vec<Row>,
-    by_id: BTreeMap<ServerId, Row>,
+    servers: Servers,
     launch_verdicts: VecDeque<Verdict>,
     retire_verdicts: VecDeque<Verdict>,
 }
-
-/// A place in [`Fleet::rows`].
-type Row = u32;
 
 /// A pool and its open servers.
 #[derive(Debug)]
@@ -79,7 +74,7 @@ impl Fleet {
 
     /// Returns a pool.
     pub fn pool(&self, id: PoolId) -> Option<&Pool> {
-        self.pool_entry(id).map(|entry| &entry.pool)
+        pool_at(&self.pools, id).ok().map(|at| &self.pools[at].pool)
     }
 
     /// Returns what may be done with a pool now; none before it was told.
@@ -89,17 +84,17 @@ impl Fleet {
 
     /// Returns all servers, ordered by id: starting, serving and ending ones.
     pub fn servers(&self) -> impl Iterator<Item = &Server> {
-        self.by_id.values().filter_map(|row| self.row(*row))
+        self.servers.iter()
     }
 
     /// Returns how many servers there are.
     pub fn servers_len(&self) -> usize {
-        self.by_id.len()
+        self.servers.len()
     }
 
     /// Returns a server.
     pub fn server(&self, id: ServerId) -> Option<&Server> {
-        self.row(*self.by_id.get(&id)?)
+        self.servers.get(id)
     }
 
     /// Returns the server of this name; it looks through all, so it is for tests and rare cases.
@@ -179,7 +174,7 @@ impl Fleet {
                 Err(at) => self.pool_states.insert(at, state),
             },
             Change::PoolRemoved(id) => {
-                if let Ok(at) = self.pool_at(id) {
+                if let Ok(at) = pool_at(&self.pools, id) {
                     self.pools.remove(at);
                 }
                 if let Ok(at) = self.pool_state_at(id) {
@@ -197,14 +192,11 @@ impl Fleet {
     /// # Errors
     /// The server was never set.
     pub fn set_usage(&mut self, usage: Usage) -> Result<(), String> {
-        let row = *self
-            .by_id
-            .get(&usage.id)
+        let server = self
+            .servers
+            .get_mut(usage.id)
             .ok_or_else(|| format!("usage of server {}, which was never set", usage.id))?;
-        if let Some(server) = &mut self.rows[row as usize] {
-            server.set_usage(usage);
-        }
-        self.index(row);
+        change(&mut self.pools, server, |server| server.set_usage(usage));
         Ok(())
     }
 
@@ -213,9 +205,10 @@ impl Fleet {
     /// # Errors
     /// The server was never set.
     pub fn set_figure(&mut self, figure: Figure) -> Result<(), String> {
-        let unknown = || format!("figure of server {}, which was never set", figure.server);
-        let row = *self.by_id.get(&figure.server).ok_or_else(unknown)?;
-        self.rows[row as usize].as_mut().ok_or_else(unknown)?.set_figure(figure);
+        self.servers
+            .get_mut(figure.server)
+            .ok_or_else(|| format!("figure of server {}, which was never set", figure.server))?
+            .set_figure(figure);
         Ok(())
     }
 
@@ -227,109 +220,38 @@ impl Fleet {
         self.retire_verdicts.clear();
     }
 
-    fn pool_at(&self, id: PoolId) -> Result<usize, usize> {
-        self.pools.binary_search_by_key(&id, |entry| entry.pool.id)
-    }
-
     fn pool_state_at(&self, id: PoolId) -> Result<usize, usize> {
         self.pool_states.binary_search_by_key(&id, |state| state.id)
     }
 
-    fn pool_entry(&self, id: PoolId) -> Option<&PoolEntry> {
-        self.pool_at(id).ok().map(|at| &self.pools[at])
-    }
-
-    fn row(&self, row: Row) -> Option<&Server> {
-        self.rows[row as usize].as_ref()
-    }
-
     fn set_pool(&mut self, pool: Pool) {
-        match self.pool_at(pool.id) {
+        match pool_at(&self.pools, pool.id) {
             Ok(at) => self.pools[at].pool = pool,
             Err(at) => {
-                let id = pool.id;
-                self.pools.insert(
-                    at,
-                    PoolEntry {
-                        pool,
-                        open: OpenServers::default(),
-                    },
-                );
-                self.index_servers_of(id);
+                // Servers may have been set before their pool was, or it went and came back.
+                let servers = self.servers.iter().filter(|server| server.pool_id() == pool.id);
+                let mut open = OpenServers::default();
+                servers
+                    .filter_map(Server::standing)
+                    .for_each(|standing| open.insert(standing));
+                self.pools.insert(at, PoolEntry { pool, open });
             }
         }
     }
 
-    /// Indexes servers that were set before their pool was, or whose pool went and came back.
-    fn index_servers_of(&mut self, pool: PoolId) {
-        let rows: Vec<Row> = self.by_id.values().copied().collect();
-        for row in rows {
-            if let Some(server) = self.rows[row as usize]
-                .as_mut()
-                .filter(|server| server.pool_id() == pool)
-            {
-                server.open = None;
-                self.index(row);
-            }
+    fn set_server(&mut self, now: Timestamp, row: ServerRow) {
+        match self.servers.get_mut(row.id) {
+            Some(server) => change(&mut self.pools, server, |server| server.describe(row)),
+            None => self.servers.insert(Server::new(now, row)),
         }
-    }
-
-    fn set_server(&mut self, now: Timestamp, description: ServerRow) {
-        let id = description.id;
-        if let Some(row) = self.by_id.get(&id).copied() {
-            self.unindex(row);
-            if let Some(server) = &mut self.rows[row as usize] {
-                server.describe(description);
-            }
-            self.index(row);
-            return;
-        }
-        let server = Some(Server::new(now, description));
-        let row = match self.gaps.pop() {
-            Some(gap) => {
-                self.rows[gap as usize] = server;
-                gap
-            }
-            None => {
-                self.rows.push(server);
-                (self.rows.len() - 1) as Row
-            }
-        };
-        self.by_id.insert(id, row);
     }
 
     fn remove_server(&mut self, id: ServerId) {
-        if let Some(row) = self.by_id.remove(&id) {
-            self.unindex(row);
-            self.rows[row as usize] = None;
-            self.gaps.push(row);
-        }
-    }
-
-    /// Brings a server's place in its pool's index up to date.
-    fn index(&mut self, row: Row) {
-        let Some(server) = &mut self.rows[row as usize] else {
-            return;
-        };
-        let key = open::key_of(server, row);
-        if key == server.open {
-            return;
-        }
-        let before = core::mem::replace(&mut server.open, key);
-        let pool = server.pool_id();
-        if let Ok(at) = self.pool_at(pool) {
-            self.pools[at].open.replace(before, key);
-        }
-    }
-
-    fn unindex(&mut self, row: Row) {
-        let Some(server) = &mut self.rows[row as usize] else {
-            return;
-        };
-        let before = server.open.take();
-        let pool = server.pool_id();
-        if let Ok(at) = self.pool_at(pool) {
-            self.pools[at].open.replace(before, None);
+        if let Some(server) = self.servers.remove(id)
+            && let Some(standing) = server.standing()
+            && let Some(open) = open_in(&mut self.pools, server.pool_id())
+        {
+            open.remove(standing);
         }
     }
 
@@ -342,6 +264,34 @@ impl Fleet {
             verdicts.pop_front();
         }
         verdicts.push_back(verdict);
+    }
+}
+
+fn pool_at(pools: &[PoolEntry], id: PoolId) -> Result<usize, usize> {
+    pools.binary_search_by_key(&id, |entry| entry.pool.id)
+}
+
+fn open_in(pools: &mut [PoolEntry], id: PoolId) -> Option<&mut OpenServers> {
+    pool_at(pools, id).ok().map(|at| &mut pools[at].open)
+}
+
+/// Changes a server, and with it where it stands among the open ones of its pool.
+fn change(pools: &mut [PoolEntry], server: &mut Server, change: impl FnOnce(&mut Server)) {
+    let before = (server.pool_id(), server.standing());
+    change(server);
+    let after = (server.pool_id(), server.standing());
+    if before == after {
+        return;
+    }
+    if let (pool, Some(standing)) = before
+        && let Some(open) = open_in(pools, pool)
+    {
+        open.remove(standing);
+    }
+    if let (pool, Some(standing)) = after
+        && let Some(open) = open_in(pools, pool)
+    {
+        open.insert(standing);
     }
 }
 

@@ -149,8 +149,8 @@ impl<'a> Iterator for Fitting<'a> {
                     Self::enter(pools.fold(0, |steps, entry| steps | entry.open.steps()))
                 }
                 Walk::In { steps, step, pool, run } => {
-                    if let Some(key) = run.as_mut().and_then(Run::next) {
-                        return self.fleet.row(key.row);
+                    if let Some(server) = run.as_mut().and_then(Run::next) {
+                        return self.fleet.server(server);
                     }
                     let (steps, step, pool) = (*steps, *step, *pool);
                     self.go_on(steps, step, pool)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, btree_set};
 
-use super::{Row, Server};
+use super::Server;
 use crate::{ServerId, Size};
 
 /// How full a server is, in steps: 0 for an empty one, then 1 to 63 by the scarcest of rooms, seats and load.
@@ -13,43 +13,57 @@ pub(super) type Step = u8;
 
 const STEP_MAX: u64 = 63;
 
-/// Where an open server stands: by step, then by what is left, then by id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct OpenKey {
+/// Where an open server stands: in which step, and where in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
     pub(super) step: Step,
-    seats_left: u32,
-    load_left: u32,
-    /// Tells servers apart that nothing limits: the one with more rooms is fuller.
-    rooms_before_max: u32,
-    server: ServerId,
-    pub(super) row: Row,
+    place: Place,
 }
 
-impl OpenKey {
-    /// The least key of a server in this step with so much left.
-    fn least(step: Step, seats_left: u32, load_left: u32) -> Self {
-        OpenKey {
-            step,
-            seats_left,
-            load_left,
-            rooms_before_max: 0,
-            server: 0,
-            row: 0,
-        }
+impl Standing {
+    /// Returns where a server stands that is in this step.
+    pub(super) fn new(step: Step, server: &Server) -> Self {
+        let left = server.left();
+        let place = Place::new([left.seats, left.load], [u32::MAX - server.usage().rooms, server.id()]);
+        Standing { step, place }
     }
 }
 
-/// Returns where a server stands; none while it takes no rooms.
-pub(super) fn key_of(server: &Server, row: Row) -> Option<OpenKey> {
-    let left = server.left();
-    server.is_open().then(|| OpenKey {
-        step: step_of(server),
-        seats_left: left.seats,
-        load_left: left.load,
-        rooms_before_max: u32::MAX - server.usage().rooms,
-        server: server.id(),
-        row,
-    })
+/// A server's place in its step: ordered by the seats that are left, then the load, then the rooms before its maximum, which tells
+/// servers apart that nothing limits (the one with more rooms is fuller), then by id.
+///
+/// Two numbers to a word: an index compares many of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    seats_and_load_left: u64,
+    rooms_and_server: u64,
+}
+
+impl Place {
+    fn new([seats_left, load_left]: [u32; 2], [rooms_left, server]: [u32; 2]) -> Self {
+        let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        Place {
+            seats_and_load_left: pair(seats_left, load_left),
+            rooms_and_server: pair(rooms_left, server),
+        }
+    }
+
+    /// The least place of a server with so much left.
+    fn least(seats_left: u32, load_left: u32) -> Self {
+        Place::new([seats_left, load_left], [0, 0])
+    }
+
+    fn seats_left(self) -> u32 {
+        (self.seats_and_load_left >> 32) as u32
+    }
+
+    fn load_left(self) -> u32 {
+        self.seats_and_load_left as u32
+    }
+
+    fn server(self) -> ServerId {
+        self.rooms_and_server as u32
+    }
 }
 
 /// Returns how full a server is.
@@ -68,35 +82,34 @@ pub(super) fn step_of(server: &Server) -> Step {
 /// The open servers of one pool.
 #[derive(Debug)]
 pub(super) struct OpenServers {
-    keys: BTreeSet<OpenKey>,
-    /// How many keys each step has, and one bit for each step that has any.
-    counts: [u32; STEP_MAX as usize + 1],
+    /// The servers of each step, in their order.
+    places: [BTreeSet<Place>; STEP_MAX as usize + 1],
+    /// One bit for each step that has any.
     steps: u64,
 }
 
 impl Default for OpenServers {
     fn default() -> Self {
         OpenServers {
-            keys: BTreeSet::new(),
-            counts: [0; STEP_MAX as usize + 1],
+            places: [const { BTreeSet::new() }; STEP_MAX as usize + 1],
             steps: 0,
         }
     }
 }
 
 impl OpenServers {
-    /// Moves a server from where it stood to where it stands.
-    pub(super) fn replace(&mut self, before: Option<OpenKey>, after: Option<OpenKey>) {
-        if let Some(key) = before.filter(|key| self.keys.remove(key)) {
-            let count = &mut self.counts[usize::from(key.step)];
-            *count -= 1;
-            if *count == 0 {
-                self.steps &= !(1 << key.step);
-            }
-        }
-        if let Some(key) = after.filter(|key| self.keys.insert(*key)) {
-            self.counts[usize::from(key.step)] += 1;
-            self.steps |= 1 << key.step;
+    /// Adds a server where it stands.
+    pub(super) fn insert(&mut self, at: Standing) {
+        self.places[usize::from(at.step)].insert(at.place);
+        self.steps |= 1 << at.step;
+    }
+
+    /// Takes a server from where it stood.
+    pub(super) fn remove(&mut self, at: Standing) {
+        let places = &mut self.places[usize::from(at.step)];
+        places.remove(&at.place);
+        if places.is_empty() {
+            self.steps &= !(1 << at.step);
         }
     }
 
@@ -107,43 +120,35 @@ impl OpenServers {
 
     /// Returns the servers of one step with room for this size, those with the least left first.
     pub(super) fn fitting(&self, step: Step, size: Size) -> Run<'_> {
+        let places = &self.places[usize::from(step)];
         // A room without seats still needs a server that is not full, and all in here are.
-        let run = self.from(OpenKey::least(step, size.seats, size.load));
         Run {
-            servers: self,
-            step,
+            places,
             size,
-            run,
+            run: places.range(Place::least(size.seats, size.load)..),
         }
-    }
-
-    fn from(&self, key: OpenKey) -> btree_set::Range<'_, OpenKey> {
-        self.keys.range(key..)
     }
 }
 
 /// A walk over one step of one pool.
 #[derive(Debug, Clone)]
 pub(super) struct Run<'a> {
-    servers: &'a OpenServers,
-    step: Step,
+    places: &'a BTreeSet<Place>,
     size: Size,
-    run: btree_set::Range<'a, OpenKey>,
+    run: btree_set::Range<'a, Place>,
 }
 
 impl Iterator for Run<'_> {
-    type Item = OpenKey;
+    type Item = ServerId;
 
-    fn next(&mut self) -> Option<OpenKey> {
+    fn next(&mut self) -> Option<ServerId> {
         loop {
-            let key = *self.run.next().filter(|key| key.step == self.step)?;
-            if key.load_left >= self.size.load {
-                return Some(key);
+            let place = *self.run.next()?;
+            if place.load_left() >= self.size.load {
+                return Some(place.server());
             }
             // Too little load left: jump over all that have as many seats and too little load.
-            self.run = self
-                .servers
-                .from(OpenKey::least(self.step, key.seats_left, self.size.load));
+            self.run = self.places.range(Place::least(place.seats_left(), self.size.load)..);
         }
     }
 }

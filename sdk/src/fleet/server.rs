@@ -1,6 +1,6 @@
 //! One server of the view: its description, its usage, and what follows from the two.
 
-use super::open::{self, OpenKey};
+use super::open::{self, Standing, Step};
 use crate::request::value_of;
 use crate::{Figure, Health, Hold, Left, Phase, PoolId, ServerId, ServerRow, Size, Timestamp, Usage};
 
@@ -27,8 +27,8 @@ pub struct Server {
     usage: Usage,
     /// By their place in `Policy::FIGURES`; grows only as far as something was reported.
     figures: Vec<Option<u32>>,
-    /// Where the server stands in its pool's index of open ones.
-    pub(super) open: Option<OpenKey>,
+    /// Which step it is in while it is open.
+    open: Option<Step>,
 }
 
 impl Server {
@@ -135,7 +135,7 @@ impl Server {
     ///
     /// [`Fleet::fitting`](crate::Fleet::fitting) goes down these steps.
     pub fn fullness(&self) -> u8 {
-        self.open.map_or_else(|| open::step_of(self), |key| key.step)
+        self.open.unwrap_or_else(|| open::step_of(self))
     }
 
     /// Returns whether it is open and one more room of this size fits.
@@ -174,12 +174,19 @@ impl Server {
         *self.figures.get(place)?
     }
 
+    /// Returns where it stands among the open servers of its pool; none while it takes no rooms.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.open.map(|step| Standing::new(step, self))
+    }
+
     pub(super) fn describe(&mut self, row: ServerRow) {
         self.row = row;
+        self.open = self.is_open().then(|| open::step_of(self));
     }
 
     pub(super) fn set_usage(&mut self, usage: Usage) {
         self.usage = usage;
+        self.open = self.is_open().then(|| open::step_of(self));
     }
 
     /// A figure beyond any place that a policy can name is dropped: [`Instance`](crate::Instance) refuses it before.

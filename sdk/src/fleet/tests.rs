@@ -1,3 +1,6 @@
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::{Health, Hold, Phase};
 
@@ -47,12 +50,7 @@ fn only_open_servers_are_offered() {
 
 #[test]
 fn the_index_agrees_with_a_look_at_every_server() {
-    // Numerical Recipes' generator: the same worlds at each run.
-    let mut seed = 1_u32;
-    let mut chance = move |below: u32| {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (seed >> 8) % below
-    };
+    let mut chance = chances();
     let mut fleet = Fleet::default();
     for step in 0..4_000_u32 {
         let id = 1 + chance(60);
@@ -68,23 +66,14 @@ fn the_index_agrees_with_a_look_at_every_server() {
             }
             2 => fleet.apply(step, Change::PoolRemoved(1 + chance(3))),
             3 | 4 => {
-                let row = Fleet::builder()
-                    .pool("p", |_| {})
-                    .server("s", |_| {})
-                    .build()
-                    .server(1)
-                    .unwrap()
-                    .row()
-                    .clone();
                 let maxima = [chance(4) * 5, chance(4) * 200, chance(4) * 300];
                 let [rooms_max, seats_max, load_max] = maxima;
                 let row = ServerRow {
-                    id,
                     pool: 1 + chance(3),
                     rooms_max,
                     seats_max,
                     load_max,
-                    ..row
+                    ..row_of(id)
                 };
                 fleet.apply(step, Change::ServerSet(row));
             }
@@ -110,29 +99,67 @@ fn the_index_agrees_with_a_look_at_every_server() {
         };
         let region = ["", "east", "west"][chance(3) as usize];
         let found: Vec<_> = fleet.fitting(size).in_region(region).map(Server::id).collect();
-        let mut sorted = found.clone();
-        sorted.sort_unstable();
         let in_region = |server: &&Server| {
             fleet
                 .pool(server.pool_id())
                 .is_some_and(|pool| region.is_empty() || pool.region == region)
         };
-        let expected: Vec<_> = fleet
-            .servers()
-            .filter(in_region)
-            .filter(|server| server.fits(size))
-            .map(Server::id)
-            .collect();
-        assert_eq!(sorted, expected, "step {step}");
-        let steps: Vec<_> = found
-            .iter()
-            .map(|id| fleet.server(*id).unwrap().open.map(|key| key.step))
-            .collect();
-        assert!(
-            steps.is_sorted_by(|a, b| a >= b),
-            "fullest first at step {step}: {steps:?}"
-        );
+        let fitting = fleet.servers().filter(in_region).filter(|server| server.fits(size));
+        let mut expected: Vec<_> = fitting.collect();
+        expected.sort_by_key(|server| {
+            let (left, rooms) = (server.left(), server.usage().rooms);
+            let in_pool = (left.seats, left.load, Reverse(rooms), server.id());
+            (Reverse(server.fullness()), server.pool_id(), in_pool)
+        });
+        let expected: Vec<_> = expected.into_iter().map(Server::id).collect();
+        assert_eq!(found, expected, "step {step}");
     }
+}
+
+#[test]
+fn a_server_is_found_by_its_id_however_many_came_and_went() {
+    let mut chance = chances();
+    let mut fleet = Fleet::default();
+    let mut known = BTreeSet::new();
+    let mut newest = 0;
+    for step in 0..6_000_u32 {
+        // The fleet grows, shrinks to almost nothing, and grows again; ids are left out, as those are that went before we looked.
+        let is_growing = step / 1_000 % 2 == 0;
+        if chance(10) < if is_growing { 7 } else { 2 } {
+            newest += 1 + chance(3);
+            fleet.apply(step, Change::ServerSet(row_of(newest)));
+            known.insert(newest);
+        } else {
+            let id = chance(newest + 2);
+            fleet.apply(step, Change::ServerRemoved(id));
+            known.remove(&id);
+        }
+        let id = chance(newest + 2);
+        assert_eq!(fleet.server(id).map(Server::id), known.get(&id).copied(), "step {step}");
+        assert_eq!(fleet.servers_len(), known.len());
+    }
+    assert!(fleet.servers().map(Server::id).eq(known));
+    fleet.apply(0, Change::ServerSet(row_of(u32::MAX)));
+    fleet.apply(0, Change::ServerSet(row_of(0)));
+    assert_eq!(
+        [0, u32::MAX].map(|id| fleet.server(id).map(Server::id)),
+        [Some(0), Some(u32::MAX)]
+    );
+}
+
+/// Numerical Recipes' generator: the same worlds at each run.
+fn chances() -> impl FnMut(u32) -> u32 {
+    let mut seed = 1_u32;
+    move |below| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % below
+    }
+}
+
+fn row_of(id: ServerId) -> ServerRow {
+    let fleet = Fleet::builder().pool("p", |_| {}).server("s", |_| {}).build();
+    let row = fleet.server(1).unwrap().row().clone();
+    ServerRow { id, ..row }
 }
 
 #[test]
