@@ -20,6 +20,7 @@ mod sse;
 mod acknowledged;
 mod calls;
 mod command_line;
+mod compile_bombs;
 mod events;
 mod example_policies;
 mod herding;

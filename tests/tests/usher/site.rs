@@ -180,6 +180,11 @@ impl Host {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Returns the number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Returns what it has of the machine's memory, in KiB.
     pub(crate) fn memory_kib(&self) -> u64 {
         let pid = self.child.as_ref().unwrap().id();
