@@ -11,6 +11,7 @@ use crate::loading::{self, Kitchen, LoadError};
 use crate::recipe::Recipe;
 use crate::status::Board;
 use crate::version::{Name, Version};
+use crate::wasm::Children;
 
 /// What a recipe is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,45 +41,83 @@ pub(crate) struct Prepared {
 }
 
 /// Orders that wait: the newest of each policy and errand, so that they never grow beyond the number of policies.
-#[derive(Clone, Default)]
-pub(crate) struct Orders(Arc<(Mutex<Waiting>, Condvar)>);
+#[derive(Clone)]
+pub(crate) struct Orders {
+    queue: Arc<(Mutex<Queue>, Condvar)>,
+    children: Children,
+}
 
 #[derive(Default)]
-struct Waiting {
-    orders: VecDeque<Order>,
+struct Queue {
+    waiting: VecDeque<Order>,
+    /// What the kitchen works on, and whether nobody wants that any more.
+    in_hand: Option<(Name, Errand)>,
+    is_in_vain: bool,
     is_closed: bool,
 }
 
 impl Orders {
-    /// Gives an order; an older one for the same is forgotten.
-    pub(crate) fn put(&self, order: Order) {
-        let mut waiting = self.lock();
-        let same = |other: &&mut Order| other.name == order.name && other.errand == order.errand;
-        match waiting.orders.iter_mut().find(same) {
-            Some(older) => *older = order,
-            None => waiting.orders.push_back(order),
+    /// Takes the processes that compile, to end those that compile in vain.
+    pub(crate) fn new(children: Children) -> Orders {
+        Orders {
+            queue: Arc::default(),
+            children,
         }
-        self.0.1.notify_one();
+    }
+
+    /// Gives an order; an older one for the same is forgotten, also if it is in hand.
+    pub(crate) fn put(&self, order: Order) {
+        let mut queue = self.lock();
+        self.forget(&mut queue, |name, errand| *name == order.name && errand == order.errand);
+        queue.waiting.push_back(order);
+        self.queue.1.notify_one();
+    }
+
+    /// Forgets all orders for a policy.
+    pub(crate) fn cancel(&self, policy: &Name) {
+        self.forget(&mut self.lock(), |name, _| name == policy);
     }
 
     /// Lets the kitchen end after the order that it has in hand.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
-        self.0.1.notify_all();
+        self.queue.1.notify_all();
     }
 
-    fn take(&self) -> Option<Order> {
-        let is_idle = |waiting: &mut Waiting| waiting.orders.is_empty() && !waiting.is_closed;
-        let waiting = self.0.1.wait_while(self.lock(), is_idle);
-        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
-        match waiting.is_closed {
-            true => None,
-            false => waiting.orders.pop_front(),
+    /// While the queue is held the kitchen begins nothing else, so that no other order's process is ended.
+    fn forget(&self, queue: &mut Queue, is_it: impl Fn(&Name, Errand) -> bool) {
+        queue.waiting.retain(|order| !is_it(&order.name, order.errand));
+        if queue
+            .in_hand
+            .as_ref()
+            .is_some_and(|(name, errand)| is_it(name, *errand))
+        {
+            queue.is_in_vain = true;
+            self.children.interrupt();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn take(&self) -> Option<Order> {
+        let is_idle = |queue: &mut Queue| queue.waiting.is_empty() && !queue.is_closed;
+        let queue = self.queue.1.wait_while(self.lock(), is_idle);
+        let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
+        if queue.is_closed {
+            return None;
+        }
+        let order = queue.waiting.pop_front()?;
+        queue.in_hand = Some((order.name.clone(), order.errand));
+        Some(order)
+    }
+
+    /// Ends an order; returns whether somebody still waits for it.
+    fn is_wanted(&self) -> bool {
+        let mut queue = self.lock();
+        queue.in_hand = None;
+        !std::mem::take(&mut queue.is_in_vain)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,6 +127,9 @@ pub(crate) fn run(mut kitchen: Kitchen, orders: &Orders, board: &Board, loader: 
         let version = loading::version(&contents);
         let made = kitchen.prepare(&name, &contents).map(Arc::new);
         board.set_compilations(kitchen.compilations());
+        if !orders.is_wanted() {
+            continue;
+        }
         let contents = match errand {
             Errand::Wanted => Some(contents),
             Errand::Kept => None,
@@ -119,20 +161,40 @@ mod tests {
         }
     }
 
+    fn taken(orders: &Orders) -> Option<Vec<u8>> {
+        orders.take().map(|order| order.contents.wasm)
+    }
+
     #[test]
     fn only_the_newest_order_of_a_policy_waits() {
-        let orders = Orders::default();
+        let orders = Orders::new(Children::default());
         for wasm in ["1", "2", "3"] {
             orders.put(order("a", Errand::Wanted, wasm));
         }
         orders.put(order("a", Errand::Kept, "4"));
         orders.put(order("b", Errand::Wanted, "5"));
-        let taken = || orders.take().map(|order| order.contents.wasm);
-        assert_eq!(taken(), Some(b"3".to_vec()));
-        assert_eq!(taken(), Some(b"4".to_vec()));
-        assert_eq!(taken(), Some(b"5".to_vec()));
+        for wasm in ["3", "4", "5"] {
+            assert_eq!(taken(&orders), Some(wasm.into()));
+            assert!(orders.is_wanted());
+        }
         orders.put(order("b", Errand::Wanted, "6"));
         orders.close();
-        assert_eq!(orders.take().map(|order| order.contents.wasm), None);
+        assert_eq!(taken(&orders), None);
+    }
+
+    #[test]
+    fn what_is_in_hand_is_in_vain_when_a_newer_one_comes_or_the_policy_goes() {
+        let orders = Orders::new(Children::default());
+        orders.put(order("a", Errand::Wanted, "1"));
+        taken(&orders);
+        orders.put(order("a", Errand::Kept, "2"));
+        orders.put(order("b", Errand::Wanted, "3"));
+        orders.put(order("a", Errand::Wanted, "4"));
+        assert!(!orders.is_wanted());
+        assert_eq!(taken(&orders), Some(b"2".to_vec()));
+        orders.cancel(&Name::of_file("a.wasm").unwrap());
+        assert!(!orders.is_wanted());
+        assert_eq!(taken(&orders), Some(b"3".to_vec()));
+        assert!(orders.is_wanted() && orders.lock().waiting.is_empty());
     }
 }

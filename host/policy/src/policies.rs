@@ -89,7 +89,7 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
     let compiler = Compiler::new(compile).expect("wasmtime compiles for this platform");
     let children = compiler.children();
     let kitchen = Kitchen::new(compiler, log);
-    let orders = Orders::default();
+    let orders = Orders::new(children.clone());
     let work = Loader {
         host: host.clone(),
         folder: folder.map(|folder| {

@@ -138,6 +138,7 @@ impl Loader {
         if policy.is_none() && !is_known {
             return;
         }
+        self.orders.cancel(name);
         self.shelf.gone(name, Timestamp::now());
         self.postponed.retain(|(of, _), _| of != name);
         self.quarantine.forget_counts(name, None);

@@ -18,12 +18,14 @@ use usher_fleet::view::{Cursor, ViewChange};
 
 use super::rows::World;
 use crate::native::Native;
-use crate::options::{Options, PolicyHost, Snapshot};
+use crate::options::{ChildProgram, CompileIn, Options, PolicyHost, Snapshot};
 use crate::wasm::ViewSource as _;
 use crate::{PlaceChain, Policies};
 
 /// Long enough for a slow machine; a test that needs it has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a file must rest.
+pub(crate) const QUIET: Duration = Duration::from_millis(30);
 /// The server that the built-in names.
 pub(crate) const BUILT_IN: u32 = 999;
 
@@ -78,7 +80,22 @@ impl Stage {
         for (name, bytes) in files {
             std::fs::write(dir.path().join(name), bytes).unwrap();
         }
-        Stage::start(dir, tempfile::tempdir().unwrap(), World::of_sixty())
+        Stage::start(
+            dir,
+            tempfile::tempdir().unwrap(),
+            World::of_sixty(),
+            CompileIn::ThisProcess,
+        )
+    }
+
+    /// Starts with an empty folder and this shell script for a compiler.
+    pub(crate) fn compiling_by(script: &str) -> Stage {
+        let program = ChildProgram {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+        };
+        let [dir, keep] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+        Stage::start(dir, keep, World::of_sixty(), CompileIn::Child(program))
     }
 
     /// Ends it and starts it again over the same folders and the same fleet; `meanwhile` happens in between.
@@ -86,10 +103,10 @@ impl Stage {
         self.policies.stop();
         meanwhile(self.dir.path());
         let world = self.host.world.lock().unwrap().clone();
-        Stage::start(self.dir, self.keep, world)
+        Stage::start(self.dir, self.keep, world, CompileIn::ThisProcess)
     }
 
-    fn start(dir: tempfile::TempDir, keep: tempfile::TempDir, world: World) -> Stage {
+    fn start(dir: tempfile::TempDir, keep: tempfile::TempDir, world: World, compile: CompileIn) -> Stage {
         let (events_in, events) = channel();
         let (changes_in, changes) = channel();
         let (answers_in, answers) = channel();
@@ -102,8 +119,9 @@ impl Stage {
         });
         let mut options = Options::new(Some(dir.path().to_path_buf()), Box::new(|| Box::new(Last::default())));
         options.keep = Some(keep.path().to_path_buf());
+        options.compile = compile;
         options.poll = Duration::from_millis(50);
-        options.quiet = Duration::from_millis(30);
+        options.quiet = QUIET;
         let (chain, policies) = crate::start(options, host.clone());
         Stage {
             dir,

@@ -3,14 +3,14 @@
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use usher_fleet::advice::Placement;
 use usher_fleet::event::PolicyEvent;
 use usher_fleet::ids::ServerNo;
 
 use super::guests::Guest;
-use super::host::Stage;
+use super::host::{QUIET, Stage};
 use super::rows::World;
 use crate::status::WantedState;
 
@@ -171,8 +171,19 @@ fn whichever_way_an_editor_saves_the_new_version_serves_once() {
     ];
     let mut stage = Stage::serving(&[("a.wasm", &places(1))]);
     for (server, (way, save)) in (2..).zip(ways) {
+        let began = Instant::now();
         save(&stage, &places(server));
-        stage.loaded();
+        let took = began.elapsed();
+        loop {
+            match stage.event() {
+                PolicyEvent::Loaded(_) => break,
+                // On a busy machine a file can be away for longer than it must rest to be gone.
+                PolicyEvent::Removed(_) if took >= QUIET => {}
+                other => panic!("{way}: {other:?}"),
+            }
+        }
+        stage.until(|policies| policies.status()[0].wanted.as_ref().unwrap().state == WantedState::Serving);
+        stage.chain.swap();
         assert_eq!(stage.decide("room").1, on(server), "{way}");
         assert!(stage.is_quiet_for(3), "{way}");
     }
@@ -198,6 +209,23 @@ fn a_folder_that_is_another_one_from_now_on_is_read_all_the_same() {
     stage.chain.swap();
     assert_eq!(stage.decide("room").1, on(3));
     std::fs::remove_dir_all(aside).unwrap();
+    stage.stop();
+}
+
+#[test]
+fn a_module_that_compiles_for_ever_keeps_neither_its_successor_waiting_nor_the_host() {
+    let stage = Stage::compiling_by("if grep -q for-ever; then exec sleep 600; fi; exit 3");
+    stage.rename_in("a.wasm", b"for-ever");
+    stage.until(|policies| policies.status().first().is_some_and(|policy| !policy.built_in));
+    stage.rename_in("a.wasm", b"something else");
+    let (step, reason) = stage.refused();
+    assert_eq!(step, "compile", "{reason}");
+    stage.rename_in("a.wasm", b"again for-ever");
+    stage.until(|policies| policies.status()[0].wanted.as_ref().unwrap().state == WantedState::Waiting);
+    std::fs::remove_file(stage.path("a.wasm")).unwrap();
+    assert!(matches!(stage.event(), PolicyEvent::Removed(_)));
+    stage.rename_in("b.wasm", b"something else");
+    assert_eq!(stage.refused().0, "compile");
     stage.stop();
 }
 

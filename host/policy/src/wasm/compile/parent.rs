@@ -58,6 +58,13 @@ impl Children {
         }
     }
 
+    /// Ends them: nobody waits for them any more.
+    pub(crate) fn interrupt(&self) {
+        for child in self.lock().children.values_mut() {
+            child.kill().ok();
+        }
+    }
+
     fn is_stopped(&self) -> bool {
         self.lock().is_stopped
     }
