@@ -2,6 +2,13 @@
 
 use crate::{Placement, PlacementAdvice, PoolId, Retirement, ServerId, Shrinkage, Wait};
 
+/// ```
+/// use usher_sdk::{Placement, PlacementAdvice, Wait};
+///
+/// assert_eq!(PlacementAdvice::wait(None).placement, Placement::Wait(Wait { pool: None, again_seconds: 0 }));
+/// assert_eq!(PlacementAdvice::reject().placement, Placement::Reject);
+/// assert_eq!(PlacementAdvice::defer().placement, Placement::Defer);
+/// ```
 impl PlacementAdvice {
     /// Says that the room goes to this server.
     ///
@@ -21,6 +28,19 @@ impl PlacementAdvice {
     }
 
     /// Says that the room waits, to be asked again after so many seconds even if nothing changes.
+    ///
+    /// ```
+    /// use usher_sdk::{Moment, PlacementAdvice, RoomRequest};
+    ///
+    /// /// Holds out for a cheap server for a minute.
+    /// fn hold_out(room: &RoomRequest, cheap: u32) -> PlacementAdvice {
+    ///     match 60_u32.saturating_sub(room.waited_seconds) {
+    ///         0 => PlacementAdvice::defer(),
+    ///         left => PlacementAdvice::wait_and_ask_again(Some(cheap), left).because("a cheap server may come"),
+    ///     }
+    /// }
+    /// # assert!(hold_out(&RoomRequest::new("a", 1), 1).reason.is_some());
+    /// ```
     pub fn wait_and_ask_again(pool: Option<PoolId>, again_seconds: u32) -> Self {
         Placement::Wait(Wait { pool, again_seconds }).into()
     }
@@ -70,6 +90,13 @@ impl Shrinkage {
 
 impl Retirement {
     /// Says that this server may go, and why.
+    ///
+    /// ```
+    /// use usher_sdk::{Retirement, Shrinkage};
+    ///
+    /// let night = Shrinkage { pool: 1, servers: vec![Retirement::new(7, "the night needs two fewer")] };
+    /// assert_eq!(night.servers[0].reason, "the night needs two fewer");
+    /// ```
     pub fn new(server: ServerId, reason: impl Into<String>) -> Self {
         Retirement {
             server,

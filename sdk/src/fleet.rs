@@ -26,6 +26,12 @@ use servers::Servers;
 /// The most verdicts of a kind that are kept for the next turn; the oldest give way.
 ///
 /// A policy that is asked every tick sees a handful; one that is never asked again must not grow.
+///
+/// ```
+/// use usher_sdk::{Fleet, VERDICTS_MAX};
+///
+/// assert!(Fleet::default().launch_verdicts().count() <= VERDICTS_MAX);
+/// ```
 pub const VERDICTS_MAX: usize = 1024;
 
 /// The fleet as a policy knows it: pools, servers and what became of its orders.
@@ -42,6 +48,20 @@ pub const VERDICTS_MAX: usize = 1024;
 ///
 /// let fullest = fleet.fitting(Size { seats: 50, load: 50 }).next().expect("two have room");
 /// assert_eq!(fullest.name(), "b");
+/// ```
+///
+/// Everything can be looked at, by id or in the order of ids:
+///
+/// ```
+/// # let fleet = usher_sdk::Fleet::builder().pool("frankfurt", |_| {}).server("a", |_| {}).build();
+/// let pool = fleet.pools().next().expect("there is one");
+/// assert_eq!(fleet.pool(pool.id), Some(pool));
+/// assert!(fleet.pool_state(pool.id).is_some_and(|state| state.launchable > 0));
+///
+/// let server = fleet.servers().find(|server| server.pool_id() == pool.id).expect("there is one");
+/// assert_eq!(fleet.server(server.id()).map(|server| server.name()), Some("a"));
+/// assert!(fleet.server_named("z").is_none());
+/// assert_eq!(fleet.servers_len(), 1);
 /// ```
 #[derive(Debug, Default)]
 pub struct Fleet {
@@ -152,6 +172,26 @@ impl Fleet {
 
     /// Returns what became of launches that this policy ordered, since its last `scale_up`; the oldest first, at most
     /// [`VERDICTS_MAX`].
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, Outcome, Subject, Verdict};
+    ///
+    /// let verdict = |subject, code: &str| Verdict {
+    ///     decision: 7,
+    ///     subject,
+    ///     outcome: Outcome::Refused,
+    ///     count: 1,
+    ///     code: code.into(),
+    ///     until: 0,
+    /// };
+    /// let fleet = Fleet::builder()
+    ///     .pool("p", |_| {})
+    ///     .verdict(verdict(Subject::Launch(1), "servers_max"))
+    ///     .verdict(verdict(Subject::Retire(1), "server_life_seconds_min"))
+    ///     .build();
+    /// assert!(fleet.launch_verdicts().any(|verdict| verdict.is_setback() && verdict.code == "servers_max"));
+    /// assert_eq!(fleet.retire_verdicts().count(), 1);
+    /// ```
     pub fn launch_verdicts(&self) -> impl Iterator<Item = &Verdict> {
         self.launch_verdicts.iter()
     }
@@ -164,6 +204,20 @@ impl Fleet {
 }
 
 /// How the view is kept up to date; an [`Instance`](crate::Instance) does it, and checks that no call is missing.
+///
+/// ```
+/// use usher_sdk::{Change, Figure, Fleet, Usage};
+///
+/// let mut fleet = Fleet::builder().pool("p", |_| {}).server("a", |_| {}).build();
+/// let usage = *fleet.server(1).expect("it was set").usage();
+/// fleet.set_usage(Usage { rooms: 3, ..usage })?;
+/// fleet.set_figure(Figure { server: 1, figure: 0, value: 1_800 })?;
+/// assert_eq!(fleet.server(1).map(|server| server.usage().rooms), Some(3));
+///
+/// fleet.apply(1_000, Change::ServerRemoved(1));
+/// assert!(fleet.set_usage(usage).is_err(), "there is no such server any more");
+/// # Ok::<(), String>(())
+/// ```
 impl Fleet {
     /// Takes in one change of what changes rarely.
     pub fn apply(&mut self, now: Timestamp, change: Change) {

@@ -10,6 +10,8 @@ use crate::{
 
 /// A policy with its settings and its view of the fleet.
 ///
+/// The glue does with it what the host asks of a module; a native test does the same.
+///
 /// ```
 /// # use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, RoomRequest};
 /// # struct Pack;
@@ -25,6 +27,74 @@ use crate::{
 /// let advice = instance.place(&RoomRequest::new("standup-42", 50), Moment::at(1_000));
 /// assert!(matches!(advice.placement, Placement::Wait(_)));
 /// # Ok::<(), String>(())
+/// ```
+///
+/// A policy with figures, scale decisions and something learned:
+///
+/// ```
+/// use usher_sdk::{
+///     Change, Demand, Figure, Fleet, Growth, Instance, Learned, Level, Moment, Policy, ScaleDown, ScaleUp, Shrinkage, Want,
+///     export_policy,
+/// };
+///
+/// /// Launches as many servers as consumers were ever reported, in thousands.
+/// struct Consumers(u32);
+///
+/// impl Policy for Consumers {
+///     const FIGURES: &'static [&'static str] = &["consumers"];
+///     type Settings = ();
+///     fn new(_: ()) -> Result<Self, String> {
+///         Ok(Consumers(0))
+///     }
+/// }
+///
+/// impl ScaleUp for Consumers {
+///     fn scale_up(&mut self, _: &Demand, fleet: &Fleet, _: Moment) -> Vec<Growth> {
+///         let reported = fleet.servers().filter_map(|server| server.figure(0)).sum();
+///         self.0 = self.0.max(reported);
+///         fleet.pools().map(|pool| Growth { pool: pool.id, servers: self.0 / 1_000, reason: "".into() }).collect()
+///     }
+/// }
+///
+/// impl ScaleDown for Consumers {
+///     fn scale_down(&mut self, fleet: &Fleet, _: Moment) -> Vec<Shrinkage> {
+///         fleet.pools().map(|pool| Shrinkage::keep_all(pool.id)).collect()
+///     }
+/// }
+///
+/// impl Learned for Consumers {
+///     fn save(&self) -> Vec<u8> {
+///         self.0.to_le_bytes().into()
+///     }
+///     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+///         self.0 = u32::from_le_bytes(saved.try_into().map_err(|_| "not four bytes")?);
+///         Ok(())
+///     }
+/// }
+///
+/// export_policy!(Consumers: scale_up, scale_down, learned);
+///
+/// # fn main() -> Result<(), String> {
+/// assert_eq!(Instance::<Consumers>::describe().figures, ["consumers"]);
+///
+/// let mut instance = Instance::<Consumers>::configure("{}", Level::Info)?;
+/// # let there = Fleet::builder().pool("p", |_| {}).server("a", |_| {}).build();
+/// # let pool = there.pools().next().cloned().map(Change::PoolSet);
+/// # let server = there.servers().next().map(|server| Change::ServerSet(server.row().clone()));
+/// # let rows = pool.into_iter().chain(server).collect();
+/// instance.update(1_000, 1, rows)?; // a pool, and in it a server
+/// instance.figures(1_000, 2, &[Figure { server: 1, figure: 0, value: 2_500 }])?;
+/// assert_eq!(instance.fleet().servers_len(), 1);
+///
+/// let growth = instance.scale_up(&Demand::of(vec![]), Moment::at(1_000));
+/// assert_eq!(growth[0].servers, 2);
+/// assert!(instance.scale_down(Moment::at(1_000))[0].servers.is_empty());
+///
+/// let mut next = Instance::<Consumers>::configure("{}", Level::Info)?;
+/// next.restore(&instance.save()?)?;
+/// assert_eq!(next.save()?, instance.save()?);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Instance<P> {
@@ -174,171 +244,4 @@ impl<P: Policy> Instance<P> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Outcome, PoolState, Subject, Verdict};
-
-    /// Answers with what it was told of its orders.
-    struct Echo {
-        learned: usize,
-    }
-
-    impl Policy for Echo {
-        const FIGURES: &'static [&'static str] = &["consumers"];
-        type Settings = ();
-
-        fn new(_: ()) -> Result<Self, String> {
-            Ok(Echo { learned: 0 })
-        }
-    }
-
-    impl ScaleUp for Echo {
-        fn scale_up(&mut self, _: &Demand, fleet: &Fleet, _: Moment) -> Vec<Growth> {
-            let told = fleet.launch_verdicts();
-            told.map(|verdict| Growth {
-                pool: 1,
-                servers: verdict.count,
-                reason: verdict.code.clone(),
-            })
-            .collect()
-        }
-    }
-
-    impl ScaleDown for Echo {
-        fn scale_down(&mut self, fleet: &Fleet, _: Moment) -> Vec<Shrinkage> {
-            fleet
-                .retire_verdicts()
-                .map(|verdict| Shrinkage::keep_all(verdict.count))
-                .collect()
-        }
-    }
-
-    /// What it saves is the last that it restored, so many times.
-    impl Learned for Echo {
-        fn save(&self) -> Vec<u8> {
-            vec![0; self.learned]
-        }
-
-        fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-            self.learned = str::from_utf8(saved)
-                .ok()
-                .and_then(|saved| saved.parse().ok())
-                .ok_or("no number")?;
-            Ok(())
-        }
-    }
-
-    crate::export_policy!(Echo: scale_up, scale_down, learned);
-
-    fn echo() -> Instance<Echo> {
-        Instance::configure("", Level::Info).unwrap()
-    }
-
-    #[test]
-    fn a_call_that_is_missing_is_an_error_in_whichever_function() {
-        let mut instance = echo();
-        instance.update(1, 7, vec![]).unwrap();
-        instance.usages(1, 8, &[]).unwrap();
-        instance.figures(1, 9, &[]).unwrap();
-        assert_eq!(
-            instance.update(1, 11, vec![]).unwrap_err(),
-            "a gap in the view: call 11 came after 9"
-        );
-        assert!(instance.usages(1, 9, &[]).is_err(), "the same call twice");
-        assert!(echo().figures(1, u32::MAX, &[]).is_ok());
-    }
-
-    #[test]
-    fn a_figure_that_nobody_asked_for_is_an_error() {
-        let figure = Figure {
-            server: 1,
-            figure: 1,
-            value: 5,
-        };
-        assert_eq!(
-            echo().figures(1, 1, &[figure]).unwrap_err(),
-            "figure 1 was never asked for"
-        );
-    }
-
-    #[test]
-    fn what_was_learned_is_kept_up_to_its_bound() {
-        let mut instance = echo();
-        assert_eq!(instance.restore(b"?").unwrap_err(), "no number");
-        instance.restore(LEARNED_BYTES_MAX.to_string().as_bytes()).unwrap();
-        assert_eq!(instance.save().map(|saved| saved.len()), Ok(LEARNED_BYTES_MAX));
-        instance.restore(b"65537").unwrap();
-        assert_eq!(
-            instance.save().unwrap_err(),
-            "`save` returned 65537 bytes; at most 65536 are kept"
-        );
-    }
-
-    #[test]
-    fn each_verdict_is_told_once_to_the_decision_that_it_is_about() {
-        let mut instance = echo();
-        let verdict = |subject, count| {
-            let (outcome, code) = (Outcome::Refused, String::from("servers_max"));
-            Change::Verdict(Verdict {
-                decision: 1,
-                subject,
-                outcome,
-                count,
-                code,
-                until: 0,
-            })
-        };
-        instance
-            .update(
-                1,
-                1,
-                vec![verdict(Subject::Launch(1), 3), verdict(Subject::Retire(9), 4)],
-            )
-            .unwrap();
-        let demand = Demand::of(vec![]);
-        assert_eq!(
-            instance
-                .scale_up(&demand, Moment::at(1))
-                .iter()
-                .map(|growth| growth.servers)
-                .collect::<Vec<_>>(),
-            [3]
-        );
-        assert!(instance.scale_up(&demand, Moment::at(2)).is_empty());
-        assert_eq!(
-            instance
-                .scale_down(Moment::at(2))
-                .iter()
-                .map(|it| it.pool)
-                .collect::<Vec<_>>(),
-            [4]
-        );
-        assert!(instance.scale_down(Moment::at(3)).is_empty());
-    }
-
-    #[test]
-    fn what_may_be_done_with_a_pool_may_be_told_before_the_pool() {
-        let mut instance = echo();
-        let state = PoolState {
-            id: 1,
-            launchable: 3,
-            retirable: 1,
-            again: 0,
-            code: String::new(),
-            boot_seconds: 0,
-        };
-        instance.update(1, 1, vec![Change::PoolState(state)]).unwrap();
-        assert_eq!(instance.fleet().pool_state(1).map(|state| state.launchable), Some(3));
-        instance.update(1, 2, vec![Change::PoolRemoved(1)]).unwrap();
-        assert_eq!(instance.fleet().pool_state(1), None);
-    }
-
-    #[test]
-    fn a_policy_is_described_by_its_package_unless_it_has_a_name() {
-        let description = Instance::<Echo>::describe();
-        assert_eq!(
-            (description.name.as_str(), description.figures),
-            ("usher-sdk", vec![String::from("consumers")])
-        );
-    }
-}
+mod tests;

@@ -27,9 +27,16 @@
 //! # fn main() {}
 //! ```
 //!
-//! Its crate is a `cdylib` (for the module) and an `rlib` (for `cargo test`), built for `wasm32-unknown-unknown`; the module,
-//! dropped into Usher's `policies/` folder, decides from the next room on. Settings come from the `.toml` file beside it
-//! ([`Policy::Settings`]), what it knows of the world is the [`Fleet`], and [`Fleet::builder`] makes one for a test.
+//! The **[`guide`]** goes from these lines to a policy in production: settings, tests, what the view holds, scaling, chains, time
+//! zones, limits, and what happens when something goes wrong. `usher policy new NAME` writes a crate to begin with.
+//!
+//! | | |
+//! |---|---|
+//! | to implement | [`Policy`], then [`Place`], [`ScaleUp`], [`ScaleDown`], [`Learned`]; [`export_policy!`] |
+//! | to look at | [`Fleet`], its [`Server`]s and [`Pool`]s; [`RoomRequest`], [`Demand`]; [`Moment`] |
+//! | to answer | [`PlacementAdvice`]; [`Growth`]; [`Shrinkage`] |
+//! | to help | [`Fleet::fitting`], [`Size`], [`Left`]; [`local_time()`], [`Chance`]; [`info!`] |
+//! | to test | [`Fleet::builder`], [`Instance`], [`purity`] |
 //!
 //! What the crate does *not* do: no clock, no randomness, no I/O. The time and a seed come with each question ([`Moment`]).
 //! Keep it that way in a policy: no `HashMap` (its order differs from instance to instance), no floats where it matters. All glue to
@@ -41,6 +48,7 @@ pub mod bindings;
 mod chance;
 mod export;
 mod fleet;
+pub mod guide;
 mod instance;
 mod local_time;
 #[doc(hidden)]

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use crate::Level;
 
 /// The longest message, in bytes; a longer one would be a fault, so it is cut here. The contract says 4 KiB.
+#[doc(hidden)]
 pub const MESSAGE_BYTES_MAX: usize = 4096;
 
 /// The level from which on messages are wanted. A module has one thread, so no ordering is at stake.
@@ -17,11 +18,13 @@ pub(crate) fn set_wanted(level: Level) {
 }
 
 /// Returns whether a message of this level is wanted; if not, it need not be formatted.
+#[doc(hidden)]
 pub fn is_wanted(level: Level) -> bool {
     cfg!(target_family = "wasm") && level as u8 >= WANTED.load(Ordering::Relaxed)
 }
 
 /// Says a message; the macros ask [`is_wanted`] first.
+#[doc(hidden)]
 pub fn say(level: Level, message: fmt::Arguments<'_>) {
     #[cfg(target_family = "wasm")]
     {

@@ -57,6 +57,29 @@ pub trait Policy: Sized + 'static {
 /// Says where a room goes.
 ///
 /// It is asked on the way of a request, so it should be quick; [`Fleet::fitting`] is, at any size of the fleet.
+/// [`guide::placing`](crate::guide::placing) says what the answers mean.
+///
+/// ```
+/// use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, RoomRequest};
+///
+/// struct Pack;
+///
+/// impl Policy for Pack {
+///     type Settings = ();
+///     fn new(_: ()) -> Result<Self, String> {
+///         Ok(Pack)
+///     }
+/// }
+///
+/// impl Place for Pack {
+///     fn place(&self, room: &RoomRequest, fleet: &Fleet, _: Moment) -> PlacementAdvice {
+///         match fleet.fitting(room.size()).in_region(&room.region).next() {
+///             Some(server) => PlacementAdvice::on(server.id()).because("fullest server with room"),
+///             None => PlacementAdvice::defer(),
+///         }
+///     }
+/// }
+/// ```
 pub trait Place: Policy {
     /// Places one room.
     ///
@@ -66,6 +89,30 @@ pub trait Place: Policy {
 }
 
 /// Says how many servers more are needed.
+///
+/// [`guide::scaling`](crate::guide::scaling) says what the answers mean, and what becomes of them.
+///
+/// ```
+/// use usher_sdk::{Demand, Fleet, Growth, Moment, Policy, ScaleUp};
+///
+/// /// Keeps a server more on its way while anybody waits.
+/// struct OneAhead;
+///
+/// impl Policy for OneAhead {
+///     type Settings = ();
+///     fn new(_: ()) -> Result<Self, String> {
+///         Ok(OneAhead)
+///     }
+/// }
+///
+/// impl ScaleUp for OneAhead {
+///     fn scale_up(&mut self, demand: &Demand, fleet: &Fleet, _: Moment) -> Vec<Growth> {
+///         let is_needed = demand.waiting_rooms > 0 && !fleet.servers().any(|server| server.is_starting());
+///         let pool = fleet.pools().find(|_| is_needed);
+///         pool.map(|pool| Growth { pool: pool.id, servers: 1, reason: "rooms wait".into() }).into_iter().collect()
+///     }
+/// }
+/// ```
 pub trait ScaleUp: Policy {
     /// Orders servers, on top of those that are starting; asked when a room begins to wait, and at every tick.
     ///
@@ -74,6 +121,34 @@ pub trait ScaleUp: Policy {
 }
 
 /// Says which servers may go.
+///
+/// [`guide::scaling`](crate::guide::scaling) says what the answers mean, and what becomes of them.
+///
+/// ```
+/// use usher_sdk::{Fleet, Moment, Policy, Retirement, ScaleDown, Shrinkage};
+///
+/// /// Gives back what has been empty for ten minutes.
+/// struct Idle;
+///
+/// impl Policy for Idle {
+///     type Settings = ();
+///     fn new(_: ()) -> Result<Self, String> {
+///         Ok(Idle)
+///     }
+/// }
+///
+/// impl ScaleDown for Idle {
+///     fn scale_down(&mut self, fleet: &Fleet, moment: Moment) -> Vec<Shrinkage> {
+///         let idle = |since| moment.seconds_since(since) >= 600;
+///         let retire = |pool| {
+///             let servers = fleet.servers().filter(move |server| server.pool_id() == pool && server.is_serving());
+///             let idle = servers.filter(|server| server.empty_since().is_some_and(idle));
+///             idle.map(|server| Retirement::new(server.id(), "empty for ten minutes")).collect()
+///         };
+///         fleet.pools().map(|pool| Shrinkage { pool: pool.id, servers: retire(pool.id) }).collect()
+///     }
+/// }
+/// ```
 pub trait ScaleDown: Policy {
     /// Retires servers; asked at every tick. A server that still has rooms is drained, and never moves one.
     ///
@@ -84,6 +159,11 @@ pub trait ScaleDown: Policy {
 
 /// The most that is kept of what a policy has learned, in bytes: a daily curve by the minute for ten pools fits with room to
 /// spare, and the host can keep it for every policy.
+///
+/// ```
+/// let minutes_of_a_day = 1_440;
+/// assert!(minutes_of_a_day * size_of::<u16>() * 10 < usher_sdk::LEARNED_BYTES_MAX);
+/// ```
 pub const LEARNED_BYTES_MAX: usize = 64 << 10;
 
 /// Keeps what a policy has learned and the fleet cannot tell it again: over new versions, new settings and restarts.
@@ -182,6 +262,7 @@ impl Moment {
 }
 
 /// What a package says of itself; `export_policy!` fills it in where the author's crate is compiled.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct Package {
     /// The package's name.
@@ -196,6 +277,7 @@ pub struct Package {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not exported: write `export_policy!({Self}: place)` in its crate"
 )]
+#[doc(hidden)]
 pub trait Packaged: Policy {
     /// The package.
     const PACKAGE: Package;

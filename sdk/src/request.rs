@@ -5,12 +5,39 @@ use crate::{Demand, Label, Pool, RoomRequest, Want};
 /// Marks a pool's labels that say whom it lets in: `only.tenant = "acme,beta"`, or `only.KEY` for a label of the room.
 ///
 /// Usher enforces it whatever a policy answers; a policy that respects it does not propose what would be refused.
+///
+/// ```
+/// use usher_sdk::{ONLY_PREFIX, Pool};
+///
+/// /// Returns whether everybody may come.
+/// fn is_open_to_all(pool: &Pool) -> bool {
+///     !pool.labels.iter().any(|label| label.key.starts_with(ONLY_PREFIX))
+/// }
+/// # let fleet = usher_sdk::Fleet::builder().pool("p", |_| {}).build();
+/// # assert!(fleet.pools().all(is_open_to_all));
+/// ```
 pub const ONLY_PREFIX: &str = "only.";
 
 /// Marks a room's labels that a server, or its pool, must carry: `require.gpu = "yes"`. Enforced by Usher likewise.
+///
+/// ```
+/// use usher_sdk::{Label, REQUIRE_PREFIX, RoomRequest};
+///
+/// let labels = vec![Label::new("require.gpu", "yes"), Label::new("kind", "webinar")];
+/// let room = RoomRequest { labels, ..RoomRequest::new("townhall", 400) };
+/// let required: Vec<_> = room.labels.iter().filter_map(|label| label.key.strip_prefix(REQUIRE_PREFIX)).collect();
+/// assert_eq!(required, ["gpu"]);
+/// ```
 pub const REQUIRE_PREFIX: &str = "require.";
 
 /// What one room takes of a server.
+///
+/// ```
+/// use usher_sdk::{RoomRequest, Size};
+///
+/// let size = RoomRequest::new("standup-42", 50).size();
+/// assert_eq!(size, Size { seats: 50, load: 50 }, "unless the app says otherwise, a seat is a unit of load");
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size {
     /// Seats of participants.
@@ -27,6 +54,7 @@ pub struct Size {
 /// let left = Left { rooms: 3, seats: 100, load: u32::MAX };
 /// assert!(left.fits(Size { seats: 100, load: 7 }));
 /// assert_eq!(left.rooms_of(Size { seats: 50, load: 50 }), 2);
+/// assert_eq!(left.less(1, Size { seats: 50, load: 50 }), Left { rooms: 2, seats: 50, load: u32::MAX });
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
@@ -142,6 +170,14 @@ impl Want {
     }
 
     /// Returns the size of its average room, rounded up.
+    ///
+    /// ```
+    /// use usher_sdk::{Size, Want};
+    ///
+    /// let want = Want { seats: 101, load: 101, seats_largest: 80, load_largest: 80, ..Want::new(2, 0) };
+    /// assert_eq!(want.size_average(), Size { seats: 51, load: 51 });
+    /// assert_eq!(want.size_largest(), Size { seats: 80, load: 80 });
+    /// ```
     pub fn size_average(&self) -> Size {
         let rooms = self.rooms.max(1);
         Size {
@@ -198,6 +234,20 @@ impl Pool {
     }
 
     /// Returns what a new server of this pool holds.
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, Label, Size};
+    ///
+    /// let fleet = Fleet::builder()
+    ///     .pool("p", |pool| {
+    ///         pool.rooms_per_server = 10;
+    ///         pool.labels.push(Label::new("tier", "gold"));
+    ///     })
+    ///     .build();
+    /// let pool = fleet.pools().next().expect("there is one");
+    /// assert_eq!(pool.left_when_new().rooms_of(Size { seats: 50, load: 50 }), 10);
+    /// assert_eq!(pool.label("tier"), Some("gold"));
+    /// ```
     pub fn left_when_new(&self) -> Left {
         Left::of(
             [self.rooms_per_server, self.seats_per_server, self.load_per_server],

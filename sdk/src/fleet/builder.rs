@@ -32,6 +32,19 @@ pub struct FleetBuilder {
 }
 
 /// A server of a [`FleetBuilder`], to be changed before it joins.
+///
+/// ```
+/// use usher_sdk::{Fleet, ServerSketch};
+///
+/// /// Half full, and busy.
+/// fn busy(server: &mut ServerSketch) {
+///     server.usage.rooms = server.row.rooms_max / 2;
+///     (server.usage.reported, server.usage.cpu_permille) = (990, 900);
+/// }
+///
+/// let fleet = Fleet::builder().pool("p", |pool| pool.rooms_per_server = 10).servers("s", 3, busy).build();
+/// assert!(fleet.servers().all(|server| server.usage().rooms == 5));
+/// ```
 #[derive(Debug)]
 pub struct ServerSketch {
     /// What hardly ever changes.
@@ -156,6 +169,16 @@ impl FleetBuilder {
     }
 
     /// Tells what became of an order.
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, Outcome, Subject, Verdict};
+    ///
+    /// let (decision, count, until) = (7, 1, 0);
+    /// let (subject, outcome, code) = (Subject::Launch(1), Outcome::Failed, "boot_deadline".into());
+    /// let failed = Verdict { decision, subject, outcome, count, code, until };
+    /// let fleet = Fleet::builder().pool("p", |_| {}).verdict(failed).build();
+    /// assert_eq!(fleet.launch_verdicts().count(), 1);
+    /// ```
     #[must_use]
     pub fn verdict(mut self, verdict: Verdict) -> Self {
         self.fleet.apply(self.now, Change::Verdict(verdict));

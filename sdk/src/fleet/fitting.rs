@@ -9,6 +9,21 @@ use crate::{Pool, PoolId, Size};
 /// The open servers with room for a size, the fullest first; made by [`Fleet::fitting`].
 ///
 /// Each step to the next server is a look into an ordered index, so taking the first few costs the same in any fleet.
+///
+/// ```
+/// use usher_sdk::{Fleet, Size};
+///
+/// let fleet = Fleet::builder()
+///     .pool("east", |pool| pool.region = "us-east-1".into())
+///     .server("a", |server| server.usage.rooms = 3)
+///     .pool("west", |pool| pool.region = "us-west-2".into())
+///     .server("b", |server| server.usage.rooms = 2)
+///     .build();
+/// let fitting = fleet.fitting(Size { seats: 50, load: 50 });
+/// let first = |mut fitting: usher_sdk::Fitting<'_>| fitting.next().map(|server| server.id());
+/// assert_eq!(first(fitting.clone().in_region("us-west-2")), Some(2));
+/// assert_eq!(first(fitting.in_pool(1)), Some(1));
+/// ```
 #[derive(Clone)]
 pub struct Fitting<'a> {
     fleet: &'a Fleet,

@@ -21,6 +21,38 @@ use crate::{Figure, Health, Hold, Left, Phase, PoolId, ServerId, ServerRow, Size
 /// assert_eq!(server.left().rooms, 6);
 /// assert_eq!(server.cpu_permille(), None, "it never reported");
 /// ```
+///
+/// What it is, what it does, and what it said:
+///
+/// ```
+/// use usher_sdk::{Fleet, Label, Size};
+///
+/// let fleet = Fleet::builder()
+///     .at(1_000)
+///     .pool("p", |pool| pool.rooms_per_server = 4)
+///     .server("a", |server| {
+///         server.row.zone = "eu-central-1a".into();
+///         server.row.labels.push(Label::new("gpu", "yes"));
+///         (server.usage.rooms, server.usage.busy_until) = (1, 4_600);
+///         (server.usage.reported, server.usage.participants) = (990, 17);
+///         (server.usage.cpu_permille, server.usage.egress_kbps) = (310, 42_000);
+///         server.figures = vec![1_800];
+///     })
+///     .build();
+/// let server = fleet.server(1).expect("it was set");
+/// assert_eq!((server.id(), server.name(), server.pool_id()), (1, "a", 1));
+/// assert_eq!((server.zone(), server.label("gpu")), ("eu-central-1a", Some("yes")));
+/// assert_eq!((server.row().rooms_max, server.usage().rooms), (4, 1));
+///
+/// assert!(server.is_serving() && !server.is_starting() && !server.is_empty());
+/// assert!(server.fits(Size { seats: 50, load: 50 }));
+/// assert_eq!(server.fullness(), 15, "of 63: a quarter");
+/// assert_eq!((server.busy_until(), server.empty_since()), (Some(4_600), None));
+///
+/// assert_eq!((server.reported(), server.participants()), (Some(990), Some(17)));
+/// assert_eq!((server.cpu_permille(), server.egress_kbps()), (Some(310), Some(42_000)));
+/// assert_eq!((server.figure(0), server.figure(1)), (Some(1_800), None));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Server {
     row: ServerRow,
