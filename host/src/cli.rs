@@ -56,7 +56,9 @@ Examples:
   usher place standup-42                 ask for a room, as an app would
   usher servers                          what stands where, and how full it is
   usher drain media-7 --reason patching  no new rooms; it goes when the last one has left
-  usher decisions --room standup-42      why a room is where it is";
+  usher decisions --room standup-42      why a room is where it is
+  usher policy new night                 a policy of your own: a crate whose tests pass
+  usher policy watch night               build, check and place it at every save";
 
 /// Places conference rooms on media servers, and has servers launched and ended as the rooms come and go.
 #[derive(Debug, Parser)]
