@@ -12,7 +12,16 @@
 //! | `usher_circuit_open` | `pool` | 1 while too many boots failed and launches are held back |
 //! | `usher_frozen` | | 1 while too many servers are silent at once for anything to be concluded from it |
 //! | `usher_decisions_total` | `decision`, `verdict` | policies' parts in decisions, by what became of their advice |
-//! | `usher_policy_faults_total` | `policy` | traps, exhausted fuel, errors and bad answers |
+//! | `usher_policy_asked_total` | `policy`, `decision` | questions to a policy; `decision` is `place`, `scale_up` or `scale_down` |
+//! | `usher_policy_answered_total` | `policy`, `decision` | its answers, waits and rejections included |
+//! | `usher_policy_deferred_total` | `policy`, `decision` | questions that it left to the next in the chain |
+//! | `usher_policy_faults_total` | `policy`, `decision`, `kind` | questions without an answer, by kind: `trap`, `out_of_fuel`, `error`, `bad_answer`, `unavailable` |
+//! | `usher_policy_seconds` | `policy`, `decision`, `quantile` | this share of the questions took no longer, within 25 %; `quantile` is `0.5` or `0.99` |
+//! | `usher_policy_fuel` | `policy`, `decision`, `quantile` | this share of the questions took no more fuel, within 25 %; 0 for the built-in |
+//! | `usher_policy_quarantined` | `policy`, `decision` | 1 while it may not take this decision, after too many faults |
+//! | `usher_policy_memory_bytes` | `policy` | memory of its instances |
+//! | `usher_policy_learned_bytes` | `policy` | what it has learned and Usher keeps |
+//! | `usher_policy_info` | `policy`, `wanted_state`, `wanted_version`, `wanted_sha256`, `wanted_settings_sha256`, `serving_version`, `serving_sha256`, `serving_settings_sha256` | always 1: what the folder holds, and what serves |
 //! | `usher_reserved_seats` | `pool` | seats that the ledger counts |
 //! | `usher_used_seats` | `pool` | participants that servers report |
 //! | `usher_dollars_per_hour` | `pool` | what the servers cost an hour now |
@@ -23,7 +32,10 @@
 //! | `usher_refused_total` | `reason` | requests refused before the fleet saw them: `busy` or `stopping` |
 //!
 //! Gauges are published by the driver once a second, so that reading them asks nobody. A label's value that no server has any
-//! more stays, at 0. Counters start at 0 with the process.
+//! more stays, at 0. Counters start at 0 with the process. The policies' figures are those of the moment; they begin anew
+//! with a policy's file, and go with it.
+
+mod policies;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -33,6 +45,8 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use usher_fleet::event::What;
 use usher_fleet::{Decision, Fleet, Timestamp};
+
+pub use policies::policies;
 
 /// From a placement that finds its server to one that waits for a slow boot, in seconds.
 const WAIT_BUCKETS: [f64; 12] = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0, 1200.0];
@@ -97,10 +111,6 @@ fn describe() {
         "usher_decisions_total",
         "policies' parts in decisions, by what became of their advice"
     );
-    describe_counter!(
-        "usher_policy_faults_total",
-        "traps, exhausted fuel, errors and bad answers"
-    );
     describe_gauge!("usher_reserved_seats", "seats that the ledger counts");
     describe_gauge!("usher_used_seats", "participants that servers report");
     describe_gauge!("usher_dollars_per_hour", "what the servers cost an hour now");
@@ -149,8 +159,6 @@ impl Meters {
             counter!("usher_launches_total", "pool" => server.pool.to_string()).increment(1);
         } else if let What::ServerFailed(server) = what {
             counter!("usher_launch_failures_total", "pool" => server.pool.to_string()).increment(1);
-        } else if let What::PolicyFault(fault) = what {
-            counter!("usher_policy_faults_total", "policy" => fault.policy.to_string()).increment(1);
         }
     }
 
@@ -251,7 +259,7 @@ fn servers_gauge((pool, phase, hold, health): &ServerLabels) -> metrics::Gauge {
 
 #[cfg(test)]
 mod tests {
-    use usher_fleet::event::{PolicyEventBody, RoomPlaced, ServerEvent};
+    use usher_fleet::event::{RoomPlaced, ServerEvent};
     use usher_fleet::ids::PlacementNo;
     use usher_fleet::units::Microdollars;
 
@@ -316,19 +324,11 @@ mod tests {
             policy: "standard".into(),
             reason: None,
         };
-        let fault = PolicyEventBody {
-            policy: "x".into(),
-            version: "1".into(),
-            sha256: "".into(),
-            step: "place".into(),
-            reason: "trap".into(),
-        };
         let mut meters = Meters::default();
         for what in [
             What::RoomPlaced(placed),
             What::ServerRequested(server("p")),
             What::ServerFailed(server("p")),
-            What::PolicyFault(fault),
         ] {
             meters.event(&what);
         }
@@ -339,7 +339,8 @@ mod tests {
         fleet.resume(Timestamp(0));
         meters.publish(&fleet, Timestamp(0));
         servers_gauge(&("p".to_owned(), "ready", "none", "ok")).set(1.0);
-        assert_eq!(shown(&handle.render()), documented());
+        let figures = handle.render() + &super::policies(&[policies::tests::policy()]);
+        assert_eq!(shown(&figures), documented());
     }
 
     fn one_pool() -> usher_fleet::config::FleetConfig {

@@ -175,7 +175,7 @@ impl PlaceLink {
             .feed(ask.now, view, &[], Pace::Live)
             .and_then(|()| instance.place(ask));
         let (fuel, memory) = instance.used();
-        self.counters.set_memory(memory);
+        self.counters.set_memory(DecisionPoint::Place, memory);
         let advice = answer.map_err(|CallFault { kind, message }| {
             if let Some(instance) = self.instance.take() {
                 retire(loader, instance);

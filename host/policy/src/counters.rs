@@ -1,4 +1,5 @@
-//! What is counted of each policy while it is asked. Written by the asking thread, read by anyone, without locks.
+//! What is counted of each policy while it is asked: by the one thread that asks it for that decision, read by anyone, without
+//! locks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,7 +22,8 @@ pub(crate) struct Counters {
     place: Tally,
     scale_up: Tally,
     scale_down: Tally,
-    memory_bytes: AtomicU64,
+    placing_bytes: AtomicU64,
+    scaling_bytes: AtomicU64,
 }
 
 impl Counters {
@@ -34,14 +36,18 @@ impl Counters {
         }
     }
 
-    /// Notes how much memory the instance has that was asked last.
-    pub(crate) fn set_memory(&self, bytes: usize) {
-        self.memory_bytes.store(bytes as u64, Ordering::Relaxed);
+    /// Notes how much memory the instance has that was asked for this decision.
+    pub(crate) fn set_memory(&self, decision: DecisionPoint, bytes: usize) {
+        let instance = match decision {
+            DecisionPoint::Place => &self.placing_bytes,
+            DecisionPoint::ScaleUp | DecisionPoint::ScaleDown => &self.scaling_bytes,
+        };
+        instance.store(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Returns it.
+    /// Returns how much memory its two instances have, as they were last asked.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        self.memory_bytes.load(Ordering::Relaxed)
+        self.placing_bytes.load(Ordering::Relaxed) + self.scaling_bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -70,9 +76,9 @@ pub(crate) struct Tally {
     answered: AtomicU64,
     deferred: AtomicU64,
     faults: [AtomicU64; KINDS.len()],
-    fuel_last: AtomicU64,
     fuel_max: AtomicU64,
-    took: Histogram,
+    fuel: Histogram,
+    nanoseconds: Histogram,
 }
 
 impl Tally {
@@ -83,12 +89,16 @@ impl Tally {
             Came::Deferral => &self.deferred,
             Came::Fault(kind) => &self.faults[KINDS.iter().position(|k| *k == kind).unwrap_or(0)],
         };
-        counter.fetch_add(1, Ordering::Relaxed);
-        self.fuel_last.store(fuel, Ordering::Relaxed);
-        if fuel > self.fuel_max.load(Ordering::Relaxed) {
-            self.fuel_max.store(fuel, Ordering::Relaxed);
+        add_one(counter);
+        // The built-in has none, and an instance that is not there takes none.
+        if fuel > 0 {
+            self.fuel.count(fuel);
+            if fuel > self.fuel_max.load(Ordering::Relaxed) {
+                self.fuel_max.store(fuel, Ordering::Relaxed);
+            }
         }
-        self.took.count(took);
+        self.nanoseconds
+            .count(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Returns what was counted.
@@ -99,6 +109,9 @@ impl Tally {
             self.deferred.load(Ordering::Relaxed),
         );
         let [trap, out_of_fuel, error, bad_answer, unavailable] = faults;
+        let fuel_max = self.fuel_max.load(Ordering::Relaxed);
+        let fuel = |share| self.fuel.quantile(share).min(fuel_max);
+        let microseconds = |share| self.nanoseconds.quantile(share) as f64 / 1_000.0;
         TallyStatus {
             asked: answered + deferred + faults.iter().sum::<u64>(),
             answered,
@@ -110,10 +123,11 @@ impl Tally {
                 bad_answer,
                 unavailable,
             },
-            fuel_last: self.fuel_last.load(Ordering::Relaxed),
-            fuel_max: self.fuel_max.load(Ordering::Relaxed),
-            microseconds_p50: self.took.quantile(0.5),
-            microseconds_p99: self.took.quantile(0.99),
+            fuel_p50: fuel(0.5),
+            fuel_p99: fuel(0.99),
+            fuel_max,
+            microseconds_p50: microseconds(0.5),
+            microseconds_p99: microseconds(0.99),
         }
     }
 }
@@ -129,8 +143,10 @@ pub struct TallyStatus {
     pub deferred: u64,
     /// Questions without an answer, by kind.
     pub faults: FaultCounts,
-    /// Fuel of the last question.
-    pub fuel_last: u64,
+    /// Half of the questions took no more fuel, changes of the view apart; within 25 %, and 0 for the built-in, which has none.
+    pub fuel_p50: u64,
+    /// 99 % of the questions took no more; within 25 %.
+    pub fuel_p99: u64,
     /// The most fuel of any question.
     pub fuel_max: u64,
     /// Half of the questions took no longer, changes of the view included; within 25 %.
@@ -150,7 +166,27 @@ pub struct FaultCounts {
     pub unavailable: u64,
 }
 
-/// Four buckets for each doubling of nanoseconds.
+impl FaultCounts {
+    /// Returns each kind with its count.
+    pub fn by_kind(self) -> [(FaultKind, u64); 5] {
+        let FaultCounts {
+            trap,
+            out_of_fuel,
+            error,
+            bad_answer,
+            unavailable,
+        } = self;
+        let counts = [trap, out_of_fuel, error, bad_answer, unavailable];
+        std::array::from_fn(|kind| (KINDS[kind], counts[kind]))
+    }
+}
+
+/// One thread counts, so that adding needs no locked instruction on the way of a request.
+fn add_one(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// Four buckets for each doubling.
 #[derive(Debug)]
 struct Histogram([AtomicU64; Histogram::BUCKETS]);
 
@@ -161,29 +197,29 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// 38 doublings reach beyond four minutes.
+    /// 38 doublings of nanoseconds reach beyond four minutes, of fuel beyond any budget.
     const BUCKETS: usize = 4 * 38;
 
-    fn count(&self, took: Duration) {
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(4);
-        let doubling = nanoseconds.ilog2();
-        let quarter = (nanoseconds >> (doubling - 2)) & 3;
+    fn count(&self, value: u64) {
+        let value = value.max(4);
+        let doubling = value.ilog2();
+        let quarter = (value >> (doubling - 2)) & 3;
         let bucket = (doubling as usize) * 4 + quarter as usize;
-        self.0[bucket.min(Histogram::BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
+        add_one(&self.0[bucket.min(Histogram::BUCKETS - 1)]);
     }
 
-    fn quantile(&self, share: f64) -> f64 {
+    /// Returns the upper end of the bucket below which this share of the values lies; 0 if there are none.
+    fn quantile(&self, share: f64) -> u64 {
         let counts: Vec<u64> = self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let total: u64 = counts.iter().sum();
         let mut seen = 0;
         for (bucket, count) in counts.iter().enumerate() {
             seen += count;
             if total > 0 && seen as f64 >= share * total as f64 {
-                let upper = (5 + bucket % 4) as f64 / 4.0 * 2f64.powi(i32::try_from(bucket / 4).unwrap_or(i32::MAX));
-                return upper / 1_000.0;
+                return ((5 + bucket as u64 % 4) << (bucket / 4)) / 4;
             }
         }
-        0.0
+        0
     }
 }
 
@@ -205,6 +241,25 @@ mod tests {
         );
         assert!((50.0..=63.0).contains(&status.microseconds_p50), "{status:?}");
         assert!((99.0..=125.0).contains(&status.microseconds_p99), "{status:?}");
-        assert_eq!((status.fuel_last, status.fuel_max), (1_000, 1_000));
+        assert!((50..=63).contains(&status.fuel_p50), "{status:?}");
+        assert!((99..=125).contains(&status.fuel_p99), "{status:?}");
+        assert_eq!(status.fuel_max, 1_000);
+    }
+
+    #[test]
+    fn what_has_no_fuel_has_none_at_any_quantile() {
+        let tally = Tally::default();
+        tally.count(Came::Answer, 0, Duration::from_micros(1));
+        let status = tally.status();
+        assert_eq!((status.fuel_p50, status.fuel_p99, status.fuel_max), (0, 0, 0));
+        assert_eq!(Tally::default().status().microseconds_p99, 0.0);
+    }
+
+    #[test]
+    fn a_quantile_is_never_more_than_the_most() {
+        let tally = Tally::default();
+        tally.count(Came::Answer, 1_000, Duration::from_micros(1));
+        let status = tally.status();
+        assert_eq!((status.fuel_p50, status.fuel_p99), (1_000, 1_000));
     }
 }

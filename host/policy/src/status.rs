@@ -29,7 +29,7 @@ pub struct PolicyStatus {
     pub problem: Option<String>,
     /// How much it has learned, in bytes; kept over restarts.
     pub learned_bytes: u64,
-    /// Memory of its last asked instance, in bytes.
+    /// Memory of its instances as they were last asked, in bytes.
     pub memory_bytes: u64,
     /// Counts since it was first seen, for each decision that it takes.
     pub place: Option<TallyStatus>,

@@ -39,7 +39,8 @@ async fn readyz(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 /// Shows the figures that `usher::metrics` documents, in Prometheus' text format. Any known token will do.
 #[utoipa::path(get, path = "/metrics", tag = "host", responses(respond::Metrics), security(("token" = [])))]
 async fn metrics(State(api): State<Arc<Api>>, _: Caller) -> Response {
-    respond::text("text/plain; version=0.0.4; charset=utf-8", api.metrics.render())
+    let figures = api.metrics.render() + &crate::metrics::policies(&(api.policies)());
+    respond::text("text/plain; version=0.0.4; charset=utf-8", figures)
 }
 
 /// Returns this document.

@@ -157,7 +157,7 @@ pub(super) struct Shown<'a> {
     deferred: u64,
     /// Without an answer.
     faults: u64,
-    /// Memory of the instance that was asked last.
+    /// Memory of its instances as they were last asked.
     memory_bytes: u64,
     /// What it has learned and the host keeps for it.
     learned_bytes: u64,
@@ -224,7 +224,8 @@ pub(super) struct Tally {
     answered: u64,
     deferred: u64,
     faults: Faults,
-    fuel_last: u64,
+    fuel_p50: u64,
+    fuel_p99: u64,
     fuel_max: u64,
     microseconds_p50: f64,
     microseconds_p99: f64,
@@ -254,7 +255,8 @@ impl Tally {
                 bad_answer: faults.bad_answer,
                 unavailable: faults.unavailable,
             },
-            fuel_last: tally.fuel_last,
+            fuel_p50: tally.fuel_p50,
+            fuel_p99: tally.fuel_p99,
             fuel_max: tally.fuel_max,
             microseconds_p50: tally.microseconds_p50,
             microseconds_p99: tally.microseconds_p99,

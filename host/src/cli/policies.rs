@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     fn tally(asked: u64) -> Value {
-        json!({ "asked": asked, "answered": asked, "deferred": 0, "fuel_last": 5, "fuel_max": 900,
+        json!({ "asked": asked, "answered": asked, "deferred": 0, "fuel_p50": 5, "fuel_max": 900,
             "faults": { "trap": 1, "out_of_fuel": 2, "error": 0 }, "microseconds_p50": 1.25, "microseconds_p99": 10.0 })
     }
 

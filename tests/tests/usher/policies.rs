@@ -128,7 +128,7 @@ async fn a_policy_takes_over_is_replaced_survives_a_broken_file_and_leaves() {
     );
     let asked = policy(&client, "50-main").await.unwrap();
     assert!(asked["place"]["answered"].as_u64().unwrap() >= 1, "{asked}");
-    assert!(asked["place"]["fuel_last"].as_u64().unwrap() > 0, "{asked}");
+    assert!(asked["place"]["fuel_p50"].as_u64().unwrap() > 0, "{asked}");
 
     drop_in(&site, "50-main.wasm", spread());
     let hash = first["serving"]["sha256"].clone();

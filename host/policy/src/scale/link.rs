@@ -160,7 +160,7 @@ impl ScaleLink {
             .and_then(|()| instance.scale(ask));
         let (fuel, memory) = instance.used();
         self.fuel = fuel;
-        self.counters.set_memory(memory);
+        self.counters.set_memory(decision(ask.direction), memory);
         if answer.is_ok() {
             self.instance = Some(instance);
             self.is_proven = true;
