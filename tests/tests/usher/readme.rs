@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::patience::{eventually, seconds};
 use crate::site::{Port, Site, USHER, repository, written};
+use crate::sse::all_events;
 
 fn readme() -> String {
     fs::read_to_string(repository().join("README.md")).unwrap()
@@ -148,6 +149,42 @@ async fn the_first_room_is_as_the_readme_says() {
         .expect_problem(404, "no_such_room");
 }
 
+#[tokio::test]
+async fn a_policy_of_ones_own_and_settings_without_code_are_as_the_readme_says() {
+    let readme = readme();
+    let section = section(&readme, "Policies");
+    let [own] = &commands(&section)[..] else {
+        panic!("{section}")
+    };
+    let site = Site::new("");
+    fs::write(site.path("policies/standard.toml"), fenced(&section, "toml")).unwrap();
+    let host = site.start().await;
+    let client = host.client();
+    let made = Command::new("sh")
+        .args(["-exc", &own.replace("cargo run -p usher --", USHER)])
+        .current_dir(site.path("."))
+        // Crates that are there are enough; the policy's own build goes into its own folder, as at home.
+        .env("CARGO_NET_OFFLINE", "true")
+        .env_remove("CARGO_TARGET_DIR")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", written(&made));
+    eventually("the policy serves beside the settings", seconds(60), async || {
+        let policies = client.get("/v1/policies").await.expect(200).json;
+        let served: Vec<_> = policies["policies"]
+            .as_array()?
+            .iter()
+            .map(|policy| &policy["name"])
+            .collect();
+        (served == ["50-night", "standard"] && policies["policies"][0]["wanted"]["state"] == "serving").then_some(())
+    })
+    .await;
+    let events = all_events(&client).await;
+    let refused: Vec<_> = events.iter().filter(|event| event.kind == "policy.refused").collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
 #[test]
 fn every_link_leads_somewhere() {
     for file in [
@@ -156,6 +193,7 @@ fn every_link_leads_somewhere() {
         "CHANGELOG.md",
         "examples/app-server/README.md",
         "examples/janus/README.md",
+        "examples/policies/README.md",
     ] {
         let path = repository().join(file);
         let text = fs::read_to_string(&path).unwrap();
