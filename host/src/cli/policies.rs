@@ -147,7 +147,10 @@ fn write_one(policy: &Value, out: &mut dyn Write) -> io::Result<()> {
     line("  settings", settings(policy, "/previous"))?;
     line("rolled back", text(policy, "/rolled_back_at"))?;
     line("memory", mebibytes(policy, "/memory_bytes"))?;
-    line("learned", format!("{} bytes", text(policy, "/learned_bytes")))?;
+    let learned = text(policy, "/learned_bytes");
+    if learned != "0" {
+        line("learned", format!("{learned} bytes"))?;
+    }
     let rows: Vec<Value> = DECISIONS
         .iter()
         .filter_map(|decision| {
@@ -272,8 +275,10 @@ fn faults(tally: &Value) -> String {
 }
 
 fn microseconds(value: &Value, pointer: &str) -> String {
-    let number = value.pointer(pointer).and_then(Value::as_f64);
-    number.map_or(NOTHING.to_owned(), |number| format!("{number:.1}"))
+    match value.pointer(pointer).and_then(Value::as_f64) {
+        Some(number) if number > 0.0 => format!("{number:.1}"),
+        Some(_) | None => NOTHING.to_owned(),
+    }
 }
 
 fn mebibytes(value: &Value, pointer: &str) -> String {
