@@ -94,6 +94,17 @@ pub mod glue {
 /// # fn main() {}
 /// ```
 ///
+/// Nor does one that is named twice:
+///
+/// ```compile_fail
+/// # use usher_sdk::{Fleet, Moment, Policy, ScaleDown, Shrinkage, export_policy};
+/// # struct Keep;
+/// # impl Policy for Keep { type Settings = (); fn new(_: ()) -> Result<Self, String> { Ok(Keep) } }
+/// # impl ScaleDown for Keep { fn scale_down(&mut self, _: &Fleet, _: Moment) -> Vec<Shrinkage> { vec![] } }
+/// export_policy!(Keep: scale_down, scale_down);
+/// # fn main() {}
+/// ```
+///
 /// Nor does a policy that decides nothing:
 ///
 /// ```compile_fail
@@ -119,6 +130,10 @@ macro_rules! export_policy {
         }
         $( const _: () = $crate::export_policy!(@check $part, $policy); )+
         $crate::export_policy!(@decides $($part)+);
+        const _: () = {
+            #[allow(dead_code, non_camel_case_types)]
+            enum EachOnce { $($part),+ }
+        };
         #[cfg(target_family = "wasm")]
         const _: () = {
             use $crate::bindings::base;
