@@ -339,7 +339,7 @@ mod tests {
         fleet.resume(Timestamp(0));
         meters.publish(&fleet, Timestamp(0));
         servers_gauge(&("p".to_owned(), "ready", "none", "ok")).set(1.0);
-        let figures = handle.render() + &super::policies(&[policies::tests::policy()]);
+        let figures = handle.render() + &policies(&[policies::tests::policy()]);
         assert_eq!(shown(&figures), documented());
     }
 

@@ -3,14 +3,15 @@
 //! | who | does |
 //! |---|---|
 //! | the loader's thread | follows the folder; passes each version through the gates that need the fleet (start, whole view, trial); builds again what has faulted; goes back to a good version |
-//! | the kitchen's thread | passes each file through the gates before: check, settings, compile |
+//! | the kitchen's thread | passes each file through the gates before: check and compile, which a [child process](compile_child) does, and settings |
 //! | the driver's thread | owns the [`PlaceChain`]: [`swap`](PlaceChain::swap) takes in what the loader has finished, between two inputs; then each room is asked along the chain |
 //! | the scale thread | owns a second set of instances and its own copy of the view; answers [`Policies::scale`] |
 //! | [`PolicyHost`] | what they need of the process: the whole view, and where events and answers go |
 //!
 //! A policy is asked what the contract says (`sdk/wit/policy.wit`) within fuel and memory limits. Whatever it does wrong is a
 //! [`Fault`](usher_fleet::advice::Fault) for the fleet, and the instance is gone; whatever is wrong with a file leaves the version
-//! serving that served.
+//! serving that served. What a policy has learned (`save`, `restore`) outlives its instances, its versions and the host. Its
+//! `explain` is lawful and never asked: nothing shows it yet.
 //!
 //! What this crate does *not* do: it does not judge advice (the fleet does), gives policies neither
 //! clock nor files nor network, and lets nobody outside of its `wasm` module name wasmtime.

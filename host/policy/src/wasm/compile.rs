@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::convert::shortened;
+use super::convert::{printable, shortened};
 use super::imports::{self, HostState};
 use super::module::{CheckError, Checked, Module, Parts};
 use crate::options::CompileIn;
@@ -178,7 +178,7 @@ fn does_not_compile(error: &wasmtime::Error) -> MakeError {
 }
 
 fn words(error: &wasmtime::Error) -> String {
-    shortened(format!("{error:#}"), MESSAGE_BYTES_MAX)
+    shortened(printable(format!("{error:#}")), MESSAGE_BYTES_MAX)
 }
 
 #[cfg(test)]

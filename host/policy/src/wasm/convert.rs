@@ -235,9 +235,18 @@ fn bounded(rows: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Cuts a text for people to what is kept of it.
+/// Cuts a text for people to what is kept of it. What would move a terminal's cursor, or begin a line of its own, becomes a
+/// space: the words are a stranger's.
 pub(super) fn reason(text: String) -> String {
-    shortened(text, REASON_BYTES_MAX)
+    shortened(printable(text), REASON_BYTES_MAX)
+}
+
+/// Returns a text in one line.
+pub(super) fn printable(text: String) -> String {
+    match text.contains(char::is_control) {
+        true => text.replace(char::is_control, " "),
+        false => text,
+    }
 }
 
 /// Cuts a text behind so many bytes, and shows that it was cut.
@@ -247,4 +256,16 @@ pub(super) fn shortened(mut text: String, bytes_max: usize) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_words_stay_in_one_line_and_do_not_go_on_for_ever() {
+        assert_eq!(reason("full\u{1b}[2J\nand more".into()), "full [2J and more");
+        let long = reason("ü".repeat(REASON_BYTES_MAX));
+        assert!(long.len() <= REASON_BYTES_MAX + '…'.len_utf8() && long.ends_with("ü…"), "{long}");
+    }
 }

@@ -75,7 +75,7 @@ impl Ready {
         let mut store = Store::new(self.pre.engine(), HostState::new(policy, log));
         store.limiter(|state| &mut state.allowance);
         overtime::watch(&mut store);
-        let unfit = |error: wasmtime::Error| StartError::Instantiate(format!("{error:#}"));
+        let unfit = |error: wasmtime::Error| StartError::Instantiate(convert::reason(format!("{error:#}")));
         let made = run(&mut store, Budget::Start, |store| self.pre.instantiate(store).map(Ok));
         let instance = made.result.map_err(|fault| StartError::Instantiate(fault.message))?;
 
@@ -297,7 +297,12 @@ fn bounded_description(description: Description) -> Result<Description, StartErr
     if description.figures.len() > FIGURES_MAX {
         return Err(StartError::Describe(format!("more than {FIGURES_MAX} figures")));
     }
-    Ok(description)
+    Ok(Description {
+        name: convert::printable(description.name),
+        version: convert::printable(description.version),
+        summary: convert::printable(description.summary),
+        figures: description.figures,
+    })
 }
 
 struct Ran<T> {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use wasmparser::{Encoding, KnownCustom, Parser, Payload};
 
-use super::convert::shortened;
+use super::convert::{printable, shortened};
 use super::language::Language;
 use super::limits::FUNCTION_BYTES_MAX;
 use crate::version::Hash;
@@ -239,7 +239,7 @@ fn encode(module: &[u8], outline: &Outline) -> Result<Vec<u8>, CheckError> {
     let encoded = wit_component::ComponentEncoder::default()
         .module(module)
         .and_then(|encoder| encoder.validate(true).encode());
-    encoded.map_err(|error| CheckError::Encode(shortened(format!("{error:#}"), CAUSES_BYTES_MAX)))
+    encoded.map_err(|error| CheckError::Encode(shortened(printable(format!("{error:#}")), CAUSES_BYTES_MAX)))
 }
 
 /// What a module or component says of itself.
@@ -365,7 +365,7 @@ fn ours(name: &str) -> Result<Option<&str>, CheckError> {
 
 /// Cuts what comes from the file itself to what can be read in a sentence.
 fn shown(text: &str) -> String {
-    shortened(text.replace(char::is_control, " "), NAME_BYTES_MAX)
+    shortened(printable(text.to_owned()), NAME_BYTES_MAX)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use wasmtime::component::Component;
 
 use super::{CompileError, MakeError, reply};
 use crate::options::ChildProgram;
-use crate::wasm::convert::shortened;
+use crate::wasm::convert::{printable, shortened};
 use crate::wasm::module::Parts;
 
 /// The longest that a compilation takes by the clock: the child gives way to all else, so that on a busy machine its seconds of
@@ -255,8 +255,7 @@ fn why(status: ExitStatus, last_words: &str) -> CompileError {
 }
 
 fn strange(how: &str) -> CompileError {
-    let how = how.replace(char::is_control, " ");
     CompileError::ChildFailed {
-        how: shortened(how, SHOWN_BYTES_MAX),
+        how: shortened(printable(how.to_owned()), SHOWN_BYTES_MAX),
     }
 }
