@@ -61,10 +61,39 @@ mod settings;
 
 pub use bindings::base::exports::usher::policy::policy_info::Description;
 pub use bindings::base::usher::policy::local_time::Local as LocalTime;
+/// Orders pools, and names one in an answer.
+///
+/// ```
+/// use usher_sdk::{Fleet, PoolId};
+///
+/// let fleet = Fleet::builder().pool("east", |_| {}).pool("west", |_| {}).build();
+/// let west: Option<PoolId> = fleet.pools().find(|pool| pool.name == "west").map(|pool| pool.id);
+/// assert_eq!(west, Some(2), "in a test they count from 1");
+/// ```
+pub use bindings::base::usher::policy::types::PoolId;
+/// Orders servers, and names one in an answer.
+///
+/// ```
+/// use usher_sdk::{Fleet, ServerId};
+///
+/// let fleet = Fleet::builder().pool("p", |_| {}).server("a", |_| {}).server("b", |_| {}).build();
+/// let oldest: Option<ServerId> = fleet.servers().next().map(|server| server.id());
+/// assert_eq!(oldest, Some(1), "a server that came later has a greater one");
+/// ```
+pub use bindings::base::usher::policy::types::ServerId;
+/// A moment, in seconds.
+///
+/// ```
+/// use usher_sdk::{Moment, Timestamp};
+///
+/// let new_year: Timestamp = 1_798_761_600; // 2027-01-01T00:00:00Z
+/// assert_eq!(Moment::at(new_year - 60).seconds_until(new_year), 60);
+/// ```
+pub use bindings::base::usher::policy::types::Timestamp;
 pub use bindings::base::usher::policy::types::{
     Change, Demand, Figure, Growth, Health, Hold, Label, Level, Outcome, Phase, Placement, PlacementAdvice, Pool,
-    PoolId, PoolState, Relation, Retirement, RoomRequest, Server as ServerRow, ServerId, Shrinkage, Subject, Tie,
-    Timestamp, Usage, Verdict, Wait, Want,
+    PoolState, Relation, Retirement, RoomRequest, Server as ServerRow, Shrinkage, Subject, Tie, Usage, Verdict, Wait,
+    Want,
 };
 pub use chance::Chance;
 #[doc(hidden)]

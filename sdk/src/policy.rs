@@ -80,6 +80,9 @@ pub trait Policy: Sized + 'static {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says nowhere where a room goes: write `impl Place for {Self}`, or leave `place` out of `export_policy!`"
+)]
 pub trait Place: Policy {
     /// Places one room.
     ///
@@ -113,6 +116,9 @@ pub trait Place: Policy {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says nowhere how many servers more are needed: write `impl ScaleUp for {Self}`, or leave `scale_up` out of `export_policy!`"
+)]
 pub trait ScaleUp: Policy {
     /// Orders servers, on top of those that are starting; asked when a room begins to wait, and at every tick.
     ///
@@ -149,6 +155,9 @@ pub trait ScaleUp: Policy {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says nowhere which servers may go: write `impl ScaleDown for {Self}`, or leave `scale_down` out of `export_policy!`"
+)]
 pub trait ScaleDown: Policy {
     /// Retires servers; asked at every tick. A server that still has rooms is drained, and never moves one.
     ///
@@ -208,6 +217,9 @@ pub const LEARNED_BYTES_MAX: usize = 64 << 10;
 /// export_policy!(Peak: scale_up, learned);
 /// # fn main() {}
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says nowhere what it has learned: write `impl Learned for {Self}`, or leave `learned` out of `export_policy!`"
+)]
 pub trait Learned: Policy {
     /// Returns what is to be kept, at most [`LEARNED_BYTES_MAX`]. It is asked about once a minute, and before the policy is
     /// replaced or Usher stops.

@@ -50,7 +50,8 @@ fn without_example(file: &Path) -> Vec<String> {
         .filter(|(at, line)| is_public(line) || is_exported(*at));
     let missing = items.filter(|(at, line)| {
         let above = lines[..*at].iter().rev().map(|line| line.trim());
-        let mut above = above.take_while(|line| line.starts_with("///") || line.starts_with("#["));
+        let is_apart = |line: &&str| line.is_empty() || line.ends_with(['{', '}', ';']);
+        let mut above = above.take_while(|line| line.starts_with("///") || !is_apart(line));
         let is_shown = method(line).is_some_and(calls);
         !is_shown && !above.any(|line| line.starts_with("/// ```") || line == "#[doc(hidden)]")
     });
