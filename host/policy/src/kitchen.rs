@@ -11,7 +11,7 @@ use crate::loading::{self, Kitchen, LoadError};
 use crate::recipe::Recipe;
 use crate::status::Board;
 use crate::version::{Name, Version};
-use crate::wasm::Children;
+use crate::wasm::{Children, CompileError};
 
 /// What a recipe is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,8 @@ pub(crate) enum Errand {
 pub(crate) struct Order {
     pub(crate) name: Name,
     pub(crate) errand: Errand,
+    /// Whether it was good before: then it is made in a moment, and rooms may be waiting for it.
+    pub(crate) was_good: bool,
     pub(crate) contents: Contents,
 }
 
@@ -40,7 +42,8 @@ pub(crate) struct Prepared {
     pub(crate) made: Result<Arc<Recipe>, LoadError>,
 }
 
-/// Orders that wait: the newest of each policy and errand, so that they never grow beyond the number of policies.
+/// Orders that wait: the newest of each policy and errand, so that they never grow beyond the number of policies. What was good
+/// before comes first, and a file of which nobody knows how long it takes is put back for it.
 #[derive(Clone)]
 pub(crate) struct Orders {
     queue: Arc<(Mutex<Queue>, Condvar)>,
@@ -50,10 +53,35 @@ pub(crate) struct Orders {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Order>,
-    /// What the kitchen works on, and whether nobody wants that any more.
-    in_hand: Option<(Name, Errand)>,
-    is_in_vain: bool,
+    in_hand: Option<InHand>,
     is_closed: bool,
+}
+
+impl Queue {
+    /// Puts an order behind those that were good before, and before all others.
+    fn put_before_new(&mut self, order: Order) {
+        let new = self.waiting.iter().position(|other| !other.was_good);
+        self.waiting.insert(new.unwrap_or(self.waiting.len()), order);
+    }
+}
+
+/// What the kitchen works on.
+struct InHand {
+    name: Name,
+    errand: Errand,
+    was_good: bool,
+    fate: Fate,
+}
+
+/// What becomes of an order that was in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Somebody waits for it.
+    Wanted,
+    /// Somebody waits for it, and another order goes first.
+    PutBack,
+    /// Nobody waits for it any more.
+    InVain,
 }
 
 impl Orders {
@@ -69,8 +97,27 @@ impl Orders {
     pub(crate) fn put(&self, order: Order) {
         let mut queue = self.lock();
         self.forget(&mut queue, |name, errand| *name == order.name && errand == order.errand);
-        queue.waiting.push_back(order);
+        match order.was_good {
+            true => {
+                queue.put_before_new(order);
+                let unknown = queue.in_hand.as_mut().filter(|in_hand| !in_hand.was_good);
+                if let Some(in_hand) = unknown.filter(|in_hand| in_hand.fate == Fate::Wanted) {
+                    in_hand.fate = Fate::PutBack;
+                    self.children.interrupt();
+                }
+            }
+            false => queue.waiting.push_back(order),
+        }
         self.queue.1.notify_one();
+    }
+
+    /// Takes an order again that had to give way: it comes next among those of its kind.
+    fn put_back(&self, order: Order) {
+        let mut queue = self.lock();
+        let same = |other: &Order| other.name == order.name && other.errand == order.errand;
+        if !queue.waiting.iter().any(same) {
+            queue.put_before_new(order);
+        }
     }
 
     /// Forgets all orders for a policy.
@@ -87,12 +134,9 @@ impl Orders {
     /// While the queue is held the kitchen begins nothing else, so that no other order's process is ended.
     fn forget(&self, queue: &mut Queue, is_it: impl Fn(&Name, Errand) -> bool) {
         queue.waiting.retain(|order| !is_it(&order.name, order.errand));
-        if queue
-            .in_hand
-            .as_ref()
-            .is_some_and(|(name, errand)| is_it(name, *errand))
-        {
-            queue.is_in_vain = true;
+        let in_hand = queue.in_hand.as_mut();
+        if let Some(in_hand) = in_hand.filter(|in_hand| is_it(&in_hand.name, in_hand.errand)) {
+            in_hand.fate = Fate::InVain;
             self.children.interrupt();
         }
     }
@@ -105,15 +149,20 @@ impl Orders {
             return None;
         }
         let order = queue.waiting.pop_front()?;
-        queue.in_hand = Some((order.name.clone(), order.errand));
+        queue.in_hand = Some(InHand {
+            name: order.name.clone(),
+            errand: order.errand,
+            was_good: order.was_good,
+            fate: Fate::Wanted,
+        });
+        self.children.resume();
         Some(order)
     }
 
-    /// Ends an order; returns whether somebody still waits for it.
-    fn is_wanted(&self) -> bool {
-        let mut queue = self.lock();
-        queue.in_hand = None;
-        !std::mem::take(&mut queue.is_in_vain)
+    /// Ends an order; returns what becomes of it.
+    fn done(&self) -> Fate {
+        let in_hand = self.lock().in_hand.take();
+        in_hand.map_or(Fate::InVain, |in_hand| in_hand.fate)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -123,13 +172,22 @@ impl Orders {
 
 /// Works until the orders are closed, and tells the loader what came of each.
 pub(crate) fn run(mut kitchen: Kitchen, orders: &Orders, board: &Board, loader: &Sender<Message>) {
-    while let Some(Order { name, errand, contents }) = orders.take() {
-        let version = loading::version(&contents);
-        let made = kitchen.prepare(&name, &contents).map(Arc::new);
+    while let Some(order) = orders.take() {
+        let version = loading::version(&order.contents);
+        let made = kitchen.prepare(&order.name, &order.contents).map(Arc::new);
         board.set_compilations(kitchen.compilations());
-        if !orders.is_wanted() {
-            continue;
+        match (orders.done(), &made) {
+            (Fate::InVain, _) => continue,
+            (Fate::PutBack, Err(LoadError::Compile(CompileError::Killed))) => {
+                orders.put_back(order);
+                continue;
+            }
+            // It was done before it had to give way.
+            (Fate::Wanted | Fate::PutBack, _) => {}
         }
+        let Order {
+            name, errand, contents, ..
+        } = order;
         let contents = match errand {
             Errand::Wanted => Some(contents),
             Errand::Kept => None,
@@ -148,12 +206,18 @@ pub(crate) fn run(mut kitchen: Kitchen, orders: &Orders, board: &Board, loader: 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
+    use crate::options::{ChildProgram, CompileIn, LogLevel};
+    use crate::wasm::Compiler;
 
     fn order(name: &str, errand: Errand, wasm: &str) -> Order {
         Order {
             name: Name::of_file(&format!("{name}.wasm")).unwrap(),
             errand,
+            was_good: errand == Errand::Kept,
             contents: Contents {
                 wasm: wasm.into(),
                 settings: None,
@@ -173,9 +237,9 @@ mod tests {
         }
         orders.put(order("a", Errand::Kept, "4"));
         orders.put(order("b", Errand::Wanted, "5"));
-        for wasm in ["3", "4", "5"] {
+        for wasm in ["4", "3", "5"] {
             assert_eq!(taken(&orders), Some(wasm.into()));
-            assert!(orders.is_wanted());
+            assert_eq!(orders.done(), Fate::Wanted);
         }
         orders.put(order("b", Errand::Wanted, "6"));
         orders.close();
@@ -187,14 +251,50 @@ mod tests {
         let orders = Orders::new(Children::default());
         orders.put(order("a", Errand::Wanted, "1"));
         taken(&orders);
-        orders.put(order("a", Errand::Kept, "2"));
         orders.put(order("b", Errand::Wanted, "3"));
         orders.put(order("a", Errand::Wanted, "4"));
-        assert!(!orders.is_wanted());
-        assert_eq!(taken(&orders), Some(b"2".to_vec()));
-        orders.cancel(&Name::of_file("a.wasm").unwrap());
-        assert!(!orders.is_wanted());
+        assert_eq!(orders.done(), Fate::InVain);
         assert_eq!(taken(&orders), Some(b"3".to_vec()));
-        assert!(orders.is_wanted() && orders.lock().waiting.is_empty());
+        orders.cancel(&Name::of_file("b.wasm").unwrap());
+        assert_eq!(orders.done(), Fate::InVain);
+        assert_eq!(taken(&orders), Some(b"4".to_vec()));
+        assert_eq!(orders.done(), Fate::Wanted);
+        assert!(orders.lock().waiting.is_empty());
+    }
+
+    #[test]
+    fn what_was_good_before_waits_for_nothing_new() {
+        let (loader, inbox) = mpsc::channel();
+        let script = "if grep -q for-ever; then exec sleep 600; fi; exit 3";
+        let program = ChildProgram {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+        };
+        let compiler = Compiler::new(CompileIn::Child(program)).unwrap();
+        let children = compiler.children();
+        let orders = Orders::new(children.clone());
+        let kitchen = Kitchen::new(compiler, LogLevel::Warn);
+        let next = || match inbox.recv().unwrap() {
+            Message::Prepared(prepared) => (prepared.name.text().to_string(), prepared.errand),
+            _ => panic!("a kitchen tells nothing else"),
+        };
+        let wait_until_it_compiles = || {
+            while children.is_idle() {
+                thread::yield_now();
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| run(kitchen, &orders, &Board::default(), &loader));
+            orders.put(order("a", Errand::Wanted, "for-ever"));
+            orders.put(order("b", Errand::Wanted, "new"));
+            wait_until_it_compiles();
+            orders.put(order("c", Errand::Kept, "good"));
+            assert_eq!(next(), ("c".to_owned(), Errand::Kept));
+            // The one that gave way is tried again, before those that came after it.
+            wait_until_it_compiles();
+            orders.cancel(&Name::of_file("a.wasm").unwrap());
+            assert_eq!(next(), ("b".to_owned(), Errand::Wanted));
+            orders.close();
+        });
     }
 }

@@ -145,6 +145,7 @@ impl Loader {
             Some(contents) => self.orders.put(Order {
                 name: name.clone(),
                 errand: Errand::Kept,
+                was_good: true,
                 contents,
             }),
             None => self.stays_away(name, "its kept files are lost"),

@@ -55,6 +55,7 @@ impl Loader {
         self.orders.put(Order {
             name: name.clone(),
             errand: Errand::Wanted,
+            was_good: self.shelf.named(name, version).is_some(),
             contents,
         });
     }

@@ -152,7 +152,11 @@ impl Compiler {
             CompileIn::ThisProcess => self.in_this_process(module),
             CompileIn::Child(program) => parent::compile(program, &self.children, &self.engine, module.bytes()),
         };
-        if !matches!(made, Err(MakeError::Check(_))) {
+        let is_undone = matches!(
+            made,
+            Err(MakeError::Check(_) | MakeError::Compile(CompileError::Killed))
+        );
+        if !is_undone {
             self.compilations.fetch_add(1, Ordering::Relaxed);
         }
         let (parts, component) = made?;

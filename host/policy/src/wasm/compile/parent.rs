@@ -36,6 +36,7 @@ pub(crate) struct Children(Arc<Mutex<Running>>);
 #[derive(Debug, Default)]
 struct Running {
     is_stopped: bool,
+    is_interrupted: bool,
     /// By process id, each until it has been waited for: an id is not used again before.
     children: BTreeMap<u32, Child>,
 }
@@ -58,11 +59,18 @@ impl Children {
         }
     }
 
-    /// Ends them: nobody waits for them any more.
+    /// Ends them, and lets no other start until [`resume`](Children::resume): nobody waits for what is in hand.
     pub(crate) fn interrupt(&self) {
-        for child in self.lock().children.values_mut() {
+        let mut running = self.lock();
+        running.is_interrupted = true;
+        for child in running.children.values_mut() {
             child.kill().ok();
         }
+    }
+
+    /// Lets others start again.
+    pub(crate) fn resume(&self) {
+        self.lock().is_interrupted = false;
     }
 
     fn is_stopped(&self) -> bool {
@@ -70,7 +78,7 @@ impl Children {
     }
 
     #[cfg(test)]
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.lock().children.is_empty()
     }
 
@@ -85,6 +93,9 @@ impl Children {
         let mut running = self.lock();
         if running.is_stopped {
             return Err(CompileError::Stopped);
+        }
+        if running.is_interrupted {
+            return Err(CompileError::Killed);
         }
         let no_child = |error: io::Error| CompileError::NoChild(error.to_string());
         let mut child = command.spawn().map_err(no_child)?;
