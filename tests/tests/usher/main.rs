@@ -18,6 +18,7 @@ mod site;
 mod sse;
 
 mod acknowledged;
+mod authoring;
 mod calls;
 mod command_line;
 mod compile_bombs;

@@ -105,7 +105,7 @@ impl Stage {
                     "on {} ({}/{} rooms, {}/{} seats)",
                     server.name, usage.rooms, server.rooms_max, usage.seats, server.seats_max
                 ),
-                _ => format!("on the server {no}, which is not there"),
+                _ => format!("on the server {no}"),
             },
             Placement::Wait { pool: Some(pool), .. } => format!("waits for a server of {}", self.pool(pool)),
             Placement::Wait { pool: None, .. } => "waits".to_owned(),

@@ -52,6 +52,7 @@ impl Host {
     /// answers and that was said before.
     pub(super) async fn follow(&mut self, policy: &str, sha256: &str) -> Result<Option<String>, Failure> {
         let placed = Instant::now();
+        let mut is_first = true;
         loop {
             let stance = match self.client.get("/v1/policies").await {
                 Ok(answer) => stance(&answer.json, policy, sha256),
@@ -60,6 +61,7 @@ impl Host {
             self.complaint = None;
             let after = placed.elapsed();
             match stance {
+                Stance::Serving if is_first => return Ok(Some("the host serves it already".to_owned())),
                 Stance::Serving => return Ok(Some(format!("the host serves it, {} later", seconds(after)))),
                 Stance::Refused { step, problem } => {
                     return Ok(Some(format!("the host refused it at the gate `{step}`: {problem}")));
@@ -75,6 +77,7 @@ impl Host {
                 }
                 Stance::Unseen | Stance::Looking => tokio::time::sleep(ASK_EVERY).await,
             }
+            is_first = false;
         }
     }
 
