@@ -1,8 +1,9 @@
 //! What the host offers a policy: a log, and the civil time of a zone. Both are paid for before they do anything.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZoneDatabase;
 use wasmtime::component::{Linker, WasmStr};
 use wasmtime::{AsContext, Engine, StoreContextMut, Trap};
 
@@ -127,8 +128,11 @@ fn pay(cx: &mut StoreContextMut<'_, HostState>, price: u64) -> wasmtime::Result<
     }
 }
 
+/// Not the machine's tables: a replay elsewhere must give the same answer.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+
 fn civil_time(when: u32, zone: &str) -> Result<Local, String> {
-    let zone = jiff::tz::TimeZone::get(zone).map_err(|_| format!("there is no time zone {zone:?}"))?;
+    let zone = ZONES.get(zone).map_err(|_| format!("there is no time zone {zone:?}"))?;
     let moment = jiff::Timestamp::from_second(i64::from(when)).map_err(|error| error.to_string())?;
     let local = moment.to_zoned(zone);
     // Every field of a civil date after 1970 is positive and small.
