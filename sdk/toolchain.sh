@@ -22,6 +22,9 @@ TARGET=wasm32-unknown-unknown
 RUSTUP_SECONDS_MAX=20
 DEBIAN_PACKAGES="rustc-web cargo-web rust-web-src lld-19"
 
+# The exit status where nothing builds for WebAssembly; what does not build, for whatever reason, exits with 1.
+NO_TOOLCHAIN=3
+
 IS_INSTALLING=yes
 IS_QUIET=
 
@@ -84,9 +87,10 @@ ensure_way() {
     find_way && return 0
     [ -n "$IS_INSTALLING" ] && install_way && return 0
     found=$(rustc --version 2>/dev/null || echo "there is no rustc at all (https://rustup.rs)")
-    die "nothing here builds for $TARGET: $found. Install one of:
+    say "nothing here builds for $TARGET: $found. Install one of:
     rustup target add $TARGET
     apt-get install -y --no-install-recommends $DEBIAN_PACKAGES      (Debian, as root)"
+    exit "$NO_TOOLCHAIN"
 }
 
 # The extra arguments to cargo, and the environment, that the way needs.

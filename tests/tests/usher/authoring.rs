@@ -1,114 +1,16 @@
 //! A policy's author, from nothing to a decision: `usher policy new`, its tests, `build`, `check`, `watch`, and every way in which
 //! that goes wrong.
 
-use std::fs::{self, File};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod desk;
+mod watching;
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-use tempfile::TempDir;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
 
-use crate::patience::{eventually, seconds};
-use crate::policies::{POOL, is, place, policy, spread, standard, started, wanted_serves};
-use crate::site::{Site, USHER, repository, written};
-
-/// The longest that one command may take, in seconds: the first module of all builds Rust's library for wasm, on a busy machine.
-const COMMAND_SECONDS_MAX: &str = "400";
-
-/// A folder in which an author works.
-struct Desk {
-    folder: TempDir,
-}
-
-impl Desk {
-    fn new() -> Desk {
-        let folder = tempfile::Builder::new().prefix("usher-author-").tempdir().unwrap();
-        Desk { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    /// Replaces what stands once in a file.
-    fn edit(&self, name: &str, old: &str, new: &str) {
-        let text = self.read(name);
-        assert_eq!(text.matches(old).count(), 1, "{old} in {text}");
-        self.write(name, &text.replace(old, new));
-    }
-
-    fn usher(&self, arguments: &str) -> Output {
-        usher_in(self.folder.path(), arguments)
-    }
-
-    /// Makes a policy, of which the folder `policies` beside it is to hold the module.
-    fn new_policy(&self, name: &str) {
-        done(&self.usher(&format!("policy new {name}")));
-        fs::create_dir_all(self.path("policies")).unwrap();
-    }
-
-    fn in_policies(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path("policies")).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-fn usher_in(folder: &Path, arguments: &str) -> Output {
-    let arguments = arguments.split_whitespace();
-    Command::new("timeout")
-        .args([COMMAND_SECONDS_MAX, USHER])
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("USHER_CONFIG")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-/// Runs cargo for this machine; all such crates share a folder for what they build.
-fn cargo_in(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new("timeout")
-        .args([COMMAND_SECONDS_MAX, "cargo"])
-        .args(arguments)
-        .current_dir(folder)
-        .env(
-            "CARGO_TARGET_DIR",
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join("authors"),
-        )
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-/// Returns what a command wrote to stdout.
-fn done(output: &Output) -> String {
-    assert!(output.status.success(), "{}", written(output));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Returns what a command that could not do its work wrote to stderr.
-fn undone(output: &Output, code: i32) -> String {
-    assert_eq!(output.status.code(), Some(code), "{}", written(output));
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", written(output)))
-}
+use crate::policies::{POOL, is, place, spread, standard, started, wanted_serves};
+use crate::site::{Site, USHER, repository, say_skipped, written};
+use desk::{Desk, cargo_in, done, json_of, undone, usher_in};
 
 #[tokio::test]
 async fn from_nothing_to_a_policy_that_decides() {
@@ -370,88 +272,34 @@ fn of_two_crates_with_one_name_each_has_its_own_module() {
     assert_eq!([sha("one"), sha("two")], [one, two]);
 }
 
-/// `usher policy watch` at work; what it says goes to the file `said`.
-struct Watching(Child);
-
-impl Watching {
-    fn begin(folder: &Path, url: &str) -> Watching {
-        let said = File::create(folder.join("said")).unwrap();
-        let child = Command::new(USHER)
-            .args(["policy", "watch", "keen"])
-            .current_dir(folder)
-            .env("USHER_URL", url)
-            .stdin(Stdio::null())
-            .stdout(said.try_clone().unwrap())
-            .stderr(said)
-            .process_group(0)
-            .spawn();
-        Watching(child.unwrap())
+#[test]
+fn where_nothing_builds_for_wasm_it_says_what_to_install() {
+    let desk = Desk::new();
+    desk.new_policy("bare");
+    // A machine with the usual tools, but without compilers and linkers.
+    fs::create_dir(desk.path("bin")).unwrap();
+    for tool in ["sh", "dirname", "basename", "mkdir", "cat", "grep", "sed", "head", "rm"] {
+        let found = ["/bin", "/usr/bin"].map(|folder| std::path::Path::new(folder).join(tool));
+        let found = found.iter().find(|path| path.exists()).unwrap();
+        symlink(found, desk.path("bin").join(tool)).unwrap();
     }
-
-    /// Returns the processes that it has started and that still run, such as cargo's shell.
-    fn children(&self) -> Vec<String> {
-        let id = self.0.id();
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-        children.split_whitespace().map(str::to_owned).collect()
+    let output = Command::new(USHER)
+        .args(["policy", "build", "bare"])
+        .current_dir(desk.path(""))
+        .env("PATH", desk.path("bin"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    if output.status.success() {
+        return say_skipped("the system's own rustc builds for wasm");
     }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+    let why = undone(&output, 1);
+    for words in [
+        "rustup target add wasm32-unknown-unknown",
+        "apt-get install",
+        "usher policy build --install",
+    ] {
+        assert!(why.contains(words), "{words}: {why}");
     }
-}
-
-#[tokio::test]
-async fn what_is_saved_is_served_and_what_is_broken_is_not() {
-    let site = Site::new(POOL);
-    let (_host, client) = started(&site).await;
-    let here = site.path(".");
-    done(&usher_in(&here, "policy new keen"));
-    let mut watching = Watching::begin(&here, &site.url());
-    let said = |words: &str| fs::read_to_string(site.path("said")).unwrap().contains(words);
-    let says = async |words: &str| {
-        eventually(words, seconds(400), async || said(words).then_some(())).await;
-    };
-    says("the host serves it").await;
-    let first = policy(&client, "50-keen").await.unwrap()["serving"]["sha256"].clone();
-
-    let source = site.path("keen/src/lib.rs");
-    let save = |old: &str, new: &str| {
-        let text = fs::read_to_string(&source).unwrap();
-        assert!(text.contains(old), "{text}");
-        fs::write(&source, text.replace(old, new)).unwrap();
-    };
-    save("fullest with seats to spare", "as saved");
-    is(&client, "50-keen", "is what was saved", |policy| {
-        wanted_serves(policy) && policy["serving"]["sha256"] != first
-    })
-    .await;
-    place(&client, "a-room").await;
-    let decisions = client.get("/v1/decisions?room=a-room").await.expect(200).json;
-    assert_eq!(decisions["decisions"][0]["reason"], "as saved");
-    says(" after the save").await;
-
-    save("as saved", "as \" broken");
-    says("50-keen.wasm stays as it is: it does not build").await;
-    assert!(said("error"), "cargo's own words");
-    assert_eq!(place(&client, "another-room").await.1, "50-keen");
-
-    // While cargo works: whatever it has started ends with it.
-    save("as \" broken", "as mended");
-    let children = eventually("it builds", seconds(60), async || {
-        Some(watching.children()).filter(|children| !children.is_empty())
-    })
-    .await;
-    let pid = Pid::from_child(&watching.0);
-    kill_process(pid, Signal::INT).unwrap();
-    let ended = eventually("it ends", seconds(30), async || watching.0.try_wait().unwrap()).await;
-    assert!(ended.success(), "{ended}");
-    eventually("its children end", seconds(30), async || {
-        let runs = |child: &&String| Path::new("/proc").join(child).exists();
-        children.iter().find(runs).is_none().then_some(())
-    })
-    .await;
+    assert!(desk.in_policies().is_empty());
 }
