@@ -18,6 +18,8 @@ const FUEL: u64 = 1_000_000;
 const MILLION_MAX: Duration = Duration::from_millis(10);
 /// The best of so many runs counts.
 const RUNS: usize = 5;
+/// What a megabyte's answer may take: to look at each of its characters takes several times as long.
+const MEGABYTE_MAX: Duration = Duration::from_millis(4);
 /// The longest that a call may take by the clock whose fuel would last for half a second: five times what is stated, for a
 /// machine that runs all tests at once.
 const STALL_MAX: Duration = Duration::from_millis(150);
@@ -187,6 +189,18 @@ fn cheap() -> Vec<(&'static str, Guest)> {
     ]
 }
 
+/// A guest whose answer has a reason of a megabyte, all of it line ends.
+fn talks() -> Guest {
+    Guest {
+        configure: "(memory.fill (i32.const 65536) (i32.const 10) (i32.const 1048576)) (call $ok)".into(),
+        ..Guest::places(
+            "(drop (call $defer)) (call $store (i32.const 1044) (i32.const 1))
+             (call $store (i32.const 1048) (i32.const 65536)) (call $store (i32.const 1052) (i32.const 1048576))
+             (i32.const 1024)",
+        )
+    }
+}
+
 /// A guest that has taken 112 MiB and filled them with a chain of addresses in no order; `place` follows it.
 fn misses() -> Guest {
     let slots = 1 << 20;
@@ -264,6 +278,19 @@ fn no_instruction_is_far_cheaper_than_the_time_it_takes() {
         println!("{what:32} {:6.2} ms per million", took.as_secs_f64() * 1e3);
         assert!(took < MILLION_MAX, "{what}: {took:?} for a million units");
     }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a figure for whoever asks for it")]
+fn an_answer_of_a_megabyte_costs_no_more_than_its_copy() {
+    let runs = (0..RUNS).map(|_| {
+        let asked = place(&mut started(&talks()));
+        assert!(asked.advice.unwrap().reason.unwrap().len() < 1_000);
+        asked.took
+    });
+    let took = runs.min().unwrap();
+    println!("{:32} {took:?}", "an answer of a megabyte");
+    assert!(took < MEGABYTE_MAX, "{took:?}");
 }
 
 #[test]

@@ -237,8 +237,10 @@ fn bounded(rows: usize) -> Result<(), String> {
 
 /// Cuts a text for people to what is kept of it. What would move a terminal's cursor, or begin a line of its own, becomes a
 /// space: the words are a stranger's.
+///
+/// It is cut first: an answer may be a megabyte, whose every character would be looked at on the deciding thread.
 pub(super) fn reason(text: String) -> String {
-    shortened(printable(text), REASON_BYTES_MAX)
+    printable(shortened(text, REASON_BYTES_MAX))
 }
 
 /// Returns a text in one line.

@@ -19,6 +19,7 @@
 //! | other instructions on tables | 0.1 to 1.5 | |
 //! | a log line; a civil time | 0.1 to 0.5 | 2,000 |
 //! | calls of 20,000 functions in no order | 4 to 8 | |
+//! | an answer of a megabyte, once in a call | 0.1; 2 where it is not UTF-8 | 10 |
 //! | **the first touch of memory, once in an instance** | 170 | |
 //! | **loads in no order over 1, 7, 112 MiB** | 5, 160, 250 to 420 | |
 //!
