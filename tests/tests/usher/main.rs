@@ -25,6 +25,7 @@ mod compile_bombs;
 mod events;
 mod example_policies;
 mod herding;
+mod hostile;
 mod mistakes;
 mod owed;
 mod policies;
