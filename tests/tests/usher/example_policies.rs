@@ -42,7 +42,7 @@ fn module(policy: &str) -> &'static [u8] {
 
 /// Returns a policy's own example of its settings.
 fn example_settings(policy: &str) -> String {
-    let file = repository().join(format!("examples/policies/{policy}/settings.toml"));
+    let file = repository().join(format!("examples/policies/{policy}/{policy}.toml"));
     fs::read_to_string(file).unwrap()
 }
 

@@ -212,7 +212,7 @@ fn it_answers_alike_in_every_instance_and_after_every_history() {
 
 #[test]
 fn the_example_file_is_read() {
-    let file: Settings = toml::from_str(include_str!("../settings.toml")).unwrap();
+    let file: Settings = toml::from_str(include_str!(concat!("../", env!("CARGO_PKG_NAME"), ".toml"))).unwrap();
     assert_eq!(file.pool, "frankfurt");
     let others = Settings {
         pool: String::new(),

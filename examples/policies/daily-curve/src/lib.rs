@@ -14,7 +14,7 @@
 //! # Settings
 //!
 //! ```toml
-#![doc = include_str!("../settings.toml")]
+#![doc = include_str!(concat!("../", env!("CARGO_PKG_NAME"), ".toml"))]
 //! ```
 
 mod curve;

@@ -285,7 +285,7 @@ fn it_answers_alike_in_every_instance_and_after_every_history() {
 
 #[test]
 fn the_example_file_says_the_defaults_and_a_pool() {
-    let file: Settings = toml::from_str(include_str!("../settings.toml")).unwrap();
+    let file: Settings = toml::from_str(include_str!(concat!("../", env!("CARGO_PKG_NAME"), ".toml"))).unwrap();
     let defaults = Settings {
         pool: "frankfurt".into(),
         ..Settings::default()

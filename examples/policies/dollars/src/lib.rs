@@ -15,7 +15,7 @@
 //! # Settings
 //!
 //! ```toml
-#![doc = include_str!("../settings.toml")]
+#![doc = include_str!(concat!("../", env!("CARGO_PKG_NAME"), ".toml"))]
 //! ```
 
 mod market;

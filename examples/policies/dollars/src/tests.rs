@@ -246,7 +246,7 @@ fn it_answers_alike_in_every_instance_and_after_every_history() {
 
 #[test]
 fn the_example_file_says_the_defaults_and_a_share_is_at_most_all() {
-    let file: Settings = toml::from_str(include_str!("../settings.toml")).unwrap();
+    let file: Settings = toml::from_str(include_str!(concat!("../", env!("CARGO_PKG_NAME"), ".toml"))).unwrap();
     assert_eq!(file, Settings::default());
     let too_many = Settings {
         spot_percent_max: 101,

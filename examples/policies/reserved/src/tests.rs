@@ -231,7 +231,9 @@ fn it_answers_alike_in_every_instance_and_after_every_history() {
 
 #[test]
 fn the_example_file_says_the_defaults_and_that_rooms_wait() {
-    let mut file: toml::Table = include_str!("../settings.toml").parse().unwrap();
+    let mut file: toml::Table = include_str!(concat!("../", env!("CARGO_PKG_NAME"), ".toml"))
+        .parse()
+        .unwrap();
     assert_eq!(
         file.remove("on_fault").unwrap().as_str(),
         Some("wait"),
