@@ -223,7 +223,7 @@ fn usage(no: ServerNo, turn: u64) -> UsageRow {
         rooms,
         seats,
         load: seats,
-        seats_largest: if rooms == 0 { 0 } else { seats / rooms },
+        seats_largest: seats.checked_div(rooms).unwrap_or(0),
         rooms_open_ended: rooms / 2,
         busy_until: if rooms == 0 {
             0

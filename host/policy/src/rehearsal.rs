@@ -242,7 +242,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let read = |file: &str| Rehearsed::read(&folder.path().join(file), None, CompileIn::ThisProcess);
         let error = read("50-guest.wasm").unwrap_err();
-        assert_eq!((error.step(), error.to_string().contains("no such file")), ("read", true));
+        assert_eq!(
+            (error.step(), error.to_string().contains("no such file")),
+            ("read", true)
+        );
 
         let module = folder.path().join("50-guest.wasm");
         std::fs::write(&module, Guest::places("(call $on (i32.const 7))").build()).unwrap();

@@ -249,10 +249,13 @@ fn a_report_without_figures_says_nothing() {
 fn policies_are_told_since_when_a_server_is_empty_whenever_they_begin_to_look() {
     let mut world = reporting();
     let empty_since = |world: &World| {
-        let row = world.fleet.changes_since(Cursor::START).find_map(|change| match change {
-            ViewChange::Usage(row) => Some(row),
-            _ => None,
-        });
+        let row = world
+            .fleet
+            .changes_since(Cursor::START)
+            .find_map(|change| match change {
+                ViewChange::Usage(row) => Some(row),
+                _ => None,
+            });
         row.unwrap().empty_since
     };
     let ready = world.now.seconds();
@@ -268,5 +271,9 @@ fn policies_are_told_since_when_a_server_is_empty_whenever_they_begin_to_look() 
     world.report("s1", named("whose", None, 3, None));
     assert_eq!(empty_since(&world), 0, "people are on it that nobody placed there");
     world.report("s1", rooms_report(&[]));
-    assert_eq!(empty_since(&world), ready + 300, "since they were last heard of, or later");
+    assert_eq!(
+        empty_since(&world),
+        ready + 300,
+        "since they were last heard of, or later"
+    );
 }

@@ -268,6 +268,9 @@ mod tests {
     fn a_strangers_words_stay_in_one_line_and_do_not_go_on_for_ever() {
         assert_eq!(reason("full\u{1b}[2J\nand more".into()), "full [2J and more");
         let long = reason("ü".repeat(REASON_BYTES_MAX));
-        assert!(long.len() <= REASON_BYTES_MAX + '…'.len_utf8() && long.ends_with("ü…"), "{long}");
+        assert!(
+            long.len() <= REASON_BYTES_MAX + '…'.len_utf8() && long.ends_with("ü…"),
+            "{long}"
+        );
     }
 }
