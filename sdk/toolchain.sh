@@ -18,8 +18,8 @@
 set -eu
 
 TARGET=wasm32-unknown-unknown
-# `rustup target add` hangs rather than fails where its downloads are not reachable.
-RUSTUP_SECONDS_MAX=20
+# `rustup target add` hangs rather than fails where its downloads are not reachable. It fetches 20 MB.
+RUSTUP_SECONDS_MAX=60
 DEBIAN_PACKAGES="rustc-web cargo-web rust-web-src lld-19"
 
 # The exit status where nothing builds for WebAssembly; what does not build, for whatever reason, exits with 1.

@@ -19,7 +19,7 @@ const FOLDER: &str = "policies";
 #[command(next_help_heading = "Where it goes")]
 pub(super) struct DestinationArgs {
     /// The folder of policies. By default the policies_dir of the usher.toml here, or in the nearest folder above; without one
-    /// ./policies.
+    /// ./policies, here or beside the policy's folder.
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
     /// The config file that says where the folder is.
@@ -76,14 +76,13 @@ fn found(policy: &PolicyCrate) -> Result<PathBuf, Failure> {
         let folder = Config::load(Some(&config))?.policies_dir;
         return Ok(folder.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(folder));
     }
-    let beside = policy.folder.join("..").join(FOLDER);
-    let beside = [PathBuf::from(FOLDER), beside]
-        .into_iter()
-        .find(|folder| folder.is_dir());
-    beside.ok_or_else(|| {
+    let beside = fs::canonicalize(&policy.folder).ok();
+    let beside = beside.and_then(|folder| Some(folder.parent()?.join(FOLDER)));
+    let mut folders = [Some(PathBuf::from(FOLDER)), beside].into_iter().flatten();
+    folders.find(|folder| folder.is_dir()).ok_or_else(|| {
         Failure::Undone(anyhow!(
-            "where should the module go? Here is neither usher.toml nor a folder {FOLDER}; name the folder that the host watches \
-             with --to (it is made if need be)"
+            "where should the module go? Here is neither usher.toml nor a folder {FOLDER}; name the folder that the host \
+             watches with --to (it is made if need be)"
         ))
     })
 }

@@ -3,10 +3,12 @@
 mod host;
 mod sources;
 
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::build::{Built, make};
@@ -49,6 +51,10 @@ pub(super) fn watch(args: &WatchArgs, out: &mut dyn Write) -> Result<(), Failure
     let policy = PolicyCrate::read(&args.folder).map_err(Failure::Undone)?;
     let to = args.destination.of(&policy)?;
     let host = Host::new(&args.host)?;
+    // It must be there before the first module: it may lie within the crate, where all else counts as source.
+    let made = fs::create_dir_all(to.folder());
+    made.with_context(|| format!("the folder {} cannot be made", to.folder().display()))
+        .map_err(Failure::Undone)?;
     block_on(async {
         match until_interrupted(rounds(&policy, &to, host, out)).await? {
             Some(ended) => ended,
@@ -62,17 +68,18 @@ async fn rounds(policy: &PolicyCrate, to: &Destination, mut host: Host, out: &mu
     writeln!(
         out,
         "{}: building now and at every save, to {}; Ctrl-C ends it",
-        policy.folder.display(),
+        policy.name,
         to.module().display()
     )?;
     out.flush()?;
-    let toolchain = Toolchain {
-        is_installing: false,
-        is_quiet: true,
-    };
     let mut sources = Sources::of(&policy.folder, to.folder());
     let mut saved = None;
     loop {
+        let toolchain = Toolchain {
+            is_installing: false,
+            // The first time of all takes most of a minute, and cargo shows why.
+            is_quiet: saved.is_some(),
+        };
         match make(policy, to, toolchain).await {
             Ok(built) => {
                 told(&built, saved, out)?;
