@@ -9,6 +9,7 @@ mod child;
 mod parent;
 mod reply;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use super::convert::{printable, shortened};
 use super::imports::{self, HostState};
 use super::module::{CheckError, Checked, Module, Parts};
+use super::overtime::Ticks;
 use crate::options::CompileIn;
 use crate::version::Hash;
 pub use child::compile_child;
@@ -34,6 +36,7 @@ const SMALLER: &str = "look for code that a tool has generated, such as a large 
 /// Compiles policies, all for one engine.
 pub(crate) struct Compiler {
     engine: Engine,
+    ticks: Arc<Ticks>,
     linker: Linker<HostState>,
     place: CompileIn,
     children: Children,
@@ -45,6 +48,7 @@ pub(crate) struct Ready {
     pub(super) hash: Hash,
     pub(super) parts: Parts,
     pub(super) pre: InstancePre<HostState>,
+    pub(super) ticks: Arc<Ticks>,
 }
 
 impl Ready {
@@ -126,10 +130,11 @@ impl Compiler {
     /// The platform has no compiler back end.
     pub(crate) fn new(place: CompileIn) -> wasmtime::Result<Compiler> {
         let engine = super::engine::new()?;
-        super::overtime::tick(&engine)?;
+        let ticks = Ticks::of(&engine)?;
         let linker = imports::linker(&engine)?;
         Ok(Compiler {
             engine,
+            ticks,
             linker,
             place,
             children: Children::default(),
@@ -162,7 +167,13 @@ impl Compiler {
         let (parts, component) = made?;
         let pre = self.linker.instantiate_pre(&component);
         let pre = pre.map_err(|error| MakeError::Compile(CompileError::Link(words(&error))))?;
-        Ok(Ready { hash, parts, pre })
+        let ticks = Arc::clone(&self.ticks);
+        Ok(Ready {
+            hash,
+            parts,
+            pre,
+            ticks,
+        })
     }
 
     fn in_this_process(&self, module: Module) -> Result<(Parts, Component), MakeError> {

@@ -28,7 +28,7 @@ pub(crate) struct HostState {
 
 impl HostState {
     /// Makes the state of a new instance of `policy`.
-    pub(super) fn new(policy: Arc<str>, level: LogLevel) -> HostState {
+    pub(super) fn new(policy: Arc<str>, level: LogLevel, overtime: Overtime) -> HostState {
         let log = Log {
             policy,
             level,
@@ -39,7 +39,7 @@ impl HostState {
         };
         HostState {
             allowance: Allowance::default(),
-            overtime: Overtime::default(),
+            overtime,
             log,
         }
     }

@@ -18,7 +18,7 @@ use super::compile::Ready;
 use super::convert;
 use super::imports::HostState;
 use super::limits::{ANSWER_BYTES_MAX, Budget, DESCRIPTION_BYTES_MAX, FIGURES_MAX, MEMORY_BYTES_MAX, VIEW_ROWS_MAX};
-use super::overtime::{self, TimeUp};
+use super::overtime::{self, Overtime, TimeUp};
 use super::rows::{Rows, ViewSource};
 use crate::options::LogLevel;
 use exports::Exports;
@@ -72,7 +72,8 @@ impl Ready {
     /// # Errors
     /// Which of the three failed, in the guest's words.
     pub(crate) fn start(&self, policy: Arc<str>, settings: &str, log: LogLevel) -> Result<Serving, StartError> {
-        let mut store = Store::new(self.pre.engine(), HostState::new(policy, log));
+        let overtime = Overtime::new(Arc::clone(&self.ticks));
+        let mut store = Store::new(self.pre.engine(), HostState::new(policy, log, overtime));
         store.limiter(|state| &mut state.allowance);
         overtime::watch(&mut store);
         let unfit = |error: wasmtime::Error| StartError::Instantiate(convert::reason(format!("{error:#}")));

@@ -26,11 +26,12 @@
 //! The last two no price can bound: the same instruction takes a quarter of a nanosecond or four hundred. So a call also has
 //! [`Budget::time`], as long as its fuel would last at [`FUEL_NANOSECONDS_MAX`]; [`super::overtime`] ends it then.
 //!
-//! **The worst stall of the deciding thread**: a call ends within its time and two ticks, but not before the third tick, and
-//! a function without a loop runs to its end, 20 ms at most ([`FUNCTION_BYTES_MAX`]). One `place` of a small fleet: 15 ms
-//! and 20; with 10,000 servers 25 and 20; with any number 35 and 20. The rows that it is told before: as long again for a few
-//! of them, 60 ms and 20 for 1,024 in a fleet of any size. A chain takes the sum over its links. This is what a hostile
-//! guest can do; one that uses up all its fuel otherwise takes a fifth of it, and the standard policy a hundredth of that.
+//! **The worst stall of the deciding thread**: a call ends within its time and two ticks, and a function without a loop runs to
+//! its end, 20 ms at most ([`FUNCTION_BYTES_MAX`]). One `place` of a small fleet: 20 ms and 20; with 10,000 servers 40 and 20;
+//! with any number 60 and 20. The rows that it is told before: as long again for a few of them, 110 ms and 20 for 1,024 in
+//! a fleet of any size. A chain takes the sum over its links; and on a machine that has other work, waits for the processor. This
+//! is what a hostile guest can do. One that uses up all its fuel otherwise takes a third of it at most, and the standard policy
+//! takes microseconds.
 
 use std::time::Duration;
 
@@ -74,9 +75,9 @@ pub(crate) const LOG_BYTES_MAX: usize = 4 << 10;
 /// The longest name of a time zone, in bytes; the IANA's longest has 32.
 pub(crate) const ZONE_BYTES_MAX: usize = 64;
 
-/// The longest that a unit of fuel may take, on average over a call: ten times what it takes, so that a slow machine ends no
-/// honest guest.
-const FUEL_NANOSECONDS_MAX: u64 = 5;
+/// The longest that a unit of fuel may take, on average over a call: ten times and more what it takes, so that a slow machine
+/// ends no honest guest, nor one whose processor others take away and nobody says so.
+const FUEL_NANOSECONDS_MAX: u64 = 10;
 /// The most bytes of one function: only loops and calls look at fuel and time, so that what stands between them runs to its end.
 /// The largest function of a large policy in Rust has a tenth of this.
 pub(super) const FUNCTION_BYTES_MAX: usize = 128 << 10;
