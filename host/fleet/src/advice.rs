@@ -95,7 +95,7 @@ pub struct Fault {
 pub enum FaultKind {
     /// The guest trapped.
     Trap,
-    /// It used up its fuel.
+    /// It used up its fuel, or the time that its fuel is worth.
     OutOfFuel,
     /// It answered with an error.
     Error,
