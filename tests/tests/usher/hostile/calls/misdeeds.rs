@@ -137,6 +137,8 @@ pub(super) fn placing() -> Vec<Faulty> {
             "out_of_fuel: used up its fuel",
         ),
         one("update-loops", looks(0, LOOP), "out_of_fuel: used up its fuel"),
+        one("usages-loop", looks(1, LOOP), "out_of_fuel: used up its fuel"),
+        one("figures-loop", looks(2, LOOP), "out_of_fuel: used up its fuel"),
         one("usages-trap", looks(1, "unreachable"), "trap: wasm `unreachable`"),
         one("figures-err", looks(2, "(return (call $error))"), "error: oh no"),
     ]
