@@ -5,6 +5,7 @@ mod copying;
 mod launching;
 mod learning;
 mod placing;
+mod together;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -32,7 +32,7 @@ const AHEAD_SECONDS_UNKNOWN: u32 = 600;
 /// far ahead does not look past them.
 const AHEAD_SECONDS_MAX: u32 = 3_600;
 
-/// What `40-business-hours.toml` may say.
+/// What `30-business-hours.toml` may say.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

@@ -34,7 +34,7 @@ const AHEAD_SECONDS_UNKNOWN: u32 = 600;
 /// How far ahead is looked at most, in seconds: longer than any boot that Usher waits for by default, and a handful of slots.
 const AHEAD_SECONDS_MAX: u32 = 3_600;
 
-/// What `40-daily-curve.toml` may say.
+/// What `30-daily-curve.toml` may say.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

@@ -33,7 +33,7 @@ use market::Market;
 /// the same failure, short enough that a cheap pool is not lost for long.
 pub const PAUSE_SECONDS: u32 = 60;
 
-/// What `30-dollars.toml` may say.
+/// What `40-dollars.toml` may say.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

@@ -34,7 +34,7 @@ async fn a_room_is_launched_for_where_it_costs_least_and_a_pool_that_failed_is_l
     ];
     let site = Site::new(&format!("tick_seconds = 1\n{}", pools.concat()));
     let settings = "spare_rooms = 0\npatience_seconds = 0\n";
-    install(&site, "30-dollars", "dollars", settings);
+    install(&site, "40-dollars", "dollars", settings);
     let host = site.start().await;
     let client = host.client();
 
@@ -49,7 +49,7 @@ async fn a_room_is_launched_for_where_it_costs_least_and_a_pool_that_failed_is_l
     }
     let eleventh = placed(&client, "room-10").await;
     assert_eq!(eleventh["server"]["pool"], "spot", "but the second, at half the price");
-    turns(&client, "30-dollars", "scale_up").await;
+    turns(&client, "40-dollars", "scale_up").await;
 
     let launches = launches(&client).await;
     let pools: Vec<&str> = launches.iter().map(|(pool, _)| pool.as_str()).collect();
@@ -88,7 +88,7 @@ async fn spare_rooms_are_launched_before_the_office_opens_stay_while_it_works_an
         let settings = settings.replace("\"08:00\"", &format!("{:?}", clock(from)));
         settings.replace("\"18:00\"", &format!("{:?}", clock(to)))
     };
-    let file = "40-business-hours";
+    let file = "30-business-hours";
     install(&site, file, "business-hours", &open(now + 90, now + 300));
     let host = site.start().await;
     let client = host.client();

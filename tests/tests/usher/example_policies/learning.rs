@@ -23,7 +23,7 @@ provider = "simulated"
 rooms_per_server = 5
 "#;
 
-const FILE: &str = "40-daily-curve";
+const FILE: &str = "30-daily-curve";
 
 /// Ends all of Frankfurt's servers, and has none launched until [`let_launch`] is called.
 async fn clear(client: &Client) {
@@ -55,7 +55,7 @@ async fn the_curve_that_was_learned_outlives_new_settings_and_a_power_cut() {
     let settings = settings.replace("slot_minutes = 15", "slot_minutes = 1440");
     install(&site, FILE, "daily-curve", &settings);
     let of_virginia = settings.replace("\"frankfurt\"", "\"virginia\"");
-    install(&site, "41-daily-curve", "daily-curve", &of_virginia);
+    install(&site, "31-daily-curve", "daily-curve", &of_virginia);
     let host = site.start().await;
     let client = host.client();
     turns(&client, FILE, "scale_up").await;
@@ -84,7 +84,7 @@ async fn the_curve_that_was_learned_outlives_new_settings_and_a_power_cut() {
     let host = site.start().await;
     let client = host.client();
     expects_twelve_rooms(&client).await;
-    turns(&client, "41-daily-curve", "scale_up").await;
+    turns(&client, "31-daily-curve", "scale_up").await;
     assert_eq!(
         servers(&client, "virginia").await.len(),
         0,
