@@ -21,10 +21,10 @@ use std::io::Write;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use usher_policy::{ChildProgram, CompileIn};
+use usher_policy::CompileIn;
 
-use super::COMPILE_POLICY;
 use super::failure::Failure;
+use crate::policies::compile_in_child;
 use build::BuildArgs;
 use check::CheckArgs;
 use new::NewArgs;
@@ -59,11 +59,7 @@ pub(super) fn run(command: PolicyCommand, out: &mut dyn Write) -> Result<(), Fai
 
 /// Says where modules are compiled: in a child with the limits that a host sets, so that the same files pass.
 fn compile_in() -> anyhow::Result<CompileIn> {
-    let program = std::env::current_exe().context("this program does not find itself")?;
-    Ok(CompileIn::Child(ChildProgram {
-        program,
-        arguments: vec![COMPILE_POLICY.into()],
-    }))
+    compile_in_child().context("this program does not find itself")
 }
 
 #[cfg(test)]
