@@ -64,15 +64,21 @@ impl Turns {
         let mut instance = Instance::configure("{}", Level::Error).expect("empty settings are the defaults");
         let pools = fleet.pools().cloned().map(Change::PoolSet);
         let rows = fleet.servers().map(|server| Change::ServerSet(server.row().clone()));
-        let told = instance.update(moment.now, 0, pools.chain(rows).collect());
-        told.expect("the first call has any number");
+        let mut seq = 0;
+        // One by one: a long list costs fuel for its growth.
+        for change in pools.chain(rows) {
+            seq += 1;
+            let told = instance.update(moment.now, seq, vec![change]);
+            told.expect("the calls are counted");
+        }
         let usages: Vec<Usage> = fleet.servers().map(|server| *server.usage()).collect();
-        let told = instance.usages(moment.now, 1, &usages);
+        seq += 1;
+        let told = instance.usages(moment.now, seq, &usages);
         told.expect("every server was set");
         Turns {
             instance,
             moment,
-            seq: 1,
+            seq,
             servers: usages.iter().map(|usage| usage.id).collect(),
             usages: usages.into_iter().take(USAGES).collect(),
             rooms: (0..).take(ROOMS).map(|n| room(fleet, n)).collect(),
@@ -109,7 +115,8 @@ impl Turns {
 /// Rooms of several sizes, in every region and in any, half of which say how long they live.
 fn room(fleet: &Fleet, n: u32) -> RoomRequest {
     let regions: Vec<&str> = fleet.pools().map(|pool| pool.region.as_str()).chain([""]).collect();
-    let drawn = mix(u64::from(n)) as usize;
+    // As many bits as a module's `usize` has.
+    let drawn = mix(u64::from(n)) as u32 as usize;
     RoomRequest {
         region: regions[drawn % regions.len()].into(),
         expected_minutes: [0, 0, 15, 60][drawn >> 8 & 3],

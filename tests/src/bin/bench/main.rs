@@ -1,7 +1,9 @@
-//! `make bench`: measures the real host on this machine, and prints one line a figure: `name value unit`.
+//! `make bench`: measures the real host on this machine, and prints one line a figure: `name value unit`. With an argument, only
+//! the figures of that name: `host` or `policies`.
 //!
 //! | file | holds |
 //! |---|---|
+//! | `policies` | what decisions cost, natively and in wasm, whatever the size of the fleet; chains, and replacements under load |
 //! | `comparison` | placements of the host beside requests of bare hyper, in turns |
 //! | `restart` | how long a host with many rooms takes to serve again, and what memory it has then |
 //! | `load` | the client: rooms placed and released over connections that stay open |
@@ -17,6 +19,7 @@ mod comparison;
 mod figures;
 mod host;
 mod load;
+mod policies;
 mod restart;
 mod wire;
 
@@ -26,13 +29,28 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// All figures together take less than half of it on two idle cores; a hung host ends the run instead of holding up a pipeline.
+/// The host's figures take less than half of it on two idle cores; a hung host ends the run instead of holding up a pipeline.
 const RUN_MAX: Duration = Duration::from_secs(175);
 
 fn main() -> anyhow::Result<()> {
-    if std::env::args().nth(1).as_deref() == Some(bare::ARGUMENT) {
-        return bare::serve();
+    match std::env::args().nth(1).as_deref() {
+        None => {
+            measure_policies()?;
+            measure_host()
+        }
+        Some("host") => measure_host(),
+        Some("policies") => measure_policies(),
+        Some(bare::ARGUMENT) => bare::serve(),
+        Some(other) => bail!("there are figures of `host` and of `policies`, not of `{other}`"),
     }
+}
+
+fn measure_policies() -> anyhow::Result<()> {
+    warn_of_others();
+    policies::measure(&standard()?, &beside_this()?)
+}
+
+fn measure_host() -> anyhow::Result<()> {
     // One thread: the client takes as little as it can of the two cores that it shares with what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -43,7 +61,7 @@ fn main() -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         // Whichever comes first, what was started is dropped, and ends with it.
         tokio::select! {
-            done = run() => done,
+            done = place_in_host() => done,
             () = tokio::time::sleep(RUN_MAX) => bail!("the figures took longer than {} s", RUN_MAX.as_secs()),
             _ = interrupt.recv() => bail!("interrupted"),
             _ = terminate.recv() => bail!("told to end"),
@@ -51,18 +69,28 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
-async fn run() -> anyhow::Result<()> {
+async fn place_in_host() -> anyhow::Result<()> {
+    let (target, policy) = (beside_this()?, standard()?);
+    let usher = beside(&target, "usher")?;
+    figures::progress("50-standard decides for 1,000 servers, the records are on disk, the client has one thread");
+    warn_of_others();
+    comparison::measure(&usher, &policy, &target).await?;
+    restart::measure(&usher, &policy, &target).await
+}
+
+/// Returns the folder in which this program is, and with it what `make bench` has built.
+fn beside_this() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("cannot tell where this program is")?;
-    let target = program.parent().context("this program is in no folder")?;
-    let usher = beside(target, "usher")?;
+    let folder = program.parent().context("this program is in no folder")?;
+    Ok(folder.to_path_buf())
+}
+
+fn standard() -> anyhow::Result<PathBuf> {
     let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/50-standard.wasm");
     if !policy.exists() {
         bail!("{} is missing; `make policies` builds it", policy.display());
     }
-    figures::progress("50-standard decides for 1,000 servers, the records are on disk, the client has one thread");
-    warn_of_others();
-    comparison::measure(&usher, &policy, target).await?;
-    restart::measure(&usher, &policy, target).await
+    Ok(policy)
 }
 
 /// Host, client and store share the cores; whatever else wants them takes more from the host than from bare hyper, whose work

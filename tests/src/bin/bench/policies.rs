@@ -1,0 +1,89 @@
+//! What policies cost: a decision natively and in wasm whatever the size of the fleet, chains of them, and their replacement.
+//!
+//! `N` is a number of servers; a decision is the standard policy's about one room, after one server's row has changed.
+//!
+//! | figure | is |
+//! |---|---|
+//! | `native_us_N` | a decision asked of the SDK's `Instance<Standard>` |
+//! | `built_in_us_N` | of the host's built-in, which turns the host's rows and questions into the SDK's first |
+//! | `wasm_us_N` | of `50-standard.wasm` by the chain's own way into a module, with fuel and all limits |
+//! | `guest_over_native_N` | the time inside the guest, natively 1; see `inside` |
+//! | `fuel_N`, `memory_mib_N`, `rebuild_ms_N` | what one `place` takes, what an instance has, and how long a new one takes to know all |
+//! | `snapshot_us_N`, `json_us_N` | a decision where the guest is told all servers each time, in rows or as JSON |
+//! | `chain_us_L` | a decision by the last of L policies, over 1,000 servers of a real fleet |
+//! | `swap_us_N`, `place_max_us_N`, `place_max_quiet_us_N` | while versions are replaced: the driver's part of it, and the slowest placement then and without |
+//!
+//! The bars: wasm at most native + 1.5 µs at any size; inside the guest at most 1.5 times native; a decision at 100,000 servers at
+//! most 5 times one at 10.
+//!
+//! What is compared is timed in turns, so that whatever else the machine does falls on all, and each figure is the median of many
+//! short batches. Each batch's answers are held together, so that none is fast because it decides something else.
+
+mod alternatives;
+mod chains;
+mod decisions;
+mod guests;
+mod inside;
+mod replacing;
+mod world;
+
+use std::path::Path;
+
+use crate::figures::progress;
+use decisions::Costs;
+use guests::Guests;
+
+/// Sizes of the fleet.
+const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
+/// The longest that a decision may take in wasm beyond native, in microseconds.
+const CALL_US_MAX: f64 = 1.5;
+/// The most that time inside the guest may be, natively 1.
+const GUEST_OVER_NATIVE_MAX: f64 = 1.5;
+/// How many times a decision in the largest fleet may be one in the smallest.
+const GROWTH_MAX: f64 = 5.0;
+
+/// Prints all figures; guests are built into a folder beside `target`'s programs.
+pub(crate) fn measure(policy: &Path, target: &Path) -> anyhow::Result<()> {
+    let guests = Guests::build(policy, &target.join("guests"))?;
+    let mut costs = Vec::new();
+    for servers in SIZES {
+        costs.push(decisions::measure(&guests, servers)?);
+    }
+    judge(&costs);
+    alternatives::measure(&guests)?;
+    chains::measure(&guests)?;
+    replacing::measure(&guests)
+}
+
+/// Says whether the bars hold.
+fn judge(costs: &[Costs]) {
+    let most = |of: fn(&Costs) -> f64| costs.iter().map(of).fold(f64::MIN, f64::max);
+    let grown = |of: fn(&Costs) -> f64| match costs {
+        [first, .., last] => of(last) / of(first),
+        _ => 1.0,
+    };
+    let say = |what: &str, value: f64, max: f64| {
+        let verdict = if value <= max { "holds" } else { "is broken" };
+        progress(format_args!("{what}: {value:.2}, at most {max}: {verdict}"));
+    };
+    say(
+        "us of wasm beyond native",
+        most(|costs| costs.wasm_us - costs.native_us),
+        CALL_US_MAX,
+    );
+    say(
+        "inside the guest, natively 1",
+        most(|costs| costs.guest_over_native),
+        GUEST_OVER_NATIVE_MAX,
+    );
+    say(
+        "growth from the smallest fleet to the largest, natively",
+        grown(|costs| costs.native_us),
+        GROWTH_MAX,
+    );
+    say(
+        "growth from the smallest fleet to the largest, in wasm",
+        grown(|costs| costs.wasm_us),
+        GROWTH_MAX,
+    );
+}

@@ -1,0 +1,221 @@
+//! One decision after one change, at one size of the fleet: natively, by the built-in, and in wasm.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, ensure};
+use usher::builtin::BuiltIn;
+use usher::builtin::words::{self, Rows};
+use usher_fleet::advice::Placement;
+use usher_policy::{MadeUpFleet, MadeUpRoom, Native as _, Rehearsal, Rehearsed, Snapshot};
+use usher_sdk::{Instance, Level, Moment};
+use usher_standard::Standard;
+
+use super::guests::Guests;
+use super::inside;
+use crate::figures::{figure, median, progress};
+
+/// Decisions in a batch: a quarter of a millisecond in wasm, which mostly passes without anybody else on the processor.
+const BATCH: u64 = 256;
+/// Batches in a row by each: the first of them finds the processor's memory full of another's view, the others do not.
+const IN_A_ROW: usize = 16;
+/// Turns of each.
+const TURNS: usize = 24;
+
+/// What is judged.
+pub(super) struct Costs {
+    pub(super) native_us: f64,
+    pub(super) wasm_us: f64,
+    pub(super) guest_over_native: f64,
+}
+
+/// Prints the figures of one size.
+pub(super) fn measure(guests: &Guests, servers: usize) -> anyhow::Result<Costs> {
+    progress(format_args!("decisions among {servers} servers"));
+    let mut fleet = MadeUpFleet::new(servers);
+    let whole = fleet.snapshot();
+    let mut native = Natively::new(&whole)?;
+    let mut built_in = BuiltInAlone::new(&whole)?;
+    let mut module = Module::new(&guests.standard, &whole)?;
+    let (mut native_us, mut built_in_us, mut wasm_us, mut fuel) = (vec![], vec![], vec![], vec![]);
+    for turn in 0..TURNS as u64 {
+        let batches: Vec<Batch> = (0..IN_A_ROW as u64)
+            .map(|batch| Batch::new(&mut fleet, turn * IN_A_ROW as u64 + batch))
+            .collect();
+        for batch in &batches {
+            native_us.push(native.take(batch)?);
+        }
+        for batch in &batches {
+            built_in_us.push(built_in.take(batch)?);
+        }
+        for batch in &batches {
+            wasm_us.push(module.take(batch)?);
+            fuel.push(module.fuel as f64 / BATCH as f64);
+        }
+        ensure!(
+            native.chosen == module.chosen && built_in.chosen == module.chosen,
+            "with {servers} servers the answers are not the same natively, by the built-in and in wasm"
+        );
+    }
+    let costs = Costs {
+        native_us: median(&native_us),
+        wasm_us: median(&wasm_us),
+        guest_over_native: inside::measure(guests, &whole)?,
+    };
+    let name = |figure: &str| format!("{figure}_{servers}");
+    figure(&name("native_us"), format_args!("{:.3}", costs.native_us), "us")?;
+    figure(&name("built_in_us"), format_args!("{:.3}", median(&built_in_us)), "us")?;
+    figure(&name("wasm_us"), format_args!("{:.3}", costs.wasm_us), "us")?;
+    figure(
+        &name("guest_over_native"),
+        format_args!("{:.2}", costs.guest_over_native),
+        "ratio",
+    )?;
+    figure(&name("fuel"), format_args!("{:.0}", median(&fuel)), "fuel")?;
+    let memory_mib = module.rehearsal.memory_bytes() as f64 / f64::from(1 << 20);
+    figure(&name("memory_mib"), format_args!("{memory_mib:.1}"), "MiB")?;
+    Ok(costs)
+}
+
+/// Changes and questions that were made before any time is taken.
+struct Batch(Vec<(Snapshot, MadeUpRoom)>);
+
+impl Batch {
+    fn new(fleet: &mut MadeUpFleet, number: u64) -> Batch {
+        let numbers = number * BATCH..(number + 1) * BATCH;
+        Batch(numbers.map(|n| (fleet.change(n), fleet.room(n))).collect())
+    }
+}
+
+/// Returns the microseconds of one of a batch's decisions.
+fn each(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e6 / BATCH as f64
+}
+
+/// What was chosen so far, summed up so that the order counts.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Chosen(u64);
+
+impl Chosen {
+    fn add(&mut self, server: u32) {
+        self.0 = self.0.wrapping_mul(31).wrapping_add(u64::from(server));
+    }
+}
+
+/// The SDK's instance, with nothing around it.
+pub(super) struct Natively {
+    pub(super) instance: Instance<Standard>,
+    seq: u32,
+    chosen: Chosen,
+}
+
+impl Natively {
+    pub(super) fn new(whole: &Snapshot) -> anyhow::Result<Natively> {
+        let mut rows = Rows::default();
+        rows.sort(&whole.rows, &[]);
+        let mut instance = Instance::configure("{}", Level::Error).map_err(|error| anyhow!(error))?;
+        let now = whole.now.seconds();
+        let told = instance.update(now, 1, rows.rare);
+        told.and_then(|()| instance.usages(now, 2, &rows.usages))
+            .map_err(|error| anyhow!(error))?;
+        Ok(Natively {
+            instance,
+            seq: 2,
+            chosen: Chosen::default(),
+        })
+    }
+
+    fn take(&mut self, batch: &Batch) -> anyhow::Result<f64> {
+        let mut rows = Rows::default();
+        let questions = batch.0.iter().map(|(change, room)| {
+            rows.sort(&change.rows, &[]);
+            let ask = room.ask(change.now);
+            let moment = Moment {
+                seed: ask.seed,
+                ..Moment::at(ask.now.seconds())
+            };
+            (words::request(&ask), moment)
+        });
+        let questions: Vec<_> = questions.collect();
+        let began = Instant::now();
+        for (row, (request, moment)) in rows.usages.iter().zip(&questions) {
+            self.seq = self.seq.wrapping_add(1);
+            let told = self.instance.usages(moment.now, self.seq, std::slice::from_ref(row));
+            told.map_err(|error| anyhow!(error))?;
+            if let usher_sdk::Placement::On(server) = self.instance.place(request, *moment).placement {
+                self.chosen.add(server);
+            }
+        }
+        Ok(each(began.elapsed()))
+    }
+}
+
+/// The host's built-in, as a chain asks it.
+struct BuiltInAlone {
+    built_in: BuiltIn,
+    chosen: Chosen,
+}
+
+impl BuiltInAlone {
+    fn new(whole: &Snapshot) -> anyhow::Result<BuiltInAlone> {
+        let mut built_in = BuiltIn::new();
+        let told = built_in
+            .configure("{}")
+            .and_then(|()| built_in.update(whole.now, &whole.rows));
+        told.map_err(|error| anyhow!(error))?;
+        Ok(BuiltInAlone {
+            built_in,
+            chosen: Chosen::default(),
+        })
+    }
+
+    fn take(&mut self, batch: &Batch) -> anyhow::Result<f64> {
+        let began = Instant::now();
+        for (change, room) in &batch.0 {
+            let told = self.built_in.update(change.now, &change.rows);
+            let advice = told.and_then(|()| self.built_in.place(&room.ask(change.now)));
+            if let Placement::On(server) = advice.map_err(|error| anyhow!(error))?.placement {
+                self.chosen.add(server.0);
+            }
+        }
+        Ok(each(began.elapsed()))
+    }
+}
+
+/// An instance of the module.
+struct Module {
+    rehearsal: Rehearsal,
+    chosen: Chosen,
+    /// Of the last batch's questions.
+    fuel: u64,
+}
+
+impl Module {
+    fn new(wasm: &[u8], whole: &Snapshot) -> anyhow::Result<Module> {
+        let mut rehearsal = Rehearsed::prepare("50-standard.wasm", wasm.to_vec(), None)?.start()?;
+        told(rehearsal.feed(whole))?;
+        Ok(Module {
+            rehearsal,
+            chosen: Chosen::default(),
+            fuel: 0,
+        })
+    }
+
+    fn take(&mut self, batch: &Batch) -> anyhow::Result<f64> {
+        self.fuel = 0;
+        let began = Instant::now();
+        for (change, room) in &batch.0 {
+            told(self.rehearsal.feed(change))?;
+            let asked = self.rehearsal.place(&room.ask(change.now));
+            self.fuel += asked.fuel;
+            if let Placement::On(server) = told(asked.advice)?.placement {
+                self.chosen.add(server.0);
+            }
+        }
+        Ok(each(began.elapsed()))
+    }
+}
+
+/// Puts a fault into words.
+pub(super) fn told<T>(answer: Result<T, usher_fleet::advice::Fault>) -> anyhow::Result<T> {
+    answer.map_err(|fault| anyhow!("the guest has faulted: {}", fault.message))
+}
