@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::open::{Run, Step};
+use super::open::{Run, STEP_MAX, Step};
 use super::{Fleet, PoolEntry, Server};
 use crate::{Pool, PoolId, Size};
 
@@ -31,22 +31,18 @@ pub struct Fitting<'a> {
     region: Option<&'a str>,
     pool: Option<PoolId>,
     pools: Option<&'a dyn Fn(&Pool) -> bool>,
-    walk: Walk<'a>,
+    /// Where the walk is; none before its first step.
+    at: Option<At>,
+    /// What is left there.
+    run: Option<Run<'a>>,
 }
 
-/// Where the walk is: it goes step by step, and in each step pool by pool.
-#[derive(Debug, Clone)]
-enum Walk<'a> {
-    /// Not begun: it may still be narrowed.
-    Start,
-    /// In a step; `steps` are those that are yet to come, `pool` the place of the next pool.
-    In {
-        steps: u64,
-        step: Step,
-        pool: usize,
-        run: Option<Run<'a>>,
-    },
-    Over,
+/// A place in the walk: it goes step by step, the fullest first, and in each step pool by pool.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    step: Step,
+    /// The pool's place in the fleet's list.
+    pool: usize,
 }
 
 impl<'a> Fitting<'a> {
@@ -57,7 +53,8 @@ impl<'a> Fitting<'a> {
             region: None,
             pool: None,
             pools: None,
-            walk: Walk::Start,
+            at: None,
+            run: None,
         }
     }
 
@@ -65,19 +62,17 @@ impl<'a> Fitting<'a> {
     #[must_use]
     pub fn in_region(mut self, region: &'a str) -> Self {
         self.region = (!region.is_empty()).then_some(region);
-        self.walk = Walk::Start;
-        self
+        self.again()
     }
 
     /// Narrows it to one pool. It starts from the fullest again.
     #[must_use]
     pub fn in_pool(mut self, pool: PoolId) -> Self {
         self.pool = Some(pool);
-        self.walk = Walk::Start;
-        self
+        self.again()
     }
 
-    /// Narrows it to the pools that the question is answered with yes for; it is asked about each a few times. It starts from
+    /// Narrows it to the pools that the question is answered with yes for; it is asked about each once a step at most. It starts from
     /// the fullest again.
     ///
     /// ```
@@ -96,7 +91,11 @@ impl<'a> Fitting<'a> {
     #[must_use]
     pub fn in_pools(mut self, pools: &'a dyn Fn(&Pool) -> bool) -> Self {
         self.pools = Some(pools);
-        self.walk = Walk::Start;
+        self.again()
+    }
+
+    fn again(mut self) -> Self {
+        (self.at, self.run) = (None, None);
         self
     }
 
@@ -106,41 +105,25 @@ impl<'a> Fitting<'a> {
             && self.pools.is_none_or(|is_asked| is_asked(&entry.pool))
     }
 
-    /// Goes to the next pool in the step, or to the first of the next step.
-    fn go_on(&self, steps: u64, step: Step, pool: usize) -> Walk<'a> {
-        let fleet = self.fleet;
-        let next = fleet
-            .pools
-            .iter()
-            .enumerate()
-            .skip(pool)
-            .find(|(_, entry)| self.has(entry, step));
-        match next {
-            Some((at, entry)) => Walk::In {
-                steps,
-                step,
-                pool: at + 1,
-                run: Some(entry.open.fitting(step, self.size)),
-            },
-            None => Self::enter(steps),
+    /// Returns the next place that has servers: in the same step a pool further on, else any in the next step that is in use.
+    fn next_at(&self) -> Option<At> {
+        let mut next: Option<At> = None;
+        for (pool, entry) in self.fleet.pools.iter().enumerate() {
+            let yet_to_come = match self.at {
+                None => u64::MAX,
+                Some(at) if pool > at.pool => u64::MAX >> (STEP_MAX - at.step),
+                Some(at) => (1 << at.step) - 1,
+            };
+            let Some(step) = (entry.open.steps() & yet_to_come).checked_ilog2() else {
+                continue;
+            };
+            // The costlier question is asked last, and only where it matters.
+            let step = step as Step;
+            if next.is_none_or(|next| next.step < step) && self.is_asked(entry) {
+                next = Some(At { step, pool });
+            }
         }
-    }
-
-    fn has(&self, entry: &PoolEntry, step: Step) -> bool {
-        entry.open.steps() & (1 << step) != 0 && self.is_asked(entry)
-    }
-
-    /// Enters the fullest of the steps that are yet to come.
-    fn enter(steps: u64) -> Walk<'a> {
-        match steps.checked_ilog2() {
-            Some(step) => Walk::In {
-                steps: steps & !(1 << step),
-                step: step as Step,
-                pool: 0,
-                run: None,
-            },
-            None => Walk::Over,
-        }
+        next
     }
 }
 
@@ -158,20 +141,12 @@ impl<'a> Iterator for Fitting<'a> {
 
     fn next(&mut self) -> Option<&'a Server> {
         loop {
-            self.walk = match &mut self.walk {
-                Walk::Start => {
-                    let pools = self.fleet.pools.iter().filter(|entry| self.is_asked(entry));
-                    Self::enter(pools.fold(0, |steps, entry| steps | entry.open.steps()))
-                }
-                Walk::In { steps, step, pool, run } => {
-                    if let Some(server) = run.as_mut().and_then(Run::next) {
-                        return self.fleet.server(server);
-                    }
-                    let (steps, step, pool) = (*steps, *step, *pool);
-                    self.go_on(steps, step, pool)
-                }
-                Walk::Over => return None,
-            };
+            if let Some(server) = self.run.as_mut().and_then(Run::next) {
+                return self.fleet.server(server);
+            }
+            let at = self.next_at()?;
+            self.at = Some(at);
+            self.run = Some(self.fleet.pools[at.pool].open.fitting(at.step, self.size));
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::{ServerId, Size};
 /// that are too full; 64, so that the steps in use fit one machine word.
 pub(super) type Step = u8;
 
-const STEP_MAX: u64 = 63;
+/// The last step.
+pub(super) const STEP_MAX: Step = 63;
 
 /// Where an open server stands: in which step, and where in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +73,15 @@ pub(super) fn step_of(server: &Server) -> Step {
     if usage.rooms == 0 {
         return 0;
     }
-    let share = |used: u32, max: u32| (u64::from(used) * STEP_MAX).checked_div(u64::from(max)).unwrap_or(0);
+    let share = |used: u32, max: u32| {
+        (u64::from(used) * u64::from(STEP_MAX))
+            .checked_div(u64::from(max))
+            .unwrap_or(0)
+    };
     let scarcest = share(usage.rooms, row.rooms_max)
         .max(share(usage.seats, row.seats_max))
         .max(share(usage.load, row.load_max));
-    scarcest.clamp(1, STEP_MAX) as Step
+    scarcest.clamp(1, u64::from(STEP_MAX)) as Step
 }
 
 /// The open servers of one pool.

@@ -73,11 +73,15 @@ impl Servers {
         if id < *first {
             return Err(0);
         }
+        let end = (id - first) as usize;
+        if entries.get(end).is_some_and(|(found, _)| *found == id) {
+            return Ok(end);
+        }
         if id > *last {
             return Err(entries.len());
         }
         let start = entries.len().saturating_sub(((last - id) as usize).saturating_add(1));
-        let end = entries.len().min(((id - first) as usize).saturating_add(1));
+        let end = end.min(entries.len());
         match entries[start..end].binary_search_by_key(&id, |(id, _)| *id) {
             Ok(at) => Ok(start + at),
             Err(at) => Err(start + at),
