@@ -31,10 +31,8 @@ const AGAIN_SECONDS: u32 = 10;
 /// not to prolong a life: a room costs nothing on a server that lives longer anyway, and else the less, the later that server's
 /// last room ends. A server with a room of unknown end outlasts everything. Where that makes no difference, filling the
 /// fullest leaves the others to run empty.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Score {
-    /// The room wished to be near other servers.
-    pub is_far: bool,
     /// No room is on it.
     pub is_empty: bool,
     /// By how much the room prolongs its life, in steps of 5 minutes; 0 where the room did not say when it ends.
@@ -48,9 +46,10 @@ pub struct Score {
 }
 
 impl Score {
-    /// Returns whether no server after one of this score can be better: they come the fullest first.
-    fn is_beyond_reach_of(&self, later: &Score) -> bool {
-        !self.is_far && !self.is_empty && self.prolongs == 0 && self.fullness < later.fullness
+    /// Returns whether no server after the one of this other score can be better: they come the fullest first.
+    fn is_beyond_reach_after(&self, last: &Score) -> bool {
+        let is_fuller = self.fullness < last.fullness || self.ends == Reverse(Timestamp::MAX);
+        !self.is_empty && self.prolongs == 0 && is_fuller
     }
 }
 
@@ -124,6 +123,7 @@ struct Search<'a> {
 }
 
 /// What was found in a region.
+#[derive(Default)]
 struct Found {
     best: Option<(Score, ServerId)>,
     /// Whether a server with room was passed over for its marks.
@@ -144,38 +144,41 @@ impl<'a> Search<'a> {
     }
 
     fn best_in(&self, region: &str) -> Found {
-        let lets_in = |pool: &Pool| pool.lets_in(&self.room.tenant, &self.room.labels);
-        let fullest = self
-            .fleet
-            .fitting(self.room.size())
-            .in_region(region)
-            .in_pools(&lets_in);
-        let mut found = Found {
-            best: None,
-            is_any_hot: false,
-        };
+        let mut found = Found::default();
+        if self.has_near {
+            self.look_through(self.near(region), &mut found);
+        }
+        if found.best.is_none() {
+            let lets_in = |pool: &Pool| pool.lets_in(&self.room.tenant, &self.room.labels);
+            let fitting = self.fleet.fitting(self.room.size()).in_region(region);
+            self.look_through(fitting.in_pools(&lets_in), &mut found);
+        }
+        found
+    }
+
+    /// Looks through servers that come the fullest first, as far as a better one may come.
+    fn look_through<'s>(&self, fullest: impl IntoIterator<Item = &'s Server>, found: &mut Found) {
         let mut marks = KnownMarks::new(self.settings, self.fleet);
-        let suited = self
-            .near(region)
-            .chain(fullest)
-            .take(LOOKED_AT_MAX)
-            .filter(|server| self.is_suited(server));
-        let cool = suited.filter(|server| {
-            let is_hot = marks.are_passed_by(server);
-            found.is_any_hot |= is_hot;
-            !is_hot
-        });
-        let mut best: Option<(Score, ServerId)> = None;
-        for (order, server) in cool.take(self.candidates_max()).enumerate() {
-            let score = self.score(server, order);
-            if best.as_ref().is_none_or(|(least, _)| score < *least) {
-                best = Some((score, server.id()));
-            } else if best.as_ref().is_some_and(|(least, _)| least.is_beyond_reach_of(&score)) {
+        let mut candidates = 0;
+        for server in fullest.into_iter().take(LOOKED_AT_MAX) {
+            if !self.is_suited(server) {
+                continue;
+            }
+            if marks.are_passed_by(server) {
+                found.is_any_hot = true;
+                continue;
+            }
+            let score = self.score(server, candidates);
+            candidates += 1;
+            let is_better = |(least, _): &(Score, ServerId)| score < *least;
+            let (least, _) = match &mut found.best {
+                Some(best) if !is_better(best) => best,
+                best => best.insert((score, server.id())),
+            };
+            if candidates == self.candidates_max() || least.is_beyond_reach_after(&score) {
                 break;
             }
         }
-        found.best = best;
-        found
     }
 
     /// Where neither ends nor wishes count, the first is the best.
@@ -187,18 +190,21 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Returns the servers that the room wished to be near, as far as they have room for it and may be taken.
-    fn near(&self, region: &str) -> impl Iterator<Item = &'a Server> {
+    /// Returns the servers that the room wished to be near, as far as they have room for it and may be taken, the fullest first.
+    fn near(&self, region: &str) -> Vec<&'a Server> {
         let fleet = self.fleet;
+        let may_take = |server: &&Server| {
+            fleet.pool(server.pool_id()).is_some_and(|pool| {
+                (region.is_empty() || pool.region == region) && pool.lets_in(&self.room.tenant, &self.room.labels)
+            })
+        };
         let near = self.room.ties.iter().filter(|tie| tie.relation == Relation::Near);
         let fitting = near
             .filter_map(|tie| fleet.server(tie.server))
             .filter(|server| server.fits(self.room.size()));
-        fitting.filter(move |server| {
-            fleet.pool(server.pool_id()).is_some_and(|pool| {
-                (region.is_empty() || pool.region == region) && pool.lets_in(&self.room.tenant, &self.room.labels)
-            })
-        })
+        let mut near: Vec<&Server> = fitting.filter(may_take).collect();
+        near.sort_by_key(|server| Reverse(server.fullness()));
+        near
     }
 
     fn is_suited(&self, server: &Server) -> bool {
@@ -219,7 +225,6 @@ impl<'a> Search<'a> {
             (None, _) | (_, None) => 0,
         };
         Score {
-            is_far: self.has_near && !self.is_tied(server, Relation::Near),
             is_empty: server.usage().rooms == 0,
             prolongs,
             fullness: Reverse(server.fullness()),
