@@ -71,6 +71,14 @@ impl Add for Microdollars {
     }
 }
 
+impl Sub for Microdollars {
+    type Output = Microdollars;
+
+    fn sub(self, other: Microdollars) -> Microdollars {
+        Microdollars(self.0.saturating_sub(other.0))
+    }
+}
+
 impl std::iter::Sum for Microdollars {
     fn sum<I: Iterator<Item = Microdollars>>(amounts: I) -> Microdollars {
         amounts.fold(Microdollars(0), Add::add)

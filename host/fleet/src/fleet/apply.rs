@@ -62,6 +62,7 @@ impl Fleet {
                     retired: true,
                     record: record.clone(),
                     servers: BTreeSet::new(),
+                    price_per_hour: Microdollars(0),
                     launches: VecDeque::new(),
                     blocked: None,
                     frozen: false,
@@ -102,14 +103,19 @@ impl Fleet {
                 if is_described_otherwise {
                     self.changes.touch(Thing::Server(record.no));
                 }
+                let price_before = server.record.price_per_hour;
                 server.card = card;
                 server.record = record.clone();
+                if let Some(pool) = self.pools.get_mut(&record.pool) {
+                    pool.price_per_hour = pool.price_per_hour + record.price_per_hour - price_before;
+                }
             }
             None => {
                 self.servers.insert(record.no, new_server(record, card, now));
                 self.server_numbers.insert(record.name.clone(), record.no);
                 if let Some(pool) = self.pools.get_mut(&record.pool) {
                     pool.servers.insert(record.no);
+                    pool.price_per_hour = pool.price_per_hour + record.price_per_hour;
                 }
                 self.changes.touch(Thing::Server(record.no));
             }
@@ -126,6 +132,7 @@ impl Fleet {
         }
         if let Some(pool) = self.pools.get_mut(&server.record.pool) {
             pool.servers.remove(&no);
+            pool.price_per_hour = pool.price_per_hour - server.record.price_per_hour;
         }
         self.leaving.remove(&no);
         self.grown.remove(&no);

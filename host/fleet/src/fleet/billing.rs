@@ -20,7 +20,7 @@ impl Fleet {
     /// Writes a pool's bill anew if what its servers cost an hour has changed, or a day has ended.
     pub(super) fn rebill(&mut self, name: &PoolName) {
         let Some(pool) = self.pools.get(name) else { return };
-        let rate: Microdollars = self.of(pool).map(|server| server.record.price_per_hour).sum();
+        let rate = pool.price_per_hour;
         let is_new_day = pool.record.bill.until.0 / DAY != self.now.0 / DAY;
         if rate == pool.record.bill.rate && !(is_new_day && rate.0 > 0) {
             return;

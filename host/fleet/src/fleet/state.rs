@@ -11,7 +11,7 @@ use crate::pool::{Circuit, PoolRecord};
 use crate::room::{RoomRecord, RoomState};
 use crate::server::{Health, Hold, HoldOwner, ServerRecord};
 use crate::status::ServerCard;
-use crate::units::Timestamp;
+use crate::units::{Microdollars, Timestamp};
 
 /// A server.
 #[derive(Debug)]
@@ -148,6 +148,8 @@ pub(super) struct Pool {
     pub(super) retired: bool,
     pub(super) record: PoolRecord,
     pub(super) servers: BTreeSet<ServerNo>,
+    /// Of all its servers together.
+    pub(super) price_per_hour: Microdollars,
     /// When the last launches started; those within a minute count.
     pub(super) launches: VecDeque<Timestamp>,
     /// What the provider said that stands in the way of launching, and until when.
