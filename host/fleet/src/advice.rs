@@ -48,6 +48,9 @@ pub struct PlaceAnswer {
     pub policy: PolicyRef,
     /// Its advice, or why there is none.
     pub advice: Result<PlaceAdvice, Fault>,
+    /// Whether the room waits, rather than being offered to the next policy, where this one faults or its advice is refused
+    /// (`on_fault = "wait"`).
+    pub isolates: bool,
     /// How long it took.
     pub took: Duration,
 }
@@ -86,8 +89,6 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The guest's own message.
     pub message: String,
-    /// Whether the room waits, rather than being offered to the next policy (`on_fault = "wait"`).
-    pub wait: bool,
 }
 
 /// The kinds of faults, as the API counts them.

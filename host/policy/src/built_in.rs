@@ -108,7 +108,6 @@ impl BuiltInLink {
         Fault {
             kind: FaultKind::Error,
             message,
-            wait: false,
         }
     }
 }

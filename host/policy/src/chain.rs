@@ -133,6 +133,7 @@ impl PlaceChain {
             return Some(PlaceAnswer {
                 policy: link.policy.clone(),
                 advice,
+                isolates: link.waits,
                 took,
             });
         }
@@ -148,6 +149,7 @@ impl PlaceChain {
         Some(PlaceAnswer {
             policy: self.built_in.policy(),
             advice,
+            isolates: false,
             took,
         })
     }
@@ -166,7 +168,6 @@ impl PlaceLink {
                 Err(Fault {
                     kind: FaultKind::Unavailable,
                     message,
-                    wait: self.waits,
                 }),
                 0,
             );
@@ -191,11 +192,7 @@ impl PlaceLink {
             };
             // The loader is gone only when the host goes down.
             loader.send(Message::Faulted(report)).ok();
-            Fault {
-                kind,
-                message,
-                wait: self.waits,
-            }
+            Fault { kind, message }
         });
         (advice, fuel)
     }

@@ -193,7 +193,6 @@ fn fault(CallFault { kind, message }: CallFault) -> Fault {
     Fault {
         kind,
         message,
-        wait: false,
     }
 }
 

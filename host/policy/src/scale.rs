@@ -222,7 +222,6 @@ impl ScaleThread {
             let fault = Fault {
                 kind: FaultKind::Unavailable,
                 message: message.to_owned(),
-                wait: false,
             };
             return answer(policy, last, Err(fault), Duration::ZERO);
         }

@@ -39,6 +39,7 @@ impl Advisor for OnTheNewest {
         (link == 0).then_some(PlaceAnswer {
             policy,
             advice,
+            isolates: false,
             took: Duration::ZERO,
         })
     }

@@ -59,7 +59,13 @@ impl Fleet {
 
     /// Checks one policy's advice, and records what became of it; `None` = the next policy shall say.
     fn judge(&mut self, no: DecisionNo, record: &RoomRecord, answer: PlaceAnswer) -> Option<Choice> {
-        let PlaceAnswer { policy, advice, took } = answer;
+        let PlaceAnswer {
+            policy,
+            advice,
+            isolates,
+            took,
+        } = answer;
+        let wait = || isolates.then(|| Choice::Wait(Hint::default()));
         let mut decision = Decision {
             no,
             at: self.now,
@@ -77,12 +83,12 @@ impl Fleet {
         let choice = match advice {
             Err(fault) => {
                 self.faulted(&mut decision, &fault);
-                fault.wait.then(|| Choice::Wait(Hint::default()))
+                wait()
             }
             Ok(advice) => {
                 decision.reason = advice.reason;
                 match advice.placement {
-                    Placement::On(server) => self.judge_server(&mut decision, record, server),
+                    Placement::On(server) => self.judge_server(&mut decision, record, server).or_else(wait),
                     Placement::Wait { pool, again_seconds } => {
                         decision.pool = pool.and_then(|no| self.pool_name(no).cloned());
                         decision.advice = Advised::Wait(decision.pool.clone());

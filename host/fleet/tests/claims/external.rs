@@ -242,7 +242,7 @@ fn a_server_registers_again_only_after_it_was_removed_whole() {
 fn a_policy_that_faults_wants_nothing() {
     let mut world = site(PoolGuards::default());
     let ask = world.asked(Direction::Up);
-    world.answer(&ask, Err(crate::world::fault(false)), true);
+    world.answer(&ask, Err(crate::world::fault()), true);
     assert_eq!((wanted(&world), levels(&world).len()), (Some(0), 0));
     let ask = world.asked(Direction::Up);
     world.answer(&ask, Ok(ScaleAdvice::Down(Vec::new())), true);

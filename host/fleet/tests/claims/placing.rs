@@ -2,6 +2,7 @@
 
 use usher_fleet::advice::Placement;
 use usher_fleet::event::What;
+use usher_fleet::ids::ServerNo;
 use usher_fleet::{Rejection, Reply};
 
 use crate::world::{World, fault, first_fit, seats};
@@ -38,7 +39,7 @@ fn a_chain_that_only_defers_lets_the_room_wait() {
 #[test]
 fn a_faulting_policy_is_followed_by_the_next_in_that_very_call() {
     let mut world = World::with_servers(&["s1"]);
-    world.chain.links = vec![Box::new(|_, _| Err(fault(false))), Box::new(first_fit)];
+    world.chain.links = vec![Box::new(|_, _| Err(fault())), Box::new(first_fit)];
     world.place("room");
     assert_eq!(world.place_of("room"), "on s1");
     assert_eq!(
@@ -53,11 +54,34 @@ fn a_faulting_policy_is_followed_by_the_next_in_that_very_call() {
 }
 
 #[test]
-fn where_its_settings_say_so_a_fault_lets_the_room_wait() {
+fn a_policy_that_isolates_leaves_no_room_to_the_next_for_its_own_mistakes() {
+    for isolates in [false, true] {
+        let otherwise = if isolates { "waiting" } else { "on s1" };
+        for (mistake, answer) in [
+            ("a fault", Err(fault())),
+            ("a server that is full", Ok(Placement::On(ServerNo(2)))),
+            ("a server that is not there", Ok(Placement::On(ServerNo(99)))),
+        ] {
+            let mut world = World::with_servers(&["s1", "s2"]);
+            for n in 0..10 {
+                world.chain.links = vec![Box::new(|_, _| Ok(Placement::On(ServerNo(2))))];
+                world.place(&format!("full-{n}"));
+            }
+            world.chain.links = vec![Box::new(move |_, _| answer.clone()), Box::new(first_fit)];
+            world.chain.isolates = isolates;
+            world.place("room");
+            assert_eq!(world.place_of("room"), otherwise, "{mistake}");
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_isolates_may_still_defer() {
     let mut world = World::with_servers(&["s1"]);
-    world.chain.links = vec![Box::new(|_, _| Err(fault(true))), Box::new(first_fit)];
+    world.chain.links = vec![Box::new(|_, _| Ok(Placement::Defer)), Box::new(first_fit)];
+    world.chain.isolates = true;
     world.place("room");
-    assert_eq!(world.place_of("room"), "waiting");
+    assert_eq!(world.place_of("room"), "on s1");
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn the_next_in_the_chain_sees_as_starting_what_was_ordered_before_it() {
 fn a_fault_going_up_lets_the_next_answer() {
     let mut world = two_pools();
     let ask = world.asked(Direction::Up);
-    world.answer(&ask, Err(fault(false)), false);
+    world.answer(&ask, Err(fault()), false);
     assert_eq!(world.told(|what| matches!(what, What::PolicyFault(_))), 1);
     let next = world.asked(Direction::Up);
     assert_eq!(next.link, 1);
@@ -78,7 +78,7 @@ fn a_fault_going_down_keeps_all_for_that_tick() {
     let mut world = two_pools();
     let server = world.launch("a");
     let ask = world.asked(Direction::Down);
-    world.answer(&ask, Err(fault(false)), false);
+    world.answer(&ask, Err(fault()), false);
     let shrinkage = world.shrinkage("a", &[&server]);
     let late = usher_fleet::advice::ScaleAsk { link: 1, ..ask.clone() };
     world.answer(&late, Ok(ScaleAdvice::Down(vec![shrinkage])), true);

@@ -41,6 +41,8 @@ pub(crate) type Link = Box<dyn FnMut(&Fleet, &PlaceAsk<'_>) -> Result<Placement,
 pub(crate) struct Chain {
     pub(crate) links: Vec<Link>,
     pub(crate) asked: Vec<String>,
+    /// Of each link.
+    pub(crate) isolates: bool,
 }
 
 impl Advisor for Chain {
@@ -56,6 +58,7 @@ impl Advisor for Chain {
         Some(PlaceAnswer {
             policy: policy(link),
             advice,
+            isolates: self.isolates,
             took: Duration::ZERO,
         })
     }
@@ -68,11 +71,10 @@ pub(crate) fn policy(link: usize) -> PolicyRef {
     }
 }
 
-pub(crate) fn fault(wait: bool) -> Fault {
+pub(crate) fn fault() -> Fault {
     Fault {
         kind: FaultKind::Trap,
         message: "it fell over".into(),
-        wait,
     }
 }
 
@@ -137,6 +139,7 @@ impl World {
             chain: Chain {
                 links: vec![Box::new(first_fit)],
                 asked: Vec::new(),
+                isolates: false,
             },
             events: Vec::new(),
             effects: Vec::new(),

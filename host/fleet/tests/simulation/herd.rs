@@ -39,6 +39,7 @@ impl Advisor for Herding {
                 placement: Placement::On(server),
                 reason: None,
             }),
+            isolates: false,
             took: Duration::ZERO,
         })
     }

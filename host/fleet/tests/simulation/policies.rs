@@ -61,6 +61,7 @@ impl Advisor for Chain {
         Some(PlaceAnswer {
             policy: policy(self.temper),
             advice: advice.map(|placement| PlaceAdvice { placement, reason }),
+            isolates: self.temper == Temper::Lying && self.chance.one_in(4),
             took: Duration::from_micros(3),
         })
     }
@@ -82,7 +83,6 @@ impl Chain {
             _ => Err(Fault {
                 kind: *chance.pick(&[FaultKind::Trap, FaultKind::OutOfFuel, FaultKind::Unavailable])?,
                 message: "unreachable".into(),
-                wait: chance.one_in(2),
             }),
         })
     }
@@ -98,7 +98,6 @@ pub(crate) fn scale(ask: &ScaleAsk, temper: Temper, model: &Model, chance: &mut 
         Temper::Lying if chance.one_in(10) => Err(Fault {
             kind: FaultKind::Error,
             message: "no".into(),
-            wait: false,
         }),
         Temper::Lying => Ok(lying_scale(ask, model, chance)),
         Temper::Honest | Temper::Leaving => Ok(match ask.direction {

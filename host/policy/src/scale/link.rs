@@ -212,7 +212,6 @@ impl ScaleLink {
         Fault {
             kind: fault.kind,
             message: fault.message,
-            wait: self.recipe.waits(),
         }
     }
 

@@ -232,7 +232,7 @@ impl Stage {
                     ..
                 }) => {}
                 Ok(advice) => return (answer.policy.name.to_string(), advice.placement),
-                Err(fault) if fault.wait => {
+                Err(_) if answer.isolates => {
                     return (
                         answer.policy.name.to_string(),
                         Placement::Wait {
