@@ -44,6 +44,7 @@ const NOT_CONFIGURED: &str = "the built-in policy was not configured";
 impl BuiltIn {
     /// Makes one that was not configured yet.
     pub fn new() -> BuiltIn {
+        usher_sdk::log::listen(log);
         let described = Instance::<Standard>::describe();
         let policy = PolicyRef {
             name: described.name.into(),
@@ -133,6 +134,17 @@ impl Native for BuiltIn {
     fn scale_down(&mut self, ask: &ScaleAsk) -> Result<Vec<Shrinkage>, String> {
         let shrinkages = self.instance()?.scale_down(moment(ask));
         Ok(shrinkages.into_iter().map(words::shrinkage).collect())
+    }
+}
+
+/// Puts what it says into the host's log, as a module's words are.
+fn log(level: Level, message: &str) {
+    let policy = "standard";
+    match level {
+        Level::Debug => tracing::debug!(policy, "{message}"),
+        Level::Info => tracing::info!(policy, "{message}"),
+        Level::Warn => tracing::warn!(policy, "{message}"),
+        Level::Error => tracing::error!(policy, "{message}"),
     }
 }
 

@@ -1,7 +1,11 @@
-//! What a policy says aloud: lines for Usher's log, below a level that the operator sets. Natively nothing is said.
+//! What a policy says aloud: lines for Usher's log, from a level on that the operator sets.
+//!
+//! Natively they go to standard error, of which `cargo test` shows what a failing test said; or to whoever [`listen`]s.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU8, Ordering};
+#[cfg(not(target_family = "wasm"))]
+use std::sync::OnceLock;
 
 use crate::Level;
 
@@ -12,6 +16,20 @@ pub const MESSAGE_BYTES_MAX: usize = 4096;
 /// The level from which on messages are wanted. A module has one thread, so no ordering is at stake.
 static WANTED: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
+#[cfg(not(target_family = "wasm"))]
+static LISTENER: OnceLock<fn(Level, &str)> = OnceLock::new();
+
+/// Has what policies say natively told to somebody else than standard error; the first who asks is heard.
+///
+/// ```
+/// usher_sdk::log::listen(|level, message| println!("{level:?}: {message}"));
+/// usher_sdk::warn!("no pool suits region {}", "eu");
+/// ```
+#[cfg(not(target_family = "wasm"))]
+pub fn listen(listener: fn(Level, &str)) {
+    LISTENER.get_or_init(|| listener);
+}
+
 /// Remembers from which level on messages are wanted.
 pub(crate) fn set_wanted(level: Level) {
     WANTED.store(level as u8, Ordering::Relaxed);
@@ -20,20 +38,21 @@ pub(crate) fn set_wanted(level: Level) {
 /// Returns whether a message of this level is wanted; if not, it need not be formatted.
 #[doc(hidden)]
 pub fn is_wanted(level: Level) -> bool {
-    cfg!(target_family = "wasm") && level as u8 >= WANTED.load(Ordering::Relaxed)
+    level as u8 >= WANTED.load(Ordering::Relaxed)
 }
 
 /// Says a message; the macros ask [`is_wanted`] first.
 #[doc(hidden)]
 pub fn say(level: Level, message: fmt::Arguments<'_>) {
+    let mut text = message.to_string();
+    text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
     #[cfg(target_family = "wasm")]
-    {
-        let mut text = message.to_string();
-        text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
-        crate::bindings::base::usher::policy::host::log(level, &text);
-    }
+    crate::bindings::base::usher::policy::host::log(level, &text);
     #[cfg(not(target_family = "wasm"))]
-    let _ = (level, message);
+    match LISTENER.get() {
+        Some(listener) => listener(level, &text),
+        None => eprintln!("{level:?}: {text}"),
+    }
 }
 
 /// Lets a panic say its message, file and line before the module traps.
