@@ -132,7 +132,7 @@ fn what_does_not_build_or_pass_leaves_the_folder_alone() {
     desk.edit("broken/src/lib.rs", advice, misspelt);
     let why = undone(&desk.usher("policy build broken"), 1);
     for words in [
-        "constant named `onto` found for struct `PlacementAdvice`",
+        " named `onto` found for struct `PlacementAdvice`",
         "policies/50-broken.wasm stays as it is: it does not build",
     ] {
         assert!(why.contains(words), "{words}: {why}");
