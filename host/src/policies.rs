@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
+use usher_fleet::Observation;
 use usher_fleet::advice::ScaleAnswer;
 use usher_fleet::event::PolicyEvent;
-use usher_fleet::{Cursor, Observation};
+use usher_fleet::ids::ServerNo;
 use usher_policy::{ChildProgram, CompileIn, PlaceChain, PolicyHost, Snapshot};
 
 use crate::cli::COMPILE_POLICY;
@@ -20,16 +21,11 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 pub struct BetweenInputs(pub Mailbox);
 
 impl PolicyHost for BetweenInputs {
-    fn snapshot(&self) -> Option<Snapshot> {
+    fn part(&self, from: ServerNo) -> Option<(Snapshot, Option<ServerNo>)> {
         let (tell, told) = mpsc::sync_channel(1);
         self.0.run(move |fleet, now| {
-            let snapshot = Snapshot {
-                cursor: fleet.cursor(),
-                now,
-                rows: fleet.changes_since(Cursor::START).collect(),
-            };
             // The loader may have ended while it waited.
-            let _ = tell.send(snapshot);
+            let _ = tell.send(Snapshot::part(fleet, now, from));
         });
         told.recv().ok()
     }

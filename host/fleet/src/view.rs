@@ -1,7 +1,8 @@
 //! What a policy knows: rows, as plain data. The contract's types are the same in wasm's words.
 //!
 //! A reader remembers the [`Cursor`] up to which it has read; [`Fleet::changes_since`](crate::Fleet::changes_since) gives
-//! the newest row of each thing that changed after it, and from [`Cursor::START`] the whole view.
+//! the newest row of each thing that changed after it, and from [`Cursor::START`] the whole view. Who must not keep the fleet
+//! waiting takes the whole view in parts ([`Fleet::view_part`](crate::Fleet::view_part)).
 
 use crate::config::Labels;
 use crate::ids::{PoolNo, ServerNo};
@@ -13,6 +14,15 @@ pub struct Cursor(pub u64);
 impl Cursor {
     /// Nothing was read yet.
     pub const START: Cursor = Cursor(0);
+}
+
+/// A part of the whole view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewPart {
+    /// The rows of some servers; before those of the first, the pools'.
+    pub rows: Vec<ViewChange>,
+    /// With which server the next part begins; none after the last.
+    pub next: Option<ServerNo>,
 }
 
 /// One changed thing, as it is now.

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use usher_fleet::Timestamp;
 use usher_fleet::advice::ScaleAnswer;
 use usher_fleet::event::PolicyEvent;
-use usher_fleet::view::{Cursor, ViewChange};
+use usher_fleet::ids::ServerNo;
+use usher_fleet::view::{Cursor, ViewChange, ViewPart};
+use usher_fleet::{Fleet, Timestamp};
 
 use crate::native::Native;
 
@@ -93,21 +94,44 @@ pub enum LogLevel {
     Error,
 }
 
-/// The whole view at a moment between two inputs.
+/// How many servers' rows the driver makes at once: a fifth of a millisecond, in which no room is placed.
+const PART_SERVERS_MAX: usize = 256;
+
+/// The whole view, or a part of it. A whole one may have been taken in parts, between many inputs; what has changed since the first
+/// is told afterwards, by the cursor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// How far `rows` reach.
+    /// What has changed after this is not in `rows`, or not surely.
     pub cursor: Cursor,
     /// When.
     pub now: Timestamp,
-    /// Every row, as [`Fleet::changes_since`](usher_fleet::Fleet::changes_since) gives them from the start.
+    /// Every row, pools before servers and servers before their usage.
     pub rows: Vec<ViewChange>,
+}
+
+impl Snapshot {
+    /// Takes the part that begins with a server, and says with which the next begins.
+    pub fn part(fleet: &Fleet, now: Timestamp, from: ServerNo) -> (Snapshot, Option<ServerNo>) {
+        let ViewPart { rows, next } = fleet.view_part(from, PART_SERVERS_MAX);
+        let cursor = fleet.cursor();
+        (Snapshot { cursor, now, rows }, next)
+    }
 }
 
 /// What policies need of the process around them. Called from their threads; none of it may wait for a policy.
 pub trait PolicyHost: Send + Sync {
-    /// Returns the whole view, or none when the host is going down; may block until the driver is between two inputs.
-    fn snapshot(&self) -> Option<Snapshot>;
+    /// Returns what [`Snapshot::part`] gives, or none when the host is going down; may block until the driver is between two inputs.
+    fn part(&self, from: ServerNo) -> Option<(Snapshot, Option<ServerNo>)>;
+    /// Returns the whole view, or none when the host is going down.
+    fn snapshot(&self) -> Option<Snapshot> {
+        let (mut whole, mut next) = self.part(ServerNo(0))?;
+        while let Some(from) = next {
+            let (part, after) = self.part(from)?;
+            whole.rows.extend(part.rows);
+            next = after;
+        }
+        Some(whole)
+    }
     /// Takes something that happened to a policy.
     fn event(&self, event: PolicyEvent);
     /// Takes the answer to a [`ScaleAsk`](usher_fleet::advice::ScaleAsk).

@@ -190,10 +190,7 @@ impl Rehearsal {
 }
 
 fn fault(CallFault { kind, message }: CallFault) -> Fault {
-    Fault {
-        kind,
-        message,
-    }
+    Fault { kind, message }
 }
 
 impl std::fmt::Debug for Rehearsed {

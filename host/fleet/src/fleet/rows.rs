@@ -5,10 +5,12 @@ use super::changes::Thing;
 use super::ledger::shown;
 use super::state::{Pool, Server};
 use crate::config::{Labels, Limits, PoolConfig};
-use crate::ids::{PoolName, PoolNo};
+use crate::ids::{PoolName, PoolNo, ServerNo};
 use crate::server::{Health, Hold, HoldOwner, Phase};
 use crate::units::{Microdollars, Timestamp};
-use crate::view::{Cursor, FigureRow, HealthView, HoldView, PhaseView, PoolRow, ServerRow, UsageRow, ViewChange};
+use crate::view::{
+    Cursor, FigureRow, HealthView, HoldView, PhaseView, PoolRow, ServerRow, UsageRow, ViewChange, ViewPart,
+};
 
 impl Fleet {
     /// Returns the cursor of the newest change of the view.
@@ -23,6 +25,25 @@ impl Fleet {
             .since(cursor)
             .into_iter()
             .flat_map(|thing| self.rows(thing))
+    }
+
+    /// Returns the part of the whole view that begins with a server, the first with number 0, and has at most so many of them.
+    ///
+    /// What changes between two parts is in [`Fleet::changes_since`] the cursor of the first; read behind the last, it makes the
+    /// view whole, whichever part has shown it already.
+    pub fn view_part(&self, from: ServerNo, servers_max: usize) -> ViewPart {
+        let mut things = Vec::new();
+        if from == ServerNo(0) {
+            let pools = self.pools.values().map(|pool| pool.record.no);
+            things.extend(pools.flat_map(|no| [Thing::Pool(no), Thing::PoolState(no)]));
+        }
+        let mut servers = self.servers.range(from..).map(|(no, _)| *no);
+        for no in servers.by_ref().take(servers_max) {
+            things.extend([Thing::Server(no), Thing::Usage(no), Thing::Figures(no)]);
+        }
+        let next = servers.next();
+        let rows = things.into_iter().flat_map(|thing| self.rows(thing)).collect();
+        ViewPart { rows, next }
     }
 
     fn rows(&self, thing: Thing) -> Rows {

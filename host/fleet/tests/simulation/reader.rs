@@ -9,6 +9,8 @@ use usher_fleet::view::{Cursor, HoldView, PoolRow, PoolStateRow, ServerRow, Usag
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     cursor: Cursor,
+    /// With which server the next part of the whole view begins, while it is read so.
+    next_part: Option<ServerNo>,
     pub(crate) pools: BTreeMap<PoolNo, PoolRow>,
     pub(crate) states: BTreeMap<PoolNo, PoolStateRow>,
     pub(crate) servers: BTreeMap<ServerNo, ServerRow>,
@@ -17,8 +19,28 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads what has changed since it last read.
+    /// Makes a reader that takes the whole view in parts, of which none is read yet.
+    pub(crate) fn in_parts(fleet: &Fleet) -> Reader {
+        Reader {
+            cursor: fleet.cursor(),
+            next_part: Some(ServerNo(0)),
+            ..Reader::default()
+        }
+    }
+
+    /// Reads the next part, if there is one.
+    pub(crate) fn read_part(&mut self, fleet: &Fleet) {
+        let Some(from) = self.next_part else { return };
+        let part = fleet.view_part(from, 2);
+        part.rows.into_iter().for_each(|row| self.take(row));
+        self.next_part = part.next;
+    }
+
+    /// Reads what has changed since it last read, behind all parts.
     pub(crate) fn read(&mut self, fleet: &Fleet) {
+        while self.next_part.is_some() {
+            self.read_part(fleet);
+        }
         for change in fleet.changes_since(self.cursor) {
             self.take(change);
         }
@@ -39,7 +61,9 @@ impl Reader {
                 self.states.remove(&no);
             }
             ViewChange::ServerSet(row) => {
-                assert!(self.pools.contains_key(&row.pool), "a server comes after its pool");
+                // A pool may have come since the first part.
+                let is_known = self.pools.contains_key(&row.pool) || self.next_part.is_some();
+                assert!(is_known, "a server comes after its pool");
                 self.servers.insert(row.no, row);
             }
             ViewChange::Usage(row) => {

@@ -170,6 +170,7 @@ impl World {
             self.model.ticked = self.now;
         }
         self.readers[0].read(&self.fleet);
+        self.readers[2].read_part(&self.fleet);
         waiting::invariant_servers_are_kept_only_for_rooms_that_wait(&self.model, &self.readers[0]);
         if self.is_honest {
             waiting::invariant_nothing_that_fits_waits(&self.fleet, &self.model, &self.readers[0]);
@@ -191,7 +192,10 @@ impl World {
         self.chance.clone().shuffle(&mut records);
         whole::invariant_the_fleet_is_what_its_writes_say(fleet, model, records);
         let reader = self.steps as usize / 24 % 3;
-        self.readers[reader].read(&self.fleet);
+        match reader {
+            2 => self.readers[2] = Reader::in_parts(&self.fleet),
+            _ => self.readers[reader].read(&self.fleet),
+        }
     }
 
     fn is_due(&self) -> bool {

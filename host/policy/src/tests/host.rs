@@ -50,14 +50,14 @@ pub(crate) struct FakeHost {
 }
 
 impl PolicyHost for FakeHost {
-    fn snapshot(&self) -> Option<Snapshot> {
+    fn part(&self, _: ServerNo) -> Option<(Snapshot, Option<ServerNo>)> {
         let world = self.world.lock().unwrap();
-        let rows = world.changes_since(Cursor::START).collect();
-        self.has_view.load(Ordering::SeqCst).then(|| Snapshot {
+        let whole = Snapshot {
             cursor: world.cursor(),
             now: now(),
-            rows,
-        })
+            rows: world.changes_since(Cursor::START).collect(),
+        };
+        self.has_view.load(Ordering::SeqCst).then_some((whole, None))
     }
 
     fn event(&self, event: PolicyEvent) {

@@ -13,7 +13,7 @@ use usher_fleet::advice::{PlaceAnswer, PlaceAsk, ScaleAnswer};
 use usher_fleet::command::{PlaceRoom, RegisterServer, ReleaseRoom};
 use usher_fleet::config::{Labels, Limits};
 use usher_fleet::event::PolicyEvent;
-use usher_fleet::ids::RoomId;
+use usher_fleet::ids::{RoomId, ServerNo};
 use usher_fleet::room::RoomWish;
 use usher_fleet::{Advisor, Command, Cursor, Fleet, Input, Timestamp};
 use usher_policy::{Options, PlaceChain, Policies, PolicyHost, Snapshot};
@@ -45,7 +45,7 @@ pub(super) struct World {
     rooms_taken: u64,
     chain: PlaceChain,
     policies: Policies,
-    snapshots: Receiver<SyncSender<Snapshot>>,
+    asked_for: Receiver<AskedFor>,
     events: Receiver<PolicyEvent>,
 }
 
@@ -60,15 +60,12 @@ pub(super) struct Placed {
 impl World {
     /// Makes a fleet of so many servers, half full, and a chain of the policies in a folder, all of which serve.
     pub(super) fn new(servers: usize, policies_dir: &Path) -> anyhow::Result<World> {
-        let (ask_snapshot, snapshots) = channel();
+        let (ask, asked_for) = channel();
         let (tell, events) = channel();
         let mut options = Options::new(Some(policies_dir.to_path_buf()), Box::new(|| Box::new(BuiltIn::new())));
         options.poll = Duration::from_millis(50);
         options.quiet = Duration::from_millis(30);
-        let host = Process {
-            snapshots: ask_snapshot,
-            events: tell,
-        };
+        let host = Process { ask, events: tell };
         let (chain, policies) = usher_policy::start(options, Arc::new(host));
         let mut world = World {
             fleet: fleet_of(servers)?,
@@ -76,7 +73,7 @@ impl World {
             rooms_taken: 0,
             chain,
             policies,
-            snapshots,
+            asked_for,
             events,
         };
         world.await_decided()?;
@@ -131,13 +128,13 @@ impl World {
         self.fleet.end_batch(NOW);
     }
 
-    /// Does what the driver does between two inputs: hands out the view to who waits for it, and takes in new versions. Returns
+    /// Does what the driver does between two inputs: hands out a part of the view to who waits for it, and takes in new versions. Returns
     /// how long the latter took, if there were any.
     pub(super) fn between_inputs(&mut self) -> Option<Duration> {
-        match self.snapshots.try_recv() {
-            Ok(tell) => {
+        match self.asked_for.try_recv() {
+            Ok((from, tell)) => {
                 // Whoever asked may have ended since.
-                tell.send(self.snapshot()).ok();
+                tell.send(Snapshot::part(&self.fleet, NOW, from)).ok();
             }
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
@@ -161,7 +158,7 @@ impl World {
 
     /// Ends its threads.
     pub(super) fn stop(self) {
-        drop(self.snapshots);
+        drop(self.asked_for);
         self.policies.stop();
     }
 
@@ -232,16 +229,19 @@ impl Advisor for Nobody {
     }
 }
 
+/// From which server on a part of the view is wanted, and by whom.
+type AskedFor = (ServerNo, SyncSender<(Snapshot, Option<ServerNo>)>);
+
 /// What the policies' threads see of this process.
 struct Process {
-    snapshots: Sender<SyncSender<Snapshot>>,
+    ask: Sender<AskedFor>,
     events: Sender<PolicyEvent>,
 }
 
 impl PolicyHost for Process {
-    fn snapshot(&self) -> Option<Snapshot> {
+    fn part(&self, from: ServerNo) -> Option<(Snapshot, Option<ServerNo>)> {
         let (tell, told) = sync_channel(1);
-        self.snapshots.send(tell).ok()?;
+        self.ask.send((from, tell)).ok()?;
         told.recv().ok()
     }
 
