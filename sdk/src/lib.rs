@@ -43,6 +43,8 @@
 //! WebAssembly stands under `cfg(target_family = "wasm")`; natively a policy is plain Rust, and [`Instance`] asks it the same way.
 
 mod advice;
+#[cfg(any(test, all(target_family = "wasm", feature = "allocator")))]
+mod allocator;
 #[doc(hidden)]
 pub mod bindings;
 mod chance;
