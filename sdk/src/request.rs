@@ -278,6 +278,11 @@ impl Pool {
             })
     }
 
+    /// Returns whether it lets in everybody.
+    pub(crate) fn is_for_all(&self) -> bool {
+        !self.labels.iter().any(|label| label.key.starts_with(ONLY_PREFIX))
+    }
+
     /// Returns whether a new server of this pool would do for this room: it is in the room's region, large enough, lets the
     /// room in, and carries what the room requires.
     ///

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use usher_sdk::{Fleet, Moment, PlacementAdvice, Pool, PoolId, Relation, RoomRequest, Server, ServerId, Timestamp};
+use usher_sdk::{Fleet, Moment, PlacementAdvice, PoolId, Relation, RoomRequest, Server, ServerId, Timestamp};
 
 use crate::Settings;
 use crate::pools::{Asked, Preference, launchable};
@@ -149,9 +149,8 @@ impl<'a> Search<'a> {
             self.look_through(self.near(region), &mut found);
         }
         if found.best.is_none() {
-            let lets_in = |pool: &Pool| pool.lets_in(&self.room.tenant, &self.room.labels);
             let fitting = self.fleet.fitting(self.room.size()).in_region(region);
-            self.look_through(fitting.in_pools(&lets_in), &mut found);
+            self.look_through(fitting.letting_in(self.room), &mut found);
         }
         found
     }
@@ -252,6 +251,7 @@ impl<'a> KnownMarks<'a> {
     }
 
     /// Returns whether a server reported to be above a mark.
+    #[inline]
     fn are_passed_by(&mut self, server: &Server) -> bool {
         let has_own = !self.settings.pool.is_empty();
         let own = has_own.then(|| self.of(server.pool_id())).flatten();

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::open::{Run, STEP_MAX, Step};
 use super::{Fleet, PoolEntry, Server};
-use crate::{Pool, PoolId, Size};
+use crate::{Pool, PoolId, RoomRequest, Size};
 
 /// The open servers with room for a size, the fullest first; made by [`Fleet::fitting`].
 ///
@@ -28,8 +28,10 @@ use crate::{Pool, PoolId, Size};
 pub struct Fitting<'a> {
     fleet: &'a Fleet,
     size: Size,
-    region: Option<&'a str>,
+    /// Its place in the fleet's list.
+    region: Option<usize>,
     pool: Option<PoolId>,
+    room: Option<&'a RoomRequest>,
     pools: Option<&'a dyn Fn(&Pool) -> bool>,
     /// Where the walk is; none before its first step.
     at: Option<At>,
@@ -52,6 +54,7 @@ impl<'a> Fitting<'a> {
             size,
             region: None,
             pool: None,
+            room: None,
             pools: None,
             at: None,
             run: None,
@@ -60,8 +63,9 @@ impl<'a> Fitting<'a> {
 
     /// Narrows it to one region; an empty name is any, as in a room's request. It starts from the fullest again.
     #[must_use]
-    pub fn in_region(mut self, region: &'a str) -> Self {
-        self.region = (!region.is_empty()).then_some(region);
+    #[inline(always)]
+    pub fn in_region(mut self, region: &str) -> Self {
+        self.region = (!region.is_empty()).then(|| self.fleet.region_at(region));
         self.again()
     }
 
@@ -69,6 +73,29 @@ impl<'a> Fitting<'a> {
     #[must_use]
     pub fn in_pool(mut self, pool: PoolId) -> Self {
         self.pool = Some(pool);
+        self.again()
+    }
+
+    /// Narrows it to the pools that let in a room with this tenant and these labels ([`Pool::lets_in`]). It starts from the fullest
+    /// again.
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, Label, RoomRequest};
+    ///
+    /// let fleet = Fleet::builder()
+    ///     .pool("acme", |pool| pool.labels.push(Label::new("only.tenant", "acme")))
+    ///     .server("a", |server| server.usage.rooms = 3)
+    ///     .pool("all", |_| {})
+    ///     .server("b", |_| {})
+    ///     .build();
+    /// let first = |room: &RoomRequest| fleet.fitting(room.size()).letting_in(room).next().map(|server| server.id());
+    /// assert_eq!(first(&RoomRequest::new("standup-42", 50)), Some(2));
+    /// assert_eq!(first(&RoomRequest { tenant: "acme".into(), ..RoomRequest::new("standup-43", 50) }), Some(1));
+    /// ```
+    #[must_use]
+    #[inline(always)]
+    pub fn letting_in(mut self, room: &'a RoomRequest) -> Self {
+        self.room = Some(room);
         self.again()
     }
 
@@ -89,23 +116,29 @@ impl<'a> Fitting<'a> {
     /// assert_eq!(names, ["b"]);
     /// ```
     #[must_use]
+    #[inline(always)]
     pub fn in_pools(mut self, pools: &'a dyn Fn(&Pool) -> bool) -> Self {
         self.pools = Some(pools);
         self.again()
     }
 
+    #[inline(always)]
     fn again(mut self) -> Self {
         (self.at, self.run) = (None, None);
         self
     }
 
+    #[inline]
     fn is_asked(&self, entry: &PoolEntry) -> bool {
-        self.region.is_none_or(|region| region == entry.pool.region)
+        let lets_in = |room: &RoomRequest| entry.is_for_all || entry.pool.lets_in(&room.tenant, &room.labels);
+        self.region.is_none_or(|region| region == entry.region)
             && self.pool.is_none_or(|pool| pool == entry.pool.id)
+            && self.room.is_none_or(lets_in)
             && self.pools.is_none_or(|is_asked| is_asked(&entry.pool))
     }
 
     /// Returns the next place that has servers: in the same step a pool further on, else any in the next step that is in use.
+    #[inline(always)]
     fn next_at(&self) -> Option<At> {
         let mut next: Option<At> = None;
         for (pool, entry) in self.fleet.pools.iter().enumerate() {
@@ -139,6 +172,7 @@ impl fmt::Debug for Fitting<'_> {
 impl<'a> Iterator for Fitting<'a> {
     type Item = &'a Server;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<&'a Server> {
         loop {
             if let Some(server) = self.run.as_mut().and_then(Run::next) {

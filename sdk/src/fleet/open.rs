@@ -22,11 +22,14 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Returns where a server stands that is in this step.
-    pub(super) fn new(step: Step, server: &Server) -> Self {
+    /// Returns where a server stands; none where it takes no rooms, or is full.
+    pub(super) fn of(server: &Server) -> Option<Self> {
         let left = server.left();
-        let place = Place::new([left.seats, left.load], [u32::MAX - server.usage().rooms, server.id()]);
-        Standing { step, place }
+        let is_open = server.is_serving() && left.rooms > 0 && left.seats > 0 && left.load > 0;
+        is_open.then(|| Standing {
+            step: step_of(server),
+            place: Place::new([left.seats, left.load], [u32::MAX - server.usage().rooms, server.id()]),
+        })
     }
 }
 
@@ -68,6 +71,7 @@ impl Place {
 }
 
 /// Returns how full a server is.
+#[inline(always)]
 pub(super) fn step_of(server: &Server) -> Step {
     let (row, usage) = (server.row(), server.usage());
     if usage.rooms == 0 {
@@ -104,12 +108,14 @@ impl Default for OpenServers {
 
 impl OpenServers {
     /// Adds a server where it stands.
+    #[inline(always)]
     pub(super) fn insert(&mut self, at: Standing) {
         self.places[usize::from(at.step)].insert(at.place);
         self.steps |= 1 << at.step;
     }
 
     /// Takes a server from where it stood.
+    #[inline(always)]
     pub(super) fn remove(&mut self, at: Standing) {
         let places = &mut self.places[usize::from(at.step)];
         places.remove(&at.place);
@@ -124,6 +130,7 @@ impl OpenServers {
     }
 
     /// Returns the servers of one step with room for this size, those with the least left first.
+    #[inline(always)]
     pub(super) fn fitting(&self, step: Step, size: Size) -> Run<'_> {
         let places = &self.places[usize::from(step)];
         // A room without seats still needs a server that is not full, and all in here are.
@@ -146,6 +153,7 @@ pub(super) struct Run<'a> {
 impl Iterator for Run<'_> {
     type Item = ServerId;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<ServerId> {
         loop {
             let place = *self.run.next()?;

@@ -1,6 +1,6 @@
 //! One server of the view: its description, its usage, and what follows from the two.
 
-use super::open::{self, Standing, Step};
+use super::open::{self, Standing};
 use crate::request::value_of;
 use crate::{Figure, Health, Hold, Left, Phase, PoolId, ServerId, ServerRow, Size, Timestamp, Usage};
 
@@ -59,8 +59,8 @@ pub struct Server {
     usage: Usage,
     /// By their place in `Policy::FIGURES`; grows only as far as something was reported.
     figures: Vec<Option<u32>>,
-    /// Which step it is in while it is open.
-    open: Option<Step>,
+    /// Where it stands among the open servers of its pool; none while it takes no rooms.
+    standing: Option<Standing>,
 }
 
 impl Server {
@@ -89,7 +89,7 @@ impl Server {
             row,
             usage,
             figures: Vec::new(),
-            open: None,
+            standing: None,
         }
     }
 
@@ -135,8 +135,7 @@ impl Server {
 
     /// Returns whether it serves and is not full.
     pub fn is_open(&self) -> bool {
-        let left = self.left();
-        self.is_serving() && left.rooms > 0 && left.seats > 0 && left.load > 0
+        self.standing.is_some()
     }
 
     /// Returns whether it is on its way and will take rooms when it is ready.
@@ -166,8 +165,10 @@ impl Server {
     /// Returns how full it is, in 64 steps: 0 without rooms, then 1 to 63 by the scarcest of rooms, seats and load.
     ///
     /// [`Fleet::fitting`](crate::Fleet::fitting) goes down these steps.
+    #[inline(always)]
     pub fn fullness(&self) -> u8 {
-        self.open.unwrap_or_else(|| open::step_of(self))
+        self.standing
+            .map_or_else(|| open::step_of(self), |standing| standing.step)
     }
 
     /// Returns whether it is open and one more room of this size fits.
@@ -208,17 +209,18 @@ impl Server {
 
     /// Returns where it stands among the open servers of its pool; none while it takes no rooms.
     pub(super) fn standing(&self) -> Option<Standing> {
-        self.open.map(|step| Standing::new(step, self))
+        self.standing
     }
 
     pub(super) fn describe(&mut self, row: ServerRow) {
         self.row = row;
-        self.open = self.is_open().then(|| open::step_of(self));
+        self.standing = Standing::of(self);
     }
 
+    #[inline(always)]
     pub(super) fn set_usage(&mut self, usage: Usage) {
         self.usage = usage;
-        self.open = self.is_open().then(|| open::step_of(self));
+        self.standing = Standing::of(self);
     }
 
     /// A figure beyond any place that a policy can name is dropped: [`Instance`](crate::Instance) refuses it before.

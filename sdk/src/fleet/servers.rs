@@ -21,11 +21,13 @@ impl Servers {
     }
 
     /// Returns one.
+    #[inline(always)]
     pub(super) fn get(&self, id: ServerId) -> Option<&Server> {
         self.entries[self.place(id).ok()?].1.as_deref()
     }
 
     /// Returns one to be changed.
+    #[inline(always)]
     pub(super) fn get_mut(&mut self, id: ServerId) -> Option<&mut Server> {
         let at = self.place(id).ok()?;
         self.entries[at].1.as_deref_mut()
@@ -65,6 +67,7 @@ impl Servers {
     ///
     /// Ids are given out one after the other and never twice, so there are no more servers before it than numbers between the
     /// first id and this one, nor more after it than up to the last: what is left to search is as long as the list has gaps.
+    #[inline(always)]
     fn place(&self, id: ServerId) -> Result<usize, usize> {
         let entries = &self.entries;
         let (Some((first, _)), Some((last, _))) = (entries.first(), entries.last()) else {

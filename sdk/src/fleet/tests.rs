@@ -238,3 +238,26 @@ fn what_was_never_reported_is_none() {
         (Some(700), Some(0), Some(12), None)
     );
 }
+
+#[test]
+fn texts_are_the_same_where_all_their_bytes_are() {
+    let texts = [
+        "",
+        "a",
+        "b",
+        "ab",
+        "us-east-1",
+        "us-east-2",
+        "ut-east-1",
+        "eu-north-1",
+        "eightbyt",
+        "eightbyT",
+        "sixteenbytes-abc",
+        "sixteenByteS-abc",
+    ];
+    for one in texts {
+        for other in texts {
+            assert_eq!(is_same(one, other), one == other, "{one:?} and {other:?}");
+        }
+    }
+}

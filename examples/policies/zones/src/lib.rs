@@ -21,7 +21,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, Pool, Relation, RoomRequest, Server, export_policy};
+use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, Relation, RoomRequest, Server, export_policy};
 
 /// How many servers with room are looked at, the fullest first, for one in each zone, so that a decision stays within its fuel
 /// in a fleet of any size.
@@ -77,8 +77,7 @@ impl Place for Zones {
         if !is_big && !self.settings.tenants.contains(&room.tenant) {
             return PlacementAdvice::defer();
         }
-        let lets_in = |pool: &Pool| pool.lets_in(&room.tenant, &room.labels);
-        let open = fullest_by_zone(room, fleet, &lets_in);
+        let open = fullest_by_zone(room, fleet);
         let is_counted = is_big && fleet.servers_len() <= SERVERS_COUNTED_MAX;
         let at_stake = if is_counted {
             self.seats_at_stake(fleet)
@@ -116,12 +115,8 @@ impl Zones {
 }
 
 /// Returns the fullest server of each zone that has room and may be taken.
-fn fullest_by_zone<'a>(
-    room: &'a RoomRequest,
-    fleet: &'a Fleet,
-    lets_in: &'a dyn Fn(&Pool) -> bool,
-) -> BTreeMap<&'a str, &'a Server> {
-    let fitting = fleet.fitting(room.size()).in_region(&room.region).in_pools(lets_in);
+fn fullest_by_zone<'a>(room: &'a RoomRequest, fleet: &'a Fleet) -> BTreeMap<&'a str, &'a Server> {
+    let fitting = fleet.fitting(room.size()).in_region(&room.region).letting_in(room);
     let is_avoided = |server: &Server| {
         let mut avoided = room.ties.iter().filter(|tie| tie.relation == Relation::Avoid);
         avoided.any(|tie| tie.server == server.id())

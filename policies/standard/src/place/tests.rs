@@ -1,4 +1,4 @@
-use usher_sdk::{FleetBuilder, Label, Placement, ServerSketch, Tie};
+use usher_sdk::{FleetBuilder, Label, Placement, Pool, ServerSketch, Tie};
 
 use super::*;
 
