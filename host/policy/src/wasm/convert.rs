@@ -243,9 +243,10 @@ pub(super) fn reason(text: String) -> String {
     printable(shortened(text, REASON_BYTES_MAX))
 }
 
-/// Returns a text in one line.
+/// Returns a text in one line. Most are plain, and seen to be so many bytes at a time.
 pub(super) fn printable(text: String) -> String {
-    match text.contains(char::is_control) {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    match !is_plain && text.contains(char::is_control) {
         true => text.replace(char::is_control, " "),
         false => text,
     }
