@@ -2,13 +2,11 @@
 //! program that compiles.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 
 use usher_fleet::Observation;
 use usher_fleet::advice::ScaleAnswer;
 use usher_fleet::event::PolicyEvent;
-use usher_fleet::ids::ServerNo;
-use usher_policy::{ChildProgram, CompileIn, PlaceChain, PolicyHost, Snapshot};
+use usher_policy::{ChildProgram, CompileIn, Look, PlaceChain, PolicyHost};
 
 use crate::cli::COMPILE_POLICY;
 use crate::driver::{Chain, Mailbox};
@@ -21,13 +19,8 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 pub struct BetweenInputs(pub Mailbox);
 
 impl PolicyHost for BetweenInputs {
-    fn part(&self, from: ServerNo) -> Option<(Snapshot, Option<ServerNo>)> {
-        let (tell, told) = mpsc::sync_channel(1);
-        self.0.run(move |fleet, now| {
-            // The loader may have ended while it waited.
-            let _ = tell.send(Snapshot::part(fleet, now, from));
-        });
-        told.recv().ok()
+    fn look(&self, look: Look) {
+        self.0.run(look);
     }
 
     fn event(&self, event: PolicyEvent) {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -94,48 +95,74 @@ pub enum LogLevel {
     Error,
 }
 
-/// How many servers' rows the driver makes at once: a fifth of a millisecond, in which no room is placed.
+/// How many servers' rows are made at once: a fifth of a millisecond, in which no room is placed.
 const PART_SERVERS_MAX: usize = 256;
+/// How many changes are made into rows at once; most are of usages, so this takes less.
+pub(crate) const PART_CHANGES_MAX: usize = 256;
 
-/// The whole view, or a part of it. A whole one may have been taken in parts, between many inputs; what has changed since the first
-/// is told afterwards, by the cursor.
+/// The whole view, or what has changed of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// What has changed after this is not in `rows`, or not surely.
+    /// What has changed after this is told later.
     pub cursor: Cursor,
     /// When.
     pub now: Timestamp,
-    /// Every row, pools before servers and servers before their usage.
+    /// The rows, pools before servers and servers before their usage.
     pub rows: Vec<ViewChange>,
 }
 
-impl Snapshot {
-    /// Takes the part that begins with a server, and says with which the next begins.
-    pub fn part(fleet: &Fleet, now: Timestamp, from: ServerNo) -> (Snapshot, Option<ServerNo>) {
-        let ViewPart { rows, next } = fleet.view_part(from, PART_SERVERS_MAX);
-        let cursor = fleet.cursor();
-        (Snapshot { cursor, now, rows }, next)
-    }
-}
+/// A look at the fleet.
+pub type Look = Box<dyn FnOnce(&Fleet, Timestamp) + Send>;
 
 /// What policies need of the process around them. Called from their threads; none of it may wait for a policy.
 pub trait PolicyHost: Send + Sync {
-    /// Returns what [`Snapshot::part`] gives, or none when the host is going down; may block until the driver is between two inputs.
-    fn part(&self, from: ServerNo) -> Option<(Snapshot, Option<ServerNo>)>;
-    /// Returns the whole view, or none when the host is going down.
+    /// Takes a look at the fleet between two inputs, soon; drops it when the host is going down. No look takes long.
+    fn look(&self, look: Look);
+
+    /// Returns the whole view, or none when the host is going down. It is taken in parts, between many inputs.
     fn snapshot(&self) -> Option<Snapshot> {
-        let (mut whole, mut next) = self.part(ServerNo(0))?;
+        let part = |from| {
+            looked(self, move |fleet, now| {
+                let ViewPart { rows, next } = fleet.view_part(from, PART_SERVERS_MAX);
+                let cursor = fleet.cursor();
+                (Snapshot { cursor, now, rows }, next)
+            })
+        };
+        // What has changed since the first part is told again, by its cursor.
+        let (mut whole, mut next) = part(ServerNo(0))?;
         while let Some(from) = next {
-            let (part, after) = self.part(from)?;
-            whole.rows.extend(part.rows);
+            let (more, after) = part(from)?;
+            whole.rows.extend(more.rows);
             next = after;
         }
         Some(whole)
     }
+
+    /// Returns the oldest changes after a cursor, as many as are made at once, or none when the host is going down.
+    fn changes(&self, since: Cursor) -> Option<Snapshot> {
+        looked(self, move |fleet, now| {
+            let (rows, cursor) = fleet.changes_part(since, PART_CHANGES_MAX);
+            Snapshot { cursor, now, rows }
+        })
+    }
+
     /// Takes something that happened to a policy.
     fn event(&self, event: PolicyEvent);
     /// Takes the answer to a [`ScaleAsk`](usher_fleet::advice::ScaleAsk).
     fn scaled(&self, answer: ScaleAnswer);
     /// Hears that [`PlaceChain::swap`](crate::PlaceChain::swap) has something to take in, or that a scale chain has changed.
     fn chain_changed(&self);
+}
+
+/// Returns what a look has found; none when the host is going down.
+fn looked<T: Send + 'static>(
+    host: &(impl PolicyHost + ?Sized),
+    look: impl FnOnce(&Fleet, Timestamp) -> T + Send + 'static,
+) -> Option<T> {
+    let (tell, told) = mpsc::sync_channel(1);
+    host.look(Box::new(move |fleet, now| {
+        // Whoever asked may have ended while it waited.
+        tell.send(look(fleet, now)).ok();
+    }));
+    told.recv().ok()
 }

@@ -13,9 +13,13 @@ use usher_fleet::ids::{DecisionNo, PoolNo, RoomId, ServerNo};
 use usher_fleet::view::{Cursor, ViewChange};
 
 use crate::loading::LoadError;
-use crate::options::Snapshot;
+use crate::options::{PART_CHANGES_MAX, PolicyHost, Snapshot};
 use crate::recipe::Recipe;
 use crate::wasm::{Pace, Serving, ViewSource};
+
+/// How many parts of changes an instance is told before it serves all the same: a quarter of a million, more than ever change while it
+/// is made; a fleet that changes faster than a guest can hear would never be caught up with.
+const CATCH_UP_PARTS_MAX: usize = 1_024;
 
 /// The room that is asked about. Its name tells a policy's author in the log what it was.
 const ROOM: &str = "usher-trial";
@@ -39,6 +43,25 @@ pub(crate) fn try_out(
         }
         tried => tried,
     }
+}
+
+/// Tells an instance what has changed since it was told the whole view, so that the thread that places rooms has little left to tell.
+///
+/// # Errors
+/// It did not take it.
+pub(crate) fn catch_up(host: &dyn PolicyHost, instance: &mut Serving) -> Result<(), LoadError> {
+    for _ in 0..CATCH_UP_PARTS_MAX {
+        let Some(part) = host.changes(instance.cursor()) else {
+            return Ok(());
+        };
+        instance
+            .feed(part.now, &part, &[], Pace::Whole)
+            .map_err(|fault| LoadError::View(fault.message))?;
+        if part.rows.len() < PART_CHANGES_MAX / 2 {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 fn try_with(

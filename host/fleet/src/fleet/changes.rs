@@ -74,6 +74,34 @@ impl Changes {
         things
     }
 
+    /// Returns the oldest changes after a cursor, at most so many, in the order in which they must be read, and how far they reach.
+    ///
+    /// Servers that have changed since come before their usage, also where their own change is the newer one and comes again.
+    pub(super) fn part_since(&self, cursor: Cursor, changes_max: usize) -> (Vec<Thing>, Cursor) {
+        let mut changes = self.by_number.range(cursor.0 + 1..);
+        let mut until = cursor;
+        let mut things = Vec::new();
+        for (number, thing) in changes.by_ref().take(changes_max) {
+            until = Cursor(*number);
+            things.push(*thing);
+            if let Thing::Usage(no) | Thing::Figures(no) = thing {
+                let server = Thing::Server(*no);
+                things.extend(self.is_after(server, cursor).then_some(server));
+            }
+        }
+        if changes.next().is_none() {
+            until = self.cursor();
+        }
+        things.sort_unstable();
+        things.dedup();
+        (things, until)
+    }
+
+    /// Returns whether a thing has changed after a cursor.
+    pub(super) fn is_after(&self, thing: Thing, cursor: Cursor) -> bool {
+        self.numbers.get(&thing).is_some_and(|number| *number > cursor.0)
+    }
+
     fn removed(&mut self, thing: Thing) {
         self.touch(thing);
         self.removals.push_back(thing);
@@ -108,6 +136,27 @@ mod tests {
         changes.touch(Thing::Server(b));
         assert_eq!(changes.since(cursor), [Thing::Server(b), Thing::Usage(b)]);
         assert_eq!(changes.since(changes.cursor()), []);
+    }
+
+    #[test]
+    fn a_part_has_the_oldest_changes_and_what_they_lean_on() {
+        let mut changes = Changes::default();
+        let (a, b) = (ServerNo(1), ServerNo(2));
+        for thing in [Thing::Server(a), Thing::Usage(a), Thing::Server(b), Thing::Usage(b)] {
+            changes.touch(thing);
+        }
+        changes.touch(Thing::Server(a));
+        let (first, until) = changes.part_since(Cursor::START, 1);
+        assert_eq!(
+            first,
+            [Thing::Server(a), Thing::Usage(a)],
+            "its server has changed since"
+        );
+        let (second, until) = changes.part_since(until, 2);
+        assert_eq!(second, [Thing::Server(b), Thing::Usage(b)]);
+        let (last, until) = changes.part_since(until, 2);
+        assert_eq!((last, until), (vec![Thing::Server(a)], changes.cursor()));
+        assert_eq!(changes.part_since(until, 2), (vec![], changes.cursor()));
     }
 
     #[test]

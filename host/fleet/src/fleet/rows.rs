@@ -27,6 +27,16 @@ impl Fleet {
             .flat_map(|thing| self.rows(thing))
     }
 
+    /// Returns the oldest changes after `cursor`, at most so many and what they lean on, and how far they reach: what
+    /// [`Fleet::changes_since`] gives, for who reads it in parts.
+    pub fn changes_part(&self, cursor: Cursor, changes_max: usize) -> (Vec<ViewChange>, Cursor) {
+        let (things, until) = self.changes.part_since(cursor, changes_max);
+        let pools = self.pools.values().map(|pool| Thing::Pool(pool.record.no));
+        let pools = pools.filter(|pool| self.changes.is_after(*pool, cursor));
+        let rows = pools.chain(things).flat_map(|thing| self.rows(thing)).collect();
+        (rows, until)
+    }
+
     /// Returns the part of the whole view that begins with a server, the first with number 0, and has at most so many of them.
     ///
     /// What changes between two parts is in [`Fleet::changes_since`] the cursor of the first; read behind the last, it makes the

@@ -36,6 +36,16 @@ impl Reader {
         self.next_part = part.next;
     }
 
+    /// Reads what has changed since it last read as who wants few rows at once, up to the newest.
+    pub(crate) fn read_changes_in_parts(&mut self, fleet: &Fleet) {
+        while self.cursor < fleet.cursor() {
+            let (rows, until) = fleet.changes_part(self.cursor, 3);
+            assert!(self.cursor < until, "each part leads on");
+            rows.into_iter().for_each(|row| self.take(row));
+            self.cursor = until;
+        }
+    }
+
     /// Reads what has changed since it last read, behind all parts.
     pub(crate) fn read(&mut self, fleet: &Fleet) {
         while self.next_part.is_some() {

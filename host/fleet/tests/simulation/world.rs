@@ -193,6 +193,7 @@ impl World {
         whole::invariant_the_fleet_is_what_its_writes_say(fleet, model, records);
         let reader = self.steps as usize / 24 % 3;
         match reader {
+            1 => self.readers[1].read_changes_in_parts(&self.fleet),
             2 => self.readers[2] = Reader::in_parts(&self.fleet),
             _ => self.readers[reader].read(&self.fleet),
         }

@@ -65,7 +65,8 @@ impl Loader {
             true => None,
             false => Some(trial::try_out(recipe, learned.as_deref(), view, &scale)?),
         };
-        let instance = trial::try_out(recipe, learned.as_deref(), view, &place)?;
+        let mut instance = trial::try_out(recipe, learned.as_deref(), view, &place)?;
+        trial::catch_up(&*self.host, &mut instance)?;
         let policy = recipe.policy_ref(&instance);
         let forgot = scaling.as_ref().and_then(Serving::forgot).or(instance.forgot());
         if let Some(why) = forgot {

@@ -18,7 +18,7 @@ use usher_fleet::view::{Cursor, ViewChange};
 
 use super::rows::World;
 use crate::native::Native;
-use crate::options::{ChildProgram, CompileIn, Options, PolicyHost, Snapshot};
+use crate::options::{ChildProgram, CompileIn, Look, Options, PolicyHost, Snapshot};
 use crate::wasm::ViewSource as _;
 use crate::{PlaceChain, Policies};
 
@@ -50,14 +50,23 @@ pub(crate) struct FakeHost {
 }
 
 impl PolicyHost for FakeHost {
-    fn part(&self, _: ServerNo) -> Option<(Snapshot, Option<ServerNo>)> {
+    /// Its world is no fleet.
+    fn look(&self, _: Look) {
+        unreachable!();
+    }
+
+    fn snapshot(&self) -> Option<Snapshot> {
+        let whole = self.changes(Cursor::START);
+        whole.filter(|_| self.has_view.load(Ordering::SeqCst))
+    }
+
+    fn changes(&self, since: Cursor) -> Option<Snapshot> {
         let world = self.world.lock().unwrap();
-        let whole = Snapshot {
+        Some(Snapshot {
             cursor: world.cursor(),
             now: now(),
-            rows: world.changes_since(Cursor::START).collect(),
-        };
-        self.has_view.load(Ordering::SeqCst).then_some((whole, None))
+            rows: world.changes_since(since).collect(),
+        })
     }
 
     fn event(&self, event: PolicyEvent) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
@@ -13,10 +13,10 @@ use usher_fleet::advice::{PlaceAnswer, PlaceAsk, ScaleAnswer};
 use usher_fleet::command::{PlaceRoom, RegisterServer, ReleaseRoom};
 use usher_fleet::config::{Labels, Limits};
 use usher_fleet::event::PolicyEvent;
-use usher_fleet::ids::{RoomId, ServerNo};
+use usher_fleet::ids::RoomId;
 use usher_fleet::room::RoomWish;
 use usher_fleet::{Advisor, Command, Cursor, Fleet, Input, Timestamp};
-use usher_policy::{Options, PlaceChain, Policies, PolicyHost, Snapshot};
+use usher_policy::{Look, Options, PlaceChain, Policies, PolicyHost, Snapshot};
 
 /// Monday, 2026-11-23T09:00:00Z. It stands still: what is measured is not what timers do.
 const NOW: Timestamp = Timestamp(1_795_424_400_000);
@@ -45,7 +45,7 @@ pub(super) struct World {
     rooms_taken: u64,
     chain: PlaceChain,
     policies: Policies,
-    asked_for: Receiver<AskedFor>,
+    looks: Receiver<Look>,
     events: Receiver<PolicyEvent>,
 }
 
@@ -60,12 +60,12 @@ pub(super) struct Placed {
 impl World {
     /// Makes a fleet of so many servers, half full, and a chain of the policies in a folder, all of which serve.
     pub(super) fn new(servers: usize, policies_dir: &Path) -> anyhow::Result<World> {
-        let (ask, asked_for) = channel();
+        let (look, looks) = channel();
         let (tell, events) = channel();
         let mut options = Options::new(Some(policies_dir.to_path_buf()), Box::new(|| Box::new(BuiltIn::new())));
         options.poll = Duration::from_millis(50);
         options.quiet = Duration::from_millis(30);
-        let host = Process { ask, events: tell };
+        let host = Process { look, events: tell };
         let (chain, policies) = usher_policy::start(options, Arc::new(host));
         let mut world = World {
             fleet: fleet_of(servers)?,
@@ -73,7 +73,7 @@ impl World {
             rooms_taken: 0,
             chain,
             policies,
-            asked_for,
+            looks,
             events,
         };
         world.await_decided()?;
@@ -128,15 +128,11 @@ impl World {
         self.fleet.end_batch(NOW);
     }
 
-    /// Does what the driver does between two inputs: hands out a part of the view to who waits for it, and takes in new versions. Returns
+    /// Does what the driver does between two inputs: lets who waits for it look at the fleet, and takes in new versions. Returns
     /// how long the latter took, if there were any.
     pub(super) fn between_inputs(&mut self) -> Option<Duration> {
-        match self.asked_for.try_recv() {
-            Ok((from, tell)) => {
-                // Whoever asked may have ended since.
-                tell.send(Snapshot::part(&self.fleet, NOW, from)).ok();
-            }
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
+        if let Ok(look) = self.looks.try_recv() {
+            look(&self.fleet, NOW);
         }
         let began = Instant::now();
         self.chain.swap().then(|| began.elapsed())
@@ -158,7 +154,7 @@ impl World {
 
     /// Ends its threads.
     pub(super) fn stop(self) {
-        drop(self.asked_for);
+        drop(self.looks);
         self.policies.stop();
     }
 
@@ -229,20 +225,16 @@ impl Advisor for Nobody {
     }
 }
 
-/// From which server on a part of the view is wanted, and by whom.
-type AskedFor = (ServerNo, SyncSender<(Snapshot, Option<ServerNo>)>);
-
 /// What the policies' threads see of this process.
 struct Process {
-    ask: Sender<AskedFor>,
+    look: Sender<Look>,
     events: Sender<PolicyEvent>,
 }
 
 impl PolicyHost for Process {
-    fn part(&self, from: ServerNo) -> Option<(Snapshot, Option<ServerNo>)> {
-        let (tell, told) = sync_channel(1);
-        self.ask.send((from, tell)).ok()?;
-        told.recv().ok()
+    fn look(&self, look: Look) {
+        // Nobody looks any more when the world stops.
+        self.look.send(look).ok();
     }
 
     fn event(&self, event: PolicyEvent) {
