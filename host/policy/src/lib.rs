@@ -6,7 +6,7 @@
 //! | the kitchen's thread | passes each file through the gates before: check and compile, which a [child process](compile_child) does, and settings |
 //! | the driver's thread | owns the [`PlaceChain`]: [`swap`](PlaceChain::swap) takes in what the loader has finished, between two inputs; then each room is asked along the chain |
 //! | the scale thread | owns a second set of instances and its own copy of the view; answers [`Policies::scale`] |
-//! | [`PolicyHost`] | what they need of the process: the whole view, and where events and answers go |
+//! | [`PolicyHost`] | what they need of the process: looks at the fleet, and where events and answers go |
 //!
 //! A policy is asked what the contract says (`sdk/wit/policy.wit`) within fuel and memory limits. Whatever it does wrong is a
 //! [`Fault`](usher_fleet::advice::Fault) for the fleet, and the instance is gone; whatever is wrong with a file leaves the version

@@ -9,7 +9,8 @@ use crate::ids::{PoolName, PoolNo, ServerNo};
 use crate::server::{Health, Hold, HoldOwner, Phase};
 use crate::units::{Microdollars, Timestamp};
 use crate::view::{
-    Cursor, FigureRow, HealthView, HoldView, PhaseView, PoolRow, ServerRow, UsageRow, ViewChange, ViewPart,
+    Cursor, FigureRow, HealthView, HoldView, PhaseView, PoolRow, PoolStateRow, ServerRow, UsageRow, ViewChange,
+    ViewPart,
 };
 
 impl Fleet {
@@ -61,7 +62,7 @@ impl Fleet {
             Thing::Pool(no) => Rows::one(self.pool_no(no).map(|pool| ViewChange::PoolSet(self.pool_row(pool)))),
             Thing::PoolState(no) => Rows::one(
                 self.pool_no(no)
-                    .map(|pool| ViewChange::PoolState(self.pool_state(pool))),
+                    .map(|pool| ViewChange::PoolState(self.told_state(pool))),
             ),
             Thing::Server(no) => Rows::one(
                 self.servers
@@ -77,6 +78,11 @@ impl Fleet {
             Thing::ServerGone(no) => Rows::one(Some(ViewChange::ServerRemoved(no))),
             Thing::PoolGone(no) => Rows::one(Some(ViewChange::PoolRemoved(no))),
         }
+    }
+
+    /// Returns what policies were last told of a pool: to find it out takes a look at all its servers.
+    fn told_state(&self, pool: &Pool) -> PoolStateRow {
+        pool.told.clone().unwrap_or_else(|| self.pool_state(pool))
     }
 
     /// Returns a pool's name by its number.
