@@ -45,11 +45,26 @@ pub(crate) fn try_out(
     }
 }
 
+/// Tries out an instance that is to place rooms, and lets it catch up with the fleet; see [`try_out`].
+///
+/// # Errors
+/// The gate at which it failed.
+pub(crate) fn try_out_placing(
+    host: &dyn PolicyHost,
+    recipe: &Recipe,
+    learned: Option<&[u8]>,
+    view: &Snapshot,
+) -> Result<Serving, LoadError> {
+    let mut instance = try_out(recipe, learned, view, &[DecisionPoint::Place])?;
+    catch_up(host, &mut instance)?;
+    Ok(instance)
+}
+
 /// Tells an instance what has changed since it was told the whole view, so that the thread that places rooms has little left to tell.
 ///
 /// # Errors
 /// It did not take it.
-pub(crate) fn catch_up(host: &dyn PolicyHost, instance: &mut Serving) -> Result<(), LoadError> {
+fn catch_up(host: &dyn PolicyHost, instance: &mut Serving) -> Result<(), LoadError> {
     for _ in 0..CATCH_UP_PARTS_MAX {
         let Some(part) = host.changes(instance.cursor()) else {
             return Ok(());

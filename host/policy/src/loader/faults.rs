@@ -157,12 +157,7 @@ impl Loader {
             return;
         };
         let learned = self.shelf.learned(name);
-        let tried =
-            trial::try_out(&recipe, learned.as_deref(), &view, &[DecisionPoint::Place]).and_then(|mut instance| {
-                trial::catch_up(&*self.host, &mut instance)?;
-                Ok(instance)
-            });
-        match tried {
+        match trial::try_out_placing(&*self.host, &recipe, learned.as_deref(), &view) {
             Ok(instance) => {
                 let link = place_link(&recipe, &served.policy, &policy.counters, Some(Box::new(instance)));
                 self.handover.put(name.clone(), Some(link));

@@ -65,8 +65,10 @@ impl Loader {
             true => None,
             false => Some(trial::try_out(recipe, learned.as_deref(), view, &scale)?),
         };
-        let mut instance = trial::try_out(recipe, learned.as_deref(), view, &place)?;
-        trial::catch_up(&*self.host, &mut instance)?;
+        let instance = match place.is_empty() {
+            true => trial::try_out(recipe, learned.as_deref(), view, &[])?,
+            false => trial::try_out_placing(&*self.host, recipe, learned.as_deref(), view)?,
+        };
         let policy = recipe.policy_ref(&instance);
         let forgot = scaling.as_ref().and_then(Serving::forgot).or(instance.forgot());
         if let Some(why) = forgot {
