@@ -16,7 +16,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut table = String::from("&[\n");
     for file in files {
         let path = file.strip_prefix(&sdk)?;
-        writeln!(table, "    ({path:?}, include_str!({file:?})),")?;
+        // By no absolute path: a target folder may be shared with another clone, whose table would be taken for this one's.
+        let included = format!("/{SDK}/{}", path.display());
+        writeln!(
+            table,
+            "    ({path:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {included:?}))),"
+        )?;
     }
     table.push_str("]\n");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("sdk_files.rs"), table)?;
