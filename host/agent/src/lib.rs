@@ -1,0 +1,1 @@
+//! The process beside a media server that reports how it does.
