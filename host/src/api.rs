@@ -201,7 +201,7 @@ fn take_no_null(content: &mut RefOr<Content>) {
     ),
     components(schemas(
         respond::Sent<'_>, rooms::Room<'_>, rooms::RoomPage<'_>, servers::Server<'_>, servers::ServerList<'_>,
-        servers::ReportAnswer<'_>, pools::PoolList<'_>, pools::Scaling<'_>, policies::PolicyList<'_>, policies::Shown<'_>,
+        servers::ReportAnswer<'_>, servers::NewToken<'_>, pools::PoolList<'_>, pools::Scaling<'_>, policies::PolicyList<'_>, policies::Shown<'_>,
         decisions::DecisionList<'_>, bill::Bill<'_>,
     )),
     modifiers(&Tokens),

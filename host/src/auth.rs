@@ -5,14 +5,17 @@
 //! | `app` | place, read, change and release rooms, follow `room.*` events; of one tenant only where it is bound to one |
 //! | `register` | register, read, cordon, drain, remove and report for the servers of one pool |
 //! | `server` | report, for the servers of one pool where it is bound to one |
+//! | a server's own | report for that server; made by [`Installation`], and numbered so that it can be revoked |
 //! | `admin` | everything |
 //!
-//! Only hashes are kept, and every one is compared in full, so that timing tells nothing. Without `[auth]` everyone is an
+//! Of the tokens in the config file only hashes are kept, and every one is compared in full, so that timing tells nothing. Without `[auth]` everyone is an
 //! admin, and the config lets Usher listen on loopback only.
 
+use usher_fleet::command::TokenNo;
 use usher_fleet::ids::{PoolName, Tenant};
 
 use crate::config::{AuthConfig, TokenHash};
+use crate::installation::Installation;
 
 /// The longest token that is hashed, in bytes; ours have 43 characters.
 const TOKEN_BYTES_MAX: usize = 512;
@@ -28,6 +31,8 @@ pub enum Caller {
     Register(PoolName),
     /// Reports for servers, of one pool if it is bound to one.
     Server(Option<PoolName>),
+    /// Reports for one server, as long as this token of it counts.
+    Agent(TokenNo),
 }
 
 /// Says why nobody is let in.
@@ -45,11 +50,12 @@ pub enum Denied {
 #[derive(Debug, Clone)]
 pub struct Doorkeeper {
     known: Option<Vec<(TokenHash, Caller)>>,
+    installation: Installation,
 }
 
 impl Doorkeeper {
-    /// Makes one that knows these tokens; `None` lets everyone in.
-    pub fn new(auth: Option<&AuthConfig>) -> Doorkeeper {
+    /// Makes one that knows these tokens and those of the installation's servers; `None` lets everyone in.
+    pub fn new(auth: Option<&AuthConfig>, installation: Installation) -> Doorkeeper {
         let known = auth.map(|auth| {
             let admin = auth.admin.iter().map(|hash| (*hash, Caller::Admin));
             let app = auth
@@ -66,7 +72,12 @@ impl Doorkeeper {
                 .map(|token| (token.hash, Caller::Server(token.pool.clone())));
             admin.chain(app).chain(register).chain(server).collect()
         });
-        Doorkeeper { known }
+        Doorkeeper { known, installation }
+    }
+
+    /// Returns the token with this number.
+    pub fn agent_token(&self, token: &TokenNo) -> String {
+        self.installation.token(token)
     }
 
     /// Returns whether everyone is let in.
@@ -90,7 +101,9 @@ impl Doorkeeper {
                 found = Ok(caller);
             }
         }
-        found.cloned()
+        found
+            .cloned()
+            .or_else(|denied| self.installation.read_token(token).map(Caller::Agent).ok_or(denied))
     }
 }
 
@@ -115,18 +128,34 @@ mod tests {
     use super::*;
 
     fn doorkeeper() -> Doorkeeper {
-        Doorkeeper::new(Some(&AuthConfig {
-            admin: vec![TokenHash::of("old"), TokenHash::of("new")],
-            app: vec![AppToken {
-                hash: TokenHash::of("app"),
-                tenant: Some("acme".parse().unwrap()),
-            }],
-            register: vec![RegisterToken {
-                hash: TokenHash::of("reg"),
-                pool: "demo".parse().unwrap(),
-            }],
-            server: Vec::new(),
-        }))
+        Doorkeeper::new(
+            Some(&AuthConfig {
+                admin: vec![TokenHash::of("old"), TokenHash::of("new")],
+                app: vec![AppToken {
+                    hash: TokenHash::of("app"),
+                    tenant: Some("acme".parse().unwrap()),
+                }],
+                register: vec![RegisterToken {
+                    hash: TokenHash::of("reg"),
+                    pool: "demo".parse().unwrap(),
+                }],
+                server: Vec::new(),
+            }),
+            Installation::new().unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_servers_own_token_says_which_server() {
+        let keeper = doorkeeper();
+        let token = TokenNo {
+            server: "demo-1".parse().unwrap(),
+            no: usher_fleet::ids::ServerNo(1),
+            generation: 0,
+        };
+        let header = format!("Bearer {}", keeper.agent_token(&token));
+        assert_eq!(keeper.caller(Some(header.as_bytes())), Ok(Caller::Agent(token)));
+        assert_eq!(doorkeeper().caller(Some(header.as_bytes())), Err(Denied::Unknown));
     }
 
     #[test]
@@ -159,6 +188,9 @@ mod tests {
 
     #[test]
     fn without_tokens_everyone_is_an_admin() {
-        assert_eq!(Doorkeeper::new(None).caller(None), Ok(Caller::Admin));
+        assert_eq!(
+            Doorkeeper::new(None, Installation::new().unwrap()).caller(None),
+            Ok(Caller::Admin)
+        );
     }
 }

@@ -247,7 +247,7 @@ impl<C: Chain> Driver<C> {
         };
         match reply {
             Reply::Room(status, outcome) => self.answer_room(now, status, outcome, asked.wait, asked.tell),
-            Reply::Server(..) | Reply::Done | Reply::Rejected(_) => {
+            Reply::Server(..) | Reply::Done | Reply::Token(_) | Reply::Rejected(_) => {
                 self.bundle
                     .parcels
                     .push(Parcel::Answer(asked.tell, Answer::Reply(reply)));

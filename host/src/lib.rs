@@ -17,6 +17,7 @@ pub mod clock;
 pub mod config;
 mod demo;
 pub mod driver;
+pub mod installation;
 pub mod listen;
 pub mod metrics;
 pub mod policies;

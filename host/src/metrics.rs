@@ -309,6 +309,7 @@ mod tests {
             server: "a".parse().unwrap(),
             pool: pool.parse().unwrap(),
             instance: None,
+            offer: None,
             price_per_hour: Microdollars(1),
             rooms: 0,
             reason: String::new(),

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use usher_cloud::Cloud;
 use usher_fleet::advice::ScaleAsk;
+use usher_fleet::command::TokenNo;
 use usher_fleet::{Cursor, Effect, Fleet, Record, Timestamp, ViewChange};
 use usher_policy::Policies;
 use usher_store::{Embedded, Store};
@@ -27,6 +28,7 @@ use crate::builtin::BuiltIn;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{self, Mailbox, Running, World};
+use crate::installation::Installation;
 use crate::policies::{self, BetweenInputs};
 use crate::{api, listen, metrics};
 
@@ -161,13 +163,14 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
     let figures = metrics::install();
 
     let (store, snapshot) = open(&config).await?;
+    let installation = Installation::open(&config.data_dir)?;
     let events = store.events();
     let clock = Clock::start(newest_moment(&snapshot.records));
     let records = snapshot.records.len();
     let fleet = Fleet::recover(config.fleet.clone(), snapshot.records, clock.now());
 
     let mailbox = Mailbox::new();
-    let cloud = start_cloud(&config, &mailbox, &clock, &fleet);
+    let cloud = start_cloud(&config, &mailbox, &clock, &fleet, &installation);
     let built_in: usher_policy::BuiltIn = Box::new(|| Box::new(BuiltIn::new()));
     let mut options = usher_policy::Options::new(Some(config.policies_dir.clone()), built_in);
     options.keep = Some(config.data_dir.join("policies"));
@@ -196,7 +199,7 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
         decisions: running.decisions.clone(),
         events,
         newest: running.newest.clone(),
-        doorkeeper: Doorkeeper::new(config.auth.as_ref()),
+        doorkeeper: Doorkeeper::new(config.auth.as_ref(), installation),
         baseline_per_hour: config.bill.baseline_per_hour,
         metrics: figures.clone(),
         policies: Box::new({
@@ -281,16 +284,31 @@ fn newest_moment(records: &[Record]) -> Timestamp {
     moments.max().unwrap_or_default()
 }
 
-fn start_cloud(config: &Config, mailbox: &Mailbox, clock: &Clock, fleet: &Fleet) -> Cloud {
+fn start_cloud(config: &Config, mailbox: &Mailbox, clock: &Clock, fleet: &Fleet, installation: &Installation) -> Cloud {
     let observe = {
         let mailbox = mailbox.clone();
         Arc::new(move |observation| mailbox.observe(observation))
     };
     let clock = clock.clone();
-    let cloud = Cloud::with_clock(observe, Arc::new(move || clock.now()));
+    let us = usher_cloud::Installation {
+        id: installation.id().to_owned(),
+        tokens: first_tokens(installation.clone()),
+    };
+    let cloud = Cloud::with(observe, Arc::new(move || clock.now()), us);
     cloud.configure(config.pools.clone());
     cloud.recover(&fleet.servers());
     cloud
+}
+
+/// Makes the tokens that launched servers find in their user data.
+fn first_tokens(installation: Installation) -> usher_cloud::Tokens {
+    Arc::new(move |no, server| {
+        installation.token(&TokenNo {
+            server: server.clone(),
+            no,
+            generation: 0,
+        })
+    })
 }
 
 fn readiness(outside: Arc<Outside>) -> Box<dyn Fn() -> bool + Send + Sync> {

@@ -11,12 +11,14 @@ use tokio::time::timeout;
 use tracing::{debug, error};
 
 use usher_fleet::effect::{Effect, Watch};
-use usher_fleet::ids::{PoolName, ServerName};
+use usher_fleet::ids::{PoolName, ServerName, ServerNo};
 use usher_fleet::observation::{Launched, Listed, OrderKey, Probed, ProviderError, Terminated};
 use usher_fleet::status::ServerStatus;
 use usher_fleet::{Observation, Timestamp};
 
 use crate::config::{PoolSetup, ProbeConfig, ProbeTiming, ProviderConfig};
+#[cfg(feature = "ec2")]
+use crate::ec2::Ec2;
 use crate::exec::Exec;
 use crate::orders::{Admission, Order, Orders};
 use crate::probe::{LastSeen, Prober};
@@ -29,6 +31,27 @@ pub type Observe = Arc<dyn Fn(Observation) + Send + Sync>;
 
 /// Tells the time as the fleet is told it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Makes the token by which a launched server's agent reports: the same for the same server, however often it is asked.
+pub type Tokens = Arc<dyn Fn(ServerNo, &ServerName) -> String + Send + Sync>;
+
+/// Which installation launches servers.
+pub struct Installation {
+    /// A word of its own, beside the fleet's name in every mark on a server: letters, digits and dashes, at most 32.
+    pub id: String,
+    /// Makes its servers' tokens.
+    pub tokens: Tokens,
+}
+
+impl Installation {
+    /// Returns one for pools whose servers carry no mark and no token.
+    pub fn unnamed() -> Installation {
+        Installation {
+            id: "unnamed".to_owned(),
+            tokens: Arc::new(|_, _| String::new()),
+        }
+    }
+}
 
 /// How long [`Cloud::stop`] waits for orders that run. What is cut off then is asked again after the restart, with the
 /// same key; waiting only saves that.
@@ -45,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) observe: Observe,
     pub(crate) runtime: Handle,
     clock: Clock,
+    installation: Arc<Installation>,
     pools: Mutex<HashMap<PoolName, Pool>>,
     orders: Mutex<Orders>,
     /// The pools whose list is being asked for, one at a time each.
@@ -71,19 +95,20 @@ impl Cloud {
     ///
     /// Outside of a tokio runtime: it is the one that everything runs on, from whatever thread effects come.
     pub fn new(observe: Observe) -> Cloud {
-        Cloud::with_clock(observe, steady_clock())
+        Cloud::with(observe, steady_clock(), Installation::unnamed())
     }
 
-    /// Makes a front whose lists are stamped by the given clock, best the fleet's own.
+    /// Makes a front of an installation, whose lists are stamped by the given clock, best the fleet's own.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn with_clock(observe: Observe, clock: Clock) -> Cloud {
+    pub fn with(observe: Observe, clock: Clock, installation: Installation) -> Cloud {
         Cloud(Arc::new(Shared {
             observe,
             runtime: Handle::current(),
             clock,
+            installation: Arc::new(installation),
             pools: Mutex::default(),
             orders: Mutex::default(),
             lists: Mutex::default(),
@@ -165,11 +190,14 @@ impl Cloud {
         if !self.0.lists.lock().expect(LOCK).insert(pool.clone()) {
             return;
         }
-        let asked = (self.0.clock)();
         let shared = Arc::clone(&self.0);
+        let mut asked = (shared.clock)();
         self.0.spawn(async move {
             let result = match shared.provider(&pool) {
-                Ok(provider) => provider.list().await,
+                Ok(provider) => {
+                    asked = asked - provider.list_lag();
+                    provider.list().await
+                }
                 Err(error) => Err(error),
             };
             shared.lists.lock().expect(LOCK).remove(&pool);
@@ -251,6 +279,13 @@ impl Shared {
                 Some(Arc::new(Simulated::new(setup, config.clone(), observe, runtime)))
             }
             ProviderConfig::Exec(config) => Some(Arc::new(Exec::new(setup.clone(), config.clone()))),
+            #[cfg(feature = "ec2")]
+            ProviderConfig::Ec2(config) => {
+                let (installation, clock) = (Arc::clone(&self.installation), Arc::clone(&self.clock));
+                Some(Arc::new(Ec2::new(setup, config.clone(), installation, clock)))
+            }
+            #[cfg(not(feature = "ec2"))]
+            ProviderConfig::Ec2(_) => None,
         }
     }
 

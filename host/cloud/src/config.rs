@@ -1,5 +1,6 @@
 //! What a pool needs so that its servers can be made and probed, resolved: reading and checking the file is the host's.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub enum ProviderConfig {
     Simulated(SimulatedConfig),
     /// The operator's own programs.
     Exec(ExecConfig),
+    /// AWS EC2.
+    Ec2(Ec2Config),
 }
 
 /// The settings of [`ProviderConfig::Simulated`].
@@ -88,6 +91,27 @@ impl ExecConfig {
 
     /// Eight programs: enough to start a burst quickly, few enough for a small machine and a cloud's rate limits.
     pub const PROGRAMS_MAX_DEFAULT: usize = 8;
+}
+
+/// The settings of [`ProviderConfig::Ec2`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ec2Config {
+    /// The launch template's id, `lt-…`.
+    pub launch_template: String,
+    /// Its version: a number, so that what is launched changes only with this file.
+    pub launch_template_version: u64,
+    /// The subnet of each zone that servers may stand in.
+    pub subnets: BTreeMap<String, String>,
+    /// A launched server's URL with `{server}`, `{public_ip}` or `{private_ip}` in it, where only the instance knows it.
+    pub url: Option<String>,
+    /// What an instance runs first, with `{{server}}` and the like in it.
+    pub user_data: String,
+    /// Where agents reach this host.
+    pub host_url: String,
+    /// More tags for every instance.
+    pub tags: BTreeMap<String, String>,
+    /// Another address than the region's, for tests and private endpoints.
+    pub endpoint_url: Option<String>,
 }
 
 /// How a pool's servers are probed.

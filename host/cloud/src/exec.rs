@@ -27,7 +27,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
-use usher_fleet::observation::{Instance, OrderKey, ProviderError};
+use usher_fleet::observation::{Found, Instance, ProviderError};
 
 use crate::config::{ExecConfig, PoolSetup};
 use crate::provider::{Answer, Provider};
@@ -90,7 +90,7 @@ impl Exec {
         protocol::terminated(&output).map_err(|reason| unreadable(&self.config.terminate, &reason))
     }
 
-    async fn list_now(&self) -> Result<Vec<(OrderKey, Instance)>, ProviderError> {
+    async fn list_now(&self) -> Result<Vec<Found>, ProviderError> {
         let ask = ListAsk {
             fleet: &self.setup.fleet,
             pool: &self.setup.name,
@@ -109,7 +109,7 @@ impl Provider for Exec {
         Box::pin(self.terminate_now(order))
     }
 
-    fn list(&self) -> Answer<'_, Vec<(OrderKey, Instance)>> {
+    fn list(&self) -> Answer<'_, Vec<Found>> {
         Box::pin(self.list_now())
     }
 }

@@ -62,7 +62,10 @@ pub(crate) fn key(server: &str, attempt: u32) -> OrderKey {
 pub(crate) fn launch(pool: &str, server: &str) -> LaunchOrder {
     LaunchOrder {
         key: key(server, 1),
+        no: usher_fleet::ids::ServerNo(1),
         pool: pool.parse().unwrap(),
+        offer: None,
+        since: usher_fleet::Timestamp(0),
         labels: [("tier".to_owned(), "gold".to_owned())].into(),
     }
 }
@@ -72,5 +75,6 @@ pub(crate) fn terminate(pool: &str, server: &str) -> TerminateOrder {
         key: key(server, 1),
         pool: pool.parse().unwrap(),
         instance: None,
+        since: usher_fleet::Timestamp(0),
     }
 }

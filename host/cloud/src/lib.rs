@@ -13,9 +13,12 @@
 
 pub mod cloud;
 pub mod config;
+#[cfg(feature = "ec2")]
+pub mod ec2;
 pub mod exec;
 pub mod provider;
 pub mod simulated;
+pub mod user_data;
 
 mod chance;
 mod orders;
@@ -26,8 +29,11 @@ mod watches;
 #[cfg(test)]
 mod heard;
 
-pub use cloud::{Clock, Cloud, Observe};
-pub use config::{ExecConfig, PoolSetup, ProbeConfig, ProbeTiming, ProviderConfig, SimulatedConfig};
+pub use cloud::{Clock, Cloud, Installation, Observe, Tokens};
+pub use config::{Ec2Config, ExecConfig, PoolSetup, ProbeConfig, ProbeTiming, ProviderConfig, SimulatedConfig};
+#[cfg(feature = "ec2")]
+pub use ec2::Ec2;
 pub use exec::Exec;
 pub use provider::{Answer, Provider};
 pub use simulated::Simulated;
+pub use user_data::{USER_DATA, WORDS, unknown_words};

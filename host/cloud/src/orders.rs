@@ -114,8 +114,11 @@ mod tests {
     fn launch(server: &str) -> Order {
         Order::Launch(LaunchOrder {
             key: key(server),
+            no: usher_fleet::ids::ServerNo(1),
             pool: "demo".parse().unwrap(),
             labels: Labels::new(),
+            offer: None,
+            since: usher_fleet::Timestamp(0),
         })
     }
 
@@ -124,6 +127,7 @@ mod tests {
             key: key(server),
             pool: "demo".parse().unwrap(),
             instance: instance.map(str::to_owned),
+            since: usher_fleet::Timestamp(0),
         })
     }
 

@@ -1,10 +1,11 @@
 //! What every provider can do, whoever it is.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
 use usher_fleet::ids::ServerName;
-use usher_fleet::observation::{Instance, OrderKey, ProviderError};
+use usher_fleet::observation::{Found, Instance, ProviderError};
 use usher_fleet::status::ServerStatus;
 
 use crate::config::PoolSetup;
@@ -25,7 +26,12 @@ pub trait Provider: Send + Sync {
     fn terminate<'a>(&'a self, order: &'a TerminateOrder) -> Answer<'a, ()>;
 
     /// Lists all that exists in the pool under the fleet's name.
-    fn list(&self) -> Answer<'_, Vec<(OrderKey, Instance)>>;
+    fn list(&self) -> Answer<'_, Vec<Found>>;
+
+    /// How far its list may lag behind: what was made within that time may be missing from it rightly.
+    fn list_lag(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Takes in a changed setup of its pool and keeps what it knows; false if it cannot, and a new one must be made.
     fn reconfigure(&self, _setup: &PoolSetup) -> bool {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use usher_fleet::Observation;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
 use usher_fleet::ids::{Attempt, ServerName};
-use usher_fleet::observation::{Instance, InstanceState, OrderKey, ProviderError, Report, Reported};
+use usher_fleet::observation::{Found, Instance, InstanceState, OrderKey, ProviderError, Report, Reported};
 use usher_fleet::server::Phase;
 use usher_fleet::status::ServerStatus;
 
@@ -159,12 +159,12 @@ impl Provider for Simulated {
         })
     }
 
-    fn list(&self) -> Answer<'_, Vec<(OrderKey, Instance)>> {
+    fn list(&self) -> Answer<'_, Vec<Found>> {
         Box::pin(async {
             let state = self.state();
             let instances = state.servers.iter();
             Ok(instances
-                .map(|(key, server)| (key.clone(), server.instance(key)))
+                .map(|(key, server)| Found::from((key.clone(), server.instance(key))))
                 .collect())
         })
     }
@@ -178,7 +178,7 @@ impl Provider for Simulated {
                 state.zones = setup.zones.clone();
                 true
             }
-            ProviderConfig::External | ProviderConfig::Exec(_) => false,
+            ProviderConfig::External | ProviderConfig::Exec(_) | ProviderConfig::Ec2(_) => false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::{Labels, Limits};
-use crate::ids::{PlacementNo, PoolName, RoomId, ServerName, Tenant};
+use crate::ids::{PlacementNo, PoolName, RoomId, ServerName, ServerNo, Tenant};
 use crate::room::RoomWish;
 use crate::status::{RoomStatus, ServerStatus};
 
@@ -27,6 +27,21 @@ pub enum Command {
     DeclareLost(DeclareLost),
     /// Switch a pool's scaling by policies on or off. Answered by [`Reply::Done`].
     SetScaling(SetScaling),
+    /// Revoke a server's tokens, and number the next one. Answered by [`Reply::Token`].
+    RenewToken(ServerName),
+    /// Use a server's token. Answered by [`Reply::Token`]: the one to use from now on.
+    UseToken(TokenNo),
+}
+
+/// Names one token of one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenNo {
+    /// The server.
+    pub server: ServerName,
+    /// The fleet's number for it: another server of this name has other tokens.
+    pub no: ServerNo,
+    /// Which of its tokens.
+    pub generation: u32,
 }
 
 /// See [`Command::PlaceRoom`].
@@ -144,6 +159,8 @@ pub enum Reply {
     Server(ServerStatus, ServerOutcome),
     /// It is so.
     Done,
+    /// A server's token that counts.
+    Token(TokenNo),
     /// A lawful no.
     Rejected(Rejection),
 }
@@ -237,6 +254,9 @@ pub enum Rejection {
         /// How many, in the ledger or in its last report.
         rooms: u32,
     },
+    /// The token was revoked, or is another server's.
+    #[error("this token of {0} does not count any more; give its agent a new one: POST /v1/servers/{0}/token")]
+    TokenRevoked(ServerName),
     /// The server is being ended.
     #[error("{0} is being terminated, which cannot be undone")]
     ServerTerminating(ServerName),
@@ -262,6 +282,7 @@ impl Rejection {
             Rejection::ServerInOtherPool { .. } => "server_in_other_pool",
             Rejection::PoolNotExternal(_) => "pool_not_external",
             Rejection::ServerHasRooms { .. } => "server_has_rooms",
+            Rejection::TokenRevoked(_) => "unauthenticated",
             Rejection::ServerTerminating(_) => "server_terminating",
             Rejection::FleetFull(_) => "fleet_full",
         }

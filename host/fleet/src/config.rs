@@ -86,8 +86,23 @@ pub struct PoolConfig {
     pub health: HealthSource,
     /// A launched server's URL with `{server}` in it; none where the provider's answer has the URL.
     pub url: Option<String>,
+    /// What may be ordered, the preferred first; empty where the provider chooses.
+    pub offers: Vec<Offer>,
     /// The pool's guards.
     pub guards: PoolGuards,
+}
+
+/// A machine that a provider offers, and its price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The type of machine.
+    pub instance_type: String,
+    /// `on-demand` or `spot`.
+    pub market: String,
+    /// Where it would stand.
+    pub zone: String,
+    /// What it costs an hour.
+    pub price_per_hour: Microdollars,
 }
 
 /// The most that a server holds; `None` where a figure does not limit it.

@@ -1,9 +1,10 @@
 //! What the fleet asks of the world, once the state that it follows from is durable. Every effect may be repeated.
 
 use crate::advice::ScaleAsk;
-use crate::config::Labels;
-use crate::ids::{PoolName, ServerName};
+use crate::config::{Labels, Offer};
+use crate::ids::{PoolName, ServerName, ServerNo};
 use crate::observation::OrderKey;
+use crate::units::Timestamp;
 
 /// What the fleet asks of the world.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,10 +32,16 @@ pub enum Effect {
 pub struct LaunchOrder {
     /// The key.
     pub key: OrderKey,
+    /// The fleet's number for the server: a second attempt has the same, another server of this name has not.
+    pub no: ServerNo,
     /// The pool, whose configuration says how.
     pub pool: PoolName,
     /// The words that the server carries.
     pub labels: Labels,
+    /// What to order; none where the provider chooses.
+    pub offer: Option<Offer>,
+    /// When this was ordered first: an outcome that is unknown for hours is told apart from one of a second ago.
+    pub since: Timestamp,
 }
 
 /// See [`Effect::Terminate`]. Idempotent by its key.
@@ -46,6 +53,8 @@ pub struct TerminateOrder {
     pub pool: PoolName,
     /// The provider's own name for it, if known.
     pub instance: Option<String>,
+    /// Since when its end is ordered: what was launched a moment before may not be visible yet.
+    pub since: Timestamp,
 }
 
 /// See [`Effect::Watch`].

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Offer;
 use crate::ids::{PlacementNo, PoolName, RoomId, ServerName, Tenant};
 use crate::units::{Microdollars, Timestamp};
 
@@ -79,6 +80,9 @@ pub enum What {
     /// An instance of this fleet exists that no record knows.
     #[serde(rename = "server.unknown")]
     ServerUnknown(ServerEvent),
+    /// An instance that this installation launched and no record knows is ended.
+    #[serde(rename = "server.reaped")]
+    ServerReaped(ServerEvent),
     /// An external pool should have more servers.
     #[serde(rename = "scale.wanted")]
     ScaleWanted(ScaleWanted),
@@ -196,6 +200,9 @@ pub struct ServerEvent {
     pub pool: PoolName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// What was ordered; none where the provider chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
     pub price_per_hour: Microdollars,
     /// Rooms on it.
     pub rooms: u32,

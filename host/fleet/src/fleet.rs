@@ -19,6 +19,7 @@ mod ledger;
 mod listing;
 mod moving;
 mod offering;
+mod offers;
 mod placing;
 mod queries;
 mod queue;
@@ -29,6 +30,7 @@ mod scaling;
 mod shrinking;
 mod state;
 mod timers;
+mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -233,6 +235,8 @@ impl Fleet {
             Command::RemoveServer(command) => self.remove_server(command),
             Command::DeclareLost(command) => self.declare_lost(command),
             Command::SetScaling(command) => self.set_scaling(command),
+            Command::RenewToken(server) => self.renew_token(&server),
+            Command::UseToken(token) => self.use_token(token),
         };
         answer.unwrap_or_else(Reply::Rejected)
     }

@@ -134,9 +134,17 @@ number!(
     PlacementNo(u64)
 );
 number!(
-    /// Numbers a launch of a server: a launch that was answered with "try again as new" gets the next one.
+    /// Numbers a launch of a server: after a shortage the next offer is ordered as the next one.
     Attempt(u32)
 );
+
+impl Attempt {
+    /// Returns the one after it.
+    pub fn next(self) -> Attempt {
+        Attempt(self.0.saturating_add(1))
+    }
+}
+
 number!(
     /// Numbers a decision since the process started.
     DecisionNo(u32)

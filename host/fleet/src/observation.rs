@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::advice::ScaleAnswer;
 use crate::config::FleetConfig;
 use crate::event::PolicyEvent;
-use crate::ids::{Attempt, PlacementNo, PoolName, RoomId, ServerName};
+use crate::ids::{Attempt, PlacementNo, PoolName, RoomId, ServerName, ServerNo};
 use crate::units::Microdollars;
 
 /// What the world reports.
@@ -88,6 +88,9 @@ pub enum ProviderError {
     /// Nothing exists under the key; another offer, or a later time, may do.
     #[error("no capacity: {0}")]
     NoCapacity(String),
+    /// Nothing exists under the key; the offer's zone has no addresses left, whatever the machine.
+    #[error("no addresses: {0}")]
+    NoAddresses(String),
     /// Nothing exists under the key, and only a human can help: stop and alarm.
     #[error("{0}")]
     Misconfigured(String),
@@ -113,7 +116,43 @@ pub struct Listed {
     /// When the list was asked for: a server launched since may be missing from it rightly.
     pub asked: crate::units::Timestamp,
     /// All that exists under this fleet's name in the pool, or why that is not known.
-    pub result: Result<Vec<(OrderKey, Instance)>, ProviderError>,
+    pub result: Result<Vec<Found>, ProviderError>,
+}
+
+/// An instance in a provider's list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Which launch of which server it says that it is.
+    pub key: OrderKey,
+    /// What there is.
+    pub instance: Instance,
+    /// Who launched it.
+    pub owner: Owner,
+    /// Whether somebody has marked it to be kept, whatever we think of it.
+    pub is_kept: bool,
+}
+
+/// Who launched an instance that carries the fleet's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// This installation, for the server of this number.
+    Us(ServerNo),
+    /// Another installation with the fleet's name: perhaps this one before it lost its data folder.
+    Another,
+    /// Its provider cannot say.
+    Unknown,
+}
+
+impl From<(OrderKey, Instance)> for Found {
+    /// For providers that cannot say who launched it.
+    fn from((key, instance): (OrderKey, Instance)) -> Found {
+        Found {
+            key,
+            instance,
+            owner: Owner::Unknown,
+            is_kept: false,
+        }
+    }
 }
 
 /// See [`Observation::Probed`].

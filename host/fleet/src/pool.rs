@@ -17,6 +17,9 @@ pub struct PoolRecord {
     pub automatic: bool,
     /// The kill switch: whether policies may launch and retire here.
     pub scaling_enabled: bool,
+    /// Nothing at all is launched before scaling is switched on: an empty store found servers of its fleet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_found_others: bool,
     /// External pools: how many servers are wanted, an absolute level.
     pub servers_wanted: u32,
     /// The launches' circuit.

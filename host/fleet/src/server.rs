@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Labels, Limits};
+use crate::config::{Labels, Limits, Offer};
 use crate::ids::{Attempt, PoolName, ServerName, ServerNo};
 use crate::units::{Microdollars, Timestamp};
 
@@ -38,6 +38,10 @@ pub struct ServerRecord {
     pub labels: Labels,
     /// What it costs an hour.
     pub price_per_hour: Microdollars,
+    /// What this attempt ordered; none where the provider chooses. It is durable before the order, and changes only with
+    /// the attempt: a provider that is asked again is asked for the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
     /// When its record was made.
     pub created: Timestamp,
     /// How far it is.
@@ -48,9 +52,34 @@ pub struct ServerRecord {
     /// That it was declared lost; its rooms are placed elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<Lost>,
+    /// Which token its agent reports with.
+    #[serde(default, skip_serializing_if = "AgentToken::is_first")]
+    pub token: AgentToken,
     /// External servers only: that its drain has ended and `server.left` was told.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left: bool,
+}
+
+/// Which of a server's tokens counts. They are numbered; whoever holds the installation's key makes and checks them, so that none is
+/// kept here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentToken {
+    /// The newest one's number.
+    pub generation: u32,
+    /// Whether the newest one was used; until then the one before it counts too, since the answer that brought the newest may have
+    /// been lost.
+    pub is_taken: bool,
+}
+
+impl AgentToken {
+    /// Returns whether a token of this number counts.
+    pub fn accepts(self, generation: u32) -> bool {
+        generation == self.generation || (!self.is_taken && Some(generation) == self.generation.checked_sub(1))
+    }
+
+    fn is_first(&self) -> bool {
+        *self == AgentToken::default()
+    }
 }
 
 /// How far a server is. It only moves down this list, and `Terminating` is irreversible.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{Labels, Limits};
+use crate::config::{Labels, Limits, Offer};
 use crate::decision::DecisionNote;
-use crate::ids::{Attempt, PlacementNo, PoolName, RoomId, ServerName, Tenant};
-use crate::server::{Health, Hold, Phase};
+use crate::ids::{Attempt, PlacementNo, PoolName, RoomId, ServerName, ServerNo, Tenant};
+use crate::server::{AgentToken, Health, Hold, Phase};
 use crate::units::{Microdollars, Timestamp};
 
 /// A room, as its app sees it.
@@ -108,8 +108,11 @@ pub struct ServerCard {
 #[expect(missing_docs, reason = "the glossary's words")]
 pub struct ServerStatus {
     pub card: Arc<ServerCard>,
+    pub no: ServerNo,
     pub attempt: Attempt,
+    pub token: AgentToken,
     pub instance: Option<String>,
+    pub offer: Option<Offer>,
     pub phase: Phase,
     pub hold: Option<Hold>,
     pub health: Health,

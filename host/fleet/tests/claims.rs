@@ -23,6 +23,15 @@ mod health;
 #[path = "claims/launches.rs"]
 mod launches;
 
+#[path = "claims/offers.rs"]
+mod offers;
+
+#[path = "claims/tokens.rs"]
+mod tokens;
+
+#[path = "claims/strangers.rs"]
+mod strangers;
+
 #[path = "claims/guards.rs"]
 mod guards;
 

@@ -174,6 +174,7 @@ fn tenant_of_room(what: &What) -> Option<Option<&Tenant>> {
         | What::ServerTerminating(_)
         | What::ServerTerminated(_)
         | What::ServerUnknown(_)
+        | What::ServerReaped(_)
         | What::ScaleWanted(_)
         | What::ScaleUnwanted(_)
         | What::ScaleRefused(_)
@@ -305,6 +306,7 @@ mod tests {
             server: "demo-1".parse().unwrap(),
             pool: "demo".parse().unwrap(),
             instance: None,
+            offer: None,
             price_per_hour: Microdollars(348_000),
             rooms: 0,
             reason: "it reports".to_owned(),

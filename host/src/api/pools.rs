@@ -69,7 +69,7 @@ async fn set_scaling(
             scaling_enabled: switch.enabled,
         })),
         Reply::Rejected(rejection) => Err(rejection.into()),
-        Reply::Room(..) | Reply::Server(..) => Err(unreachable_reply()),
+        Reply::Room(..) | Reply::Server(..) | Reply::Token(_) => Err(unreachable_reply()),
     }
 }
 

@@ -18,6 +18,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderMap};
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Unexpected, Visitor};
+use usher_fleet::command::TokenNo;
 use usher_fleet::config::Labels;
 use usher_fleet::ids::{IdError, PoolName, Tenant};
 
@@ -108,13 +109,22 @@ pub(super) enum Reach {
     Pool(PoolName),
 }
 
+/// Who reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reporter {
+    /// Somebody who may report for servers.
+    For(Reach),
+    /// A server's own agent.
+    Itself(TokenNo),
+}
+
 impl Caller {
     /// Lets in who works with rooms; returns the tenant whose rooms alone it sees.
     pub(super) fn with_rooms(self) -> Result<Option<Tenant>, Problem> {
         match self {
             Caller::Admin => Ok(None),
             Caller::App(tenant) => Ok(tenant),
-            Caller::Register(_) | Caller::Server(_) => Err(wrong_scope("app")),
+            Caller::Register(_) | Caller::Server(_) | Caller::Agent(_) => Err(wrong_scope("app")),
         }
     }
 
@@ -123,15 +133,16 @@ impl Caller {
         match self {
             Caller::Admin => Ok(Reach::All),
             Caller::Register(pool) => Ok(Reach::Pool(pool)),
-            Caller::App(_) | Caller::Server(_) => Err(wrong_scope("register")),
+            Caller::App(_) | Caller::Server(_) | Caller::Agent(_) => Err(wrong_scope("register")),
         }
     }
 
     /// Lets in who reports for servers.
-    pub(super) fn with_reports(self) -> Result<Reach, Problem> {
+    pub(super) fn with_reports(self) -> Result<Reporter, Problem> {
         match self {
-            Caller::Admin | Caller::Server(None) => Ok(Reach::All),
-            Caller::Register(pool) | Caller::Server(Some(pool)) => Ok(Reach::Pool(pool)),
+            Caller::Admin | Caller::Server(None) => Ok(Reporter::For(Reach::All)),
+            Caller::Register(pool) | Caller::Server(Some(pool)) => Ok(Reporter::For(Reach::Pool(pool))),
+            Caller::Agent(token) => Ok(Reporter::Itself(token)),
             Caller::App(_) => Err(wrong_scope("server")),
         }
     }
@@ -140,7 +151,7 @@ impl Caller {
     pub(super) fn admin(self) -> Result<(), Problem> {
         match self {
             Caller::Admin => Ok(()),
-            Caller::App(_) | Caller::Register(_) | Caller::Server(_) => Err(wrong_scope("admin")),
+            Caller::App(_) | Caller::Register(_) | Caller::Server(_) | Caller::Agent(_) => Err(wrong_scope("admin")),
         }
     }
 }

@@ -289,6 +289,7 @@ impl From<Rejection> for Problem {
             Rejection::ServerInOtherPool { .. } => Code::ServerInOtherPool,
             Rejection::PoolNotExternal(_) => Code::PoolNotExternal,
             Rejection::ServerHasRooms { .. } => Code::ServerHasRooms,
+            Rejection::TokenRevoked(_) => Code::Unauthenticated,
             Rejection::ServerTerminating(_) => Code::ServerTerminating,
             Rejection::FleetFull(_) => Code::FleetFull,
         };

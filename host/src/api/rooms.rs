@@ -280,7 +280,7 @@ fn no_room(answer: Answer) -> Problem {
         Answer::Expired(room) => Problem::expired(&room),
         Answer::Released(room) => Problem::released(&room),
         Answer::Reply(Reply::Room(status, _)) => Rejection::NoSuchRoom(status.room).into(),
-        Answer::Reply(Reply::Server(..) | Reply::Done) => unreachable_reply(),
+        Answer::Reply(Reply::Server(..) | Reply::Done | Reply::Token(_)) => unreachable_reply(),
     }
 }
 

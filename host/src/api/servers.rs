@@ -2,6 +2,7 @@
 
 mod report;
 mod shown_server;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::auth::Caller;
 
 pub(super) use report::{FIGURES_MAX, ReportAnswer};
 pub(super) use shown_server::{Server, ServerHold};
+pub(super) use tokens::NewToken;
 
 /// The most that a server is said to hold of anything.
 const MAXIMUM_MAX: u32 = 1_000_000_000;
@@ -47,6 +49,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(uncordon_server))
         .routes(routes!(declare_lost))
         .merge(report::router())
+        .merge(tokens::router())
 }
 
 /// A server that somebody else has made.
@@ -300,7 +303,7 @@ fn answer(reply: Reply) -> Result<Response, Problem> {
         Reply::Server(status, ServerOutcome::Created) => Ok(respond::created(&Server::of(&status))),
         Reply::Server(status, ServerOutcome::Found) => Ok(respond::found(&Server::of(&status))),
         Reply::Rejected(rejection) => Err(rejection.into()),
-        Reply::Room(..) | Reply::Done => Err(unreachable_reply()),
+        Reply::Room(..) | Reply::Done | Reply::Token(_) => Err(unreachable_reply()),
     }
 }
 
@@ -330,6 +333,11 @@ struct ForceQuery {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NoQuery {}
+
+/// Nothing is to be said here.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoBody {}
 
 /// Why something is done.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -198,8 +198,8 @@ section! {
     RawPool {
         /// The pool's name, once in the file.
         name: Id<PoolName> = Required(r#""example""#),
-        /// Who makes its servers: "external" = somebody else, who registers them; "exec" = your own programs;
-        /// "simulated" = nobody, for trying.
+        /// Who makes its servers: "external" = somebody else, who registers them; "ec2" = Usher, on AWS; "exec" = your
+        /// own programs; "simulated" = nobody, for trying.
         provider: Word<Provider> = Required(r#""external""#),
         /// Where its servers stand: what a room may ask for.
         region: Text = Preset(r#""default""#),
@@ -237,7 +237,8 @@ section! {
         health_interval_seconds: Seconds<1, 3600> = Preset("4"),
         /// After which a probe has failed, in seconds.
         health_timeout_seconds: Seconds<1, 60> = Preset("3"),
-        /// The URL of a launched server, where the program's answer has none; `{server}` is its name.
+        /// The URL of a launched server, where the program's answer has none; `{server}` is its name. With "ec2" also
+        /// {public_ip} and {private_ip}; without it the agent says it.
         url: Text = Example(r#""wss://{server}.media.example.com""#),
         /// Guards of this pool alone.
         guards: RawPoolGuards = Example(""),
@@ -245,6 +246,8 @@ section! {
         simulated: RawSimulated = Example(""),
         /// For provider "exec".
         exec: RawExec = Example(""),
+        /// For provider "ec2".
+        ec2: RawEc2 = Example(""),
     }
 }
 
@@ -283,12 +286,50 @@ section! {
     }
 }
 
+section! {
+    /// For provider "ec2": AWS. Credentials come from where AWS's own tools look for them: the environment, a profile, the machine's
+    /// role. examples/aws has the permissions, the launch template and the steps.
+    RawEc2 {
+        /// The launch template: image, security groups, instance profile. It names no network interfaces.
+        launch_template: Text = Required(r#""lt-0123456789abcdef0""#),
+        /// Its version, a number: what is launched changes only with this file.
+        launch_template_version: Count<1, 1_000_000> = Required("1"),
+        /// What to launch; the cheapest comes first, and after a shortage the next. `market` is the pool's unless it is given.
+        offers: List<RawOffer> = Required(""),
+        /// The subnet of each zone that servers may stand in.
+        subnets: ByName<Text> = Required(r#"{ eu-central-1a = "subnet-0123456789abcdef0" }"#),
+        /// Where the agents on the servers reach this host.
+        host_url: Text = Required(r#""https://usher.example.com""#),
+        /// A file with what an instance runs first, at most 16 KiB; {{server}}, {{attempt}}, {{pool}}, {{fleet}},
+        /// {{region}}, {{zone}}, {{url}} and {{token}} are replaced. Without it a script writes /etc/usher/agent.env and
+        /// starts usher-agent.service.
+        user_data: Text = Example(r#""./user-data.sh""#),
+        /// More tags for every instance.
+        tags: ByName<Text> = Example(r#"{ team = "video" }"#),
+        /// Another address of EC2's API, for tests and private endpoints.
+        endpoint_url: Text = Example(r#""http://127.0.0.1:5000""#),
+    }
+}
+
+section! {
+    /// A type of machine, and its price.
+    RawOffer {
+        /// The instance type.
+        r#type: Text = Required(r#""c5a.2xlarge""#),
+        /// How it is bought; by default as the pool says.
+        market: Word<Market> = Example(r#""spot""#),
+        /// What it costs an hour, in dollars.
+        price_per_hour: Dollars = Required("0.348"),
+    }
+}
+
 /// Who makes a pool's servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Provider {
     External,
     Simulated,
     Exec,
+    Ec2,
 }
 
 impl Provider {
@@ -298,6 +339,7 @@ impl Provider {
             Provider::External => "external",
             Provider::Simulated => "simulated",
             Provider::Exec => "exec",
+            Provider::Ec2 => "ec2",
         }
     }
 }
@@ -307,6 +349,7 @@ impl Words for Provider {
         ("external", Provider::External),
         ("simulated", Provider::Simulated),
         ("exec", Provider::Exec),
+        ("ec2", Provider::Ec2),
     ];
 }
 

@@ -1,6 +1,7 @@
 //! From what is written to what holds: defaults, what belongs together, and what contradicts itself.
 
 mod auth;
+mod ec2;
 mod exec;
 mod pool;
 

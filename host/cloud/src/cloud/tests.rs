@@ -158,7 +158,7 @@ async fn a_failed_order_is_told_and_not_repeated() {
 #[tokio::test(start_paused = true)]
 async fn a_list_tells_when_it_was_asked_for() {
     let (observe, mut heard) = Heard::new();
-    let cloud = Cloud::with_clock(observe, Arc::new(|| Timestamp(42)));
+    let cloud = Cloud::with(observe, Arc::new(|| Timestamp(42)), Installation::unnamed());
     cloud.configure(vec![simulated(ProbeConfig::None)]);
     launch_simulated(&cloud, &mut heard).await;
     cloud.run(Effect::List("demo".parse().unwrap()));
@@ -166,7 +166,7 @@ async fn a_list_tells_when_it_was_asked_for() {
         panic!()
     };
     assert_eq!(listed.asked, Timestamp(42));
-    assert_eq!(listed.result.unwrap()[0].0, key("demo-1", 1));
+    assert_eq!(listed.result.unwrap()[0].key, key("demo-1", 1));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use usher_fleet::config::Labels;
 use usher_fleet::ids::{Attempt, PoolName, ServerName};
-use usher_fleet::observation::{Instance, InstanceState, OrderKey};
+use usher_fleet::observation::{Found, Instance, InstanceState, OrderKey};
 use usher_fleet::units::Microdollars;
 
 /// The longest text in an answer, in bytes: what browsers take as a URL. The fleet keeps it durably, for each server.
@@ -137,12 +137,12 @@ pub(super) fn terminated(output: &[u8]) -> Result<(), Unreadable> {
 }
 
 /// Reads what `list` wrote.
-pub(super) fn listed(output: &[u8]) -> Result<Vec<(OrderKey, Instance)>, Unreadable> {
+pub(super) fn listed(output: &[u8]) -> Result<Vec<Found>, Unreadable> {
     let answer: ListAnswer = serde_json::from_slice(output).map_err(Unreadable::Json)?;
     answer.instances.into_iter().map(listed_one).collect()
 }
 
-fn listed_one(answer: ListedInstance) -> Result<(OrderKey, Instance), Unreadable> {
+fn listed_one(answer: ListedInstance) -> Result<Found, Unreadable> {
     let key = OrderKey {
         server: answer.server,
         attempt: answer.attempt,
@@ -155,7 +155,7 @@ fn listed_one(answer: ListedInstance) -> Result<(OrderKey, Instance), Unreadable
         zone: answer.zone,
         price_per_hour: None,
     })?;
-    Ok((key, instance))
+    Ok(Found::from((key, instance)))
 }
 
 impl From<State> for InstanceState {
@@ -277,7 +277,7 @@ mod tests {
     fn a_list_is_read_whole_or_not_at_all() {
         let answer =
             br#"{"instances": [{"server": "a", "attempt": 2, "instance": "i", "zone": null, "state": "ended"}]}"#;
-        let (key, instance) = listed(answer).unwrap().remove(0);
+        let Found { key, instance, .. } = listed(answer).unwrap().remove(0);
         assert_eq!((key.server.as_str(), key.attempt), ("a", Attempt(2)));
         assert_eq!(instance.state, InstanceState::Ended);
         let answer = br#"{"instances": [{"server": "no spaces", "attempt": 2, "instance": "i", "state": "ended"}]}"#;

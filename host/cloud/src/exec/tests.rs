@@ -126,8 +126,8 @@ async fn a_list_is_told_the_fleet_and_the_pool() {
     let entry = r#"{"server": "here-1", "attempt": 1, "instance": "i-1", "state": "ended"}"#;
     let folder = Folder::new(&format!(r#"cat > asked; echo '{{"instances": [{entry}]}}'"#));
     let list = folder.exec().list().await.unwrap();
-    assert_eq!(list[0].0, launch("here", "here-1").key);
-    assert_eq!(list[0].1.state, InstanceState::Ended);
+    assert_eq!(list[0].key, launch("here", "here-1").key);
+    assert_eq!(list[0].instance.state, InstanceState::Ended);
     assert_eq!(folder.json("asked"), json!({"fleet": "acme", "pool": "here"}));
 }
 

@@ -19,7 +19,7 @@ fn simulated(config: SimulatedConfig) -> (Simulated, Heard) {
 
 async fn states(cloud: &Simulated) -> Vec<InstanceState> {
     let list = cloud.list().await.unwrap();
-    list.into_iter().map(|(_, instance)| instance.state).collect()
+    list.into_iter().map(|found| found.instance.state).collect()
 }
 
 async fn next_report(heard: &mut Heard) -> String {
@@ -157,6 +157,9 @@ fn recorded(server: &str, phase: Phase) -> ServerStatus {
     };
     ServerStatus {
         card: Arc::new(card),
+        no: usher_fleet::ids::ServerNo(1),
+        token: Default::default(),
+        offer: None,
         attempt: Attempt(1),
         instance: None,
         phase,
@@ -205,7 +208,7 @@ async fn what_was_recorded_exists_again_after_a_restart() {
         .await
         .unwrap()
         .into_iter()
-        .map(|(key, _)| key.server.to_string())
+        .map(|found| found.key.server.to_string())
         .collect();
     assert_eq!(names, ["booting", "failed", "ready"]);
     assert_eq!(next_report(&mut heard).await, "ready");

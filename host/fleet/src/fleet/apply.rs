@@ -65,10 +65,12 @@ impl Fleet {
                     price_per_hour: Microdollars(0),
                     launches: VecDeque::new(),
                     blocked: None,
+                    shortages: Vec::new(),
                     frozen: false,
                     told: None,
                     listed: None,
-                    unknown_told: BTreeSet::new(),
+                    is_unlisted: false,
+                    strangers: BTreeMap::new(),
                 };
                 self.pools.insert(record.name.clone(), pool);
                 self.changes.touch(Thing::Pool(record.no));
@@ -389,6 +391,7 @@ fn unconfigured(record: &PoolRecord) -> PoolConfig {
         only: BTreeMap::new(),
         health: HealthSource::None,
         url: None,
+        offers: Vec::new(),
         guards: PoolGuards {
             servers_max: 0,
             ..PoolGuards::default()

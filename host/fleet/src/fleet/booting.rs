@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::Fleet;
 use super::launching::push_bounded;
+use super::listing::LAUNCHING_LIST;
 use super::state::Pool;
+use super::timers::Timer;
 use crate::event::{PoolEvent, What};
 use crate::ids::{PoolName, ServerNo};
 use crate::observation::InstanceState;
@@ -39,6 +41,10 @@ impl Fleet {
             InstanceState::Ended => return self.boot_failed(no, "its instance ended at once".into()),
         };
         let is_running = matches!(phase, Phase::Booting(_));
+        if !is_running {
+            self.timers
+                .set(since + LAUNCHING_LIST, Timer::List(pool.config.name.clone()));
+        }
         self.change_server(no, |record| record.phase = phase);
         if is_running && !is_looked_at {
             self.became_ready(no, "its provider says that it runs; nobody looks at its health");

@@ -92,6 +92,7 @@ fn new_pool(no: PoolNo, name: PoolName, now: Timestamp) -> PoolRecord {
         name,
         automatic: false,
         scaling_enabled: true,
+        has_found_others: false,
         servers_wanted: 0,
         circuit: Circuit::Closed,
         boots: Vec::new(),

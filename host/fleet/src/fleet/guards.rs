@@ -124,6 +124,15 @@ impl Fleet {
         if let Some((code, until)) = pool.blocked.filter(|(_, until)| *until > self.now) {
             return Allowance::none(code, Some(until));
         }
+        if pool.is_unlisted {
+            return Allowance::none("not_listed_yet", None);
+        }
+        if pool.record.has_found_others {
+            return Allowance::none("servers_of_another_installation", None);
+        }
+        if let Some(until) = self.short_until(pool) {
+            return Allowance::none("no_capacity", Some(until));
+        }
         let mut allowance = Allowance {
             servers: u32::MAX,
             code: "",
@@ -157,8 +166,19 @@ impl Fleet {
             .launches_per_minute_max
             .saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
         allowance.clamp(free, "launches_per_minute_max", oldest.map(|at| at + MINUTE));
-        self.clamp_by_fleet(&mut allowance, pool.config.price_per_hour);
+        self.clamp_by_fleet(&mut allowance, self.next_price(pool));
         allowance
+    }
+
+    /// Says whether the guards over dollars let one server cost `price` an hour that now counts as `before`.
+    pub(super) fn affords(&self, price: Microdollars, before: Microdollars) -> bool {
+        let more = Microdollars(price.0.saturating_sub(before.0));
+        let guards = &self.config.guards;
+        let is_within =
+            |max: Option<Microdollars>, used: Microdollars| max.is_none_or(|max| affordable(max, used, more) > 0);
+        more == Microdollars(0)
+            || is_within(guards.price_per_hour_max, self.price_per_hour())
+                && is_within(guards.price_per_month_max, self.month_cost())
     }
 
     fn clamp_by_fleet(&self, allowance: &mut Allowance, price: Microdollars) {

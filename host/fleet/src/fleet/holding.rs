@@ -11,7 +11,9 @@ use crate::config::Limits;
 use crate::event::{PoolEvent, ServerEvent, What};
 use crate::ids::{Attempt, ServerName, ServerNo};
 use crate::record::{Meta, Record, RecordKey};
-use crate::server::{Booting, Cordoned, Draining, Health, Hold, HoldOwner, Phase, Ready, ServerRecord, Terminating};
+use crate::server::{
+    AgentToken, Booting, Cordoned, Draining, Health, Hold, HoldOwner, Phase, Ready, ServerRecord, Terminating,
+};
 
 impl Fleet {
     pub(super) fn register_server(&mut self, command: RegisterServer) -> Result<Reply, Rejection> {
@@ -76,10 +78,12 @@ impl Fleet {
             limits,
             labels,
             price_per_hour,
+            offer: None,
             created: self.now,
             phase,
             hold: None,
             lost: None,
+            token: AgentToken::default(),
             left: false,
         };
         let no = record.no;
@@ -309,6 +313,7 @@ impl Fleet {
         }
         let mut record = pool.record.clone();
         record.scaling_enabled = command.enabled;
+        record.has_found_others &= !command.enabled;
         self.put(Record::Pool(Box::new(record)));
         let reason = if command.enabled { "switched on" } else { "switched off" };
         self.tell(What::ScalingSwitched(PoolEvent {
@@ -339,6 +344,7 @@ impl Fleet {
             server: server.record.name.clone(),
             pool: server.record.pool.clone(),
             instance: server.record.instance.clone(),
+            offer: server.record.offer.clone(),
             price_per_hour: server.record.price_per_hour,
             rooms: server.rooms_known(),
             reason,
@@ -352,7 +358,7 @@ impl Fleet {
             .ok_or_else(|| Rejection::NoSuchServer(name.clone()))
     }
 
-    fn known(&self, no: ServerNo, name: &ServerName) -> Result<&Server, Rejection> {
+    pub(super) fn known(&self, no: ServerNo, name: &ServerName) -> Result<&Server, Rejection> {
         self.servers
             .get(&no)
             .ok_or_else(|| Rejection::NoSuchServer(name.clone()))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Fleet;
+use super::offers::SHORTAGE;
 use super::state::{Retry, Server};
 use crate::advice::{Subject, Verdict, VerdictOutcome, VerdictRow};
 use crate::decision::PolicyRef;
@@ -10,7 +11,7 @@ use crate::effect::{Effect, LaunchOrder, TerminateOrder};
 use crate::event::What;
 use crate::ids::{Attempt, DecisionNo, ID_BYTES_MAX, PoolName, ServerName, ServerNo};
 use crate::observation::{Instance, Launched, OrderKey, ProviderError, Terminated};
-use crate::server::{Phase, Requested, ServerRecord};
+use crate::server::{AgentToken, Phase, Requested, ServerRecord};
 use crate::units::Timestamp;
 
 /// An order whose outcome is unknown is repeated after this, doubling up to [`RETRY_MAX`].
@@ -21,9 +22,6 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// An order that was not answered at all is repeated after so long: far beyond any provider's own time limit.
 const ANSWER_MAX: Duration = Duration::from_secs(600);
-
-/// A pool whose provider had no capacity is not asked for so long; EC2's own shortages last about as long.
-const NO_CAPACITY_PAUSE: Duration = Duration::from_secs(180);
 
 /// A pool whose provider refused is not asked for so long.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
@@ -39,6 +37,10 @@ impl Fleet {
     pub(super) fn launch(&mut self, pool: &PoolName, reason: &str) -> Option<ServerNo> {
         let known = self.pools.get(pool)?;
         let (config, limits) = (known.config.clone(), known.config.limits);
+        let offer = self.next_offer(known);
+        if offer.is_none() && !config.offers.is_empty() {
+            return None;
+        }
         let no = self.next_server_no();
         let name = self.new_name(pool, no);
         let record = ServerRecord {
@@ -49,14 +51,18 @@ impl Fleet {
             attempt: Attempt(1),
             instance: None,
             endpoints: Default::default(),
-            zone: None,
+            zone: offer.as_ref().map(|offer| offer.zone.clone()),
             limits,
             labels: config.labels,
-            price_per_hour: config.price_per_hour,
+            price_per_hour: offer
+                .as_ref()
+                .map_or(config.price_per_hour, |offer| offer.price_per_hour),
+            offer,
             created: self.now,
             phase: Phase::Requested(Requested { since: self.now }),
             hold: None,
             lost: None,
+            token: AgentToken::default(),
             left: false,
         };
         self.add_server(record);
@@ -97,8 +103,11 @@ impl Fleet {
         let Some(server) = self.servers.get(&no) else { return };
         let order = LaunchOrder {
             key: key(server),
+            no,
             pool: server.record.pool.clone(),
             labels: server.record.labels.clone(),
+            offer: server.record.offer.clone(),
+            since: server.record.phase.since(),
         };
         self.out.effects.push(Effect::Launch(order));
         self.await_answer(no);
@@ -113,6 +122,7 @@ impl Fleet {
             key: key(server),
             pool: server.record.pool.clone(),
             instance: server.record.instance.clone(),
+            since: server.record.phase.since(),
         };
         self.out.effects.push(Effect::Terminate(order));
         self.await_answer(no);
@@ -155,7 +165,12 @@ impl Fleet {
     fn launch_refused(&mut self, no: ServerNo, error: &ProviderError) {
         let (code, pause) = match error {
             ProviderError::Refused(_) => ("launch_refused", REFUSED_PAUSE),
-            ProviderError::NoCapacity(_) => ("no_capacity", NO_CAPACITY_PAUSE),
+            ProviderError::NoCapacity(_) | ProviderError::NoAddresses(_) => {
+                if self.orders_another_offer(no, error) {
+                    return;
+                }
+                ("no_capacity", SHORTAGE)
+            }
             ProviderError::Misconfigured(_) => ("misconfigured", MISCONFIGURED_PAUSE),
             ProviderError::Unknown(_) => return,
         };
@@ -164,12 +179,55 @@ impl Fleet {
         let until = self.now + pause;
         let told = self.server_event(server, error.to_string());
         self.tell(What::ServerFailed(told));
-        if let Some(pool) = self.pools.get_mut(&pool) {
+        // Where there are offers, each has its own shortage.
+        if let Some(pool) = self.pools.get_mut(&pool)
+            && (code != "no_capacity" || pool.config.offers.is_empty())
+        {
             pool.blocked = Some((code, until));
         }
         self.verdict_failed(no, code, until);
         // Nothing exists under the key, says the provider: the record may go.
         self.forget(no, format!("never launched: {error}"));
+    }
+
+    /// Moves on to the next offer after a shortage: another attempt, as durable as the first. False where there is none, or the
+    /// guards over dollars forbid it.
+    fn orders_another_offer(&mut self, no: ServerNo, error: &ProviderError) -> bool {
+        let Some(server) = self.servers.get(&no) else {
+            return false;
+        };
+        let Some(short) = server.record.offer.clone() else {
+            return false;
+        };
+        let (name, now) = (server.record.pool.clone(), self.now);
+        let Some(pool) = self.pools.get_mut(&name) else {
+            return false;
+        };
+        pool.note_shortage(&short, error, now);
+        let Some(pool) = self.pools.get(&name).filter(|pool| !pool.retired) else {
+            return false;
+        };
+        let Some(offer) = self.next_offer(pool) else {
+            return false;
+        };
+        if !self.affords(offer.price_per_hour, short.price_per_hour) {
+            return false;
+        }
+        self.change_server(no, |record| {
+            record.attempt = record.attempt.next();
+            record.zone = Some(offer.zone.clone());
+            record.price_per_hour = offer.price_per_hour;
+            record.phase = Phase::Requested(Requested { since: now });
+            record.offer = Some(offer);
+        });
+        self.rebill(&name);
+        if let Some(server) = self.servers.get(&no) {
+            let told = self.server_event(server, format!("{error}; the next offer is ordered"));
+            self.tell(What::ServerRequested(told));
+        }
+        self.set_retry(no, None);
+        self.order_launch(no);
+        true
     }
 
     /// Takes in what a provider says of an instance.
@@ -268,7 +326,11 @@ impl Fleet {
             self.emptied.insert(no);
             self.time_server(no);
         }
+        let is_empty = self.meta.next_server == ServerNo(1);
         for name in self.pools.keys().cloned().collect::<Vec<_>>() {
+            if let Some(pool) = self.pools.get_mut(&name) {
+                pool.is_unlisted = is_empty && pool.config.automatic;
+            }
             self.ask_for_list(name);
         }
     }

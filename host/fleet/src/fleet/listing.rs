@@ -1,19 +1,38 @@
 //! What providers say that exists, beside what the records say.
 
+use std::time::Duration;
+
 use super::Fleet;
+use super::state::Stranger;
 use super::timers::Timer;
-use crate::effect::Effect;
-use crate::event::{ServerEvent, What};
+use crate::effect::{Effect, TerminateOrder};
+use crate::event::{PoolEvent, ServerEvent, What};
 use crate::ids::{PoolName, ServerNo};
-use crate::observation::{Instance, InstanceState, Listed, OrderKey};
+use crate::observation::{Found, Instance, InstanceState, Listed, OrderKey, Owner};
+use crate::pool::PoolRecord;
+use crate::record::Record;
 use crate::server::Phase;
 use crate::units::{Microdollars, Timestamp};
 
 /// A server that its provider's list lacks so often in a row counts as ended: one list may be read too early.
 const MISSING_LISTS: u32 = 2;
 
-/// How many instances without a record are told of in a pool, each once; more would only fill the log.
-const UNKNOWN_TOLD_MAX: usize = 100;
+/// How many instances without a record are remembered in a pool; the others are seen again when these have gone.
+const STRANGERS_MAX: usize = 100;
+
+/// While a launch has been answered and does not run yet, its provider is asked so often: the list has the address that rooms wait
+/// for.
+pub(super) const LAUNCHING_LIST: Duration = Duration::from_secs(10);
+
+/// A first list that could not be made is asked for again so soon.
+const FIRST_LIST_AGAIN: Duration = Duration::from_secs(5);
+
+/// An instance that we launched and that no record knows is ended so long after it was seen first: longer than any list lags
+/// behind.
+const ORPHAN_AFTER: Duration = Duration::from_secs(120);
+
+/// How many of them one list ends at most: a mistake of ours must not cost everything at once.
+const REAPED_MAX: usize = 10;
 
 impl Fleet {
     /// Asks a pool's provider what exists, and sets the time of the next question.
@@ -22,13 +41,22 @@ impl Fleet {
         if !pool.config.automatic {
             return;
         }
+        let is_any_launching = self
+            .of(pool)
+            .any(|server| matches!(server.record.phase, Phase::Launching(_)));
+        let pause = match is_any_launching {
+            true => self.config.reconcile.min(LAUNCHING_LIST),
+            false => self.config.reconcile,
+        };
         self.out.effects.push(Effect::List(name.clone()));
-        self.timers.set(self.now + self.config.reconcile, Timer::List(name));
+        self.timers.set(self.now + pause, Timer::List(name));
     }
 
     pub(super) fn listed(&mut self, listed: Listed) {
         // A list that could not be made says nothing: the next one is asked for in time.
-        let Ok(mut instances) = listed.result else { return };
+        let Ok(mut instances) = listed.result else {
+            return self.ask_again_for_first_list(listed.pool);
+        };
         let Some(pool) = self.pools.get_mut(&listed.pool) else {
             return;
         };
@@ -37,25 +65,54 @@ impl Fleet {
             return;
         }
         pool.listed = Some(listed.asked);
-        instances.sort_by(|(a, _), (b, _)| a.cmp(b));
+        instances.sort_by(|a, b| a.key.cmp(&b.key));
         let mut seen = Vec::new();
-        let mut unknown = Vec::new();
-        for (key, instance) in &instances {
+        let mut strangers = Vec::new();
+        for found in instances {
             // A list speaks of its own pool's servers only, and of none that somebody else has made.
-            match self.launched_in(&listed.pool, key) {
+            match self.launched_in(&listed.pool, &found.key) {
                 Some(no) => {
                     seen.push(no);
-                    self.listed_one(no, instance);
+                    self.listed_one(no, &found.instance);
                 }
-                None if instance.state != InstanceState::Ended => unknown.push((key, instance)),
+                None if found.instance.state != InstanceState::Ended => strangers.push(found),
                 None => {}
             }
         }
-        for (key, instance) in unknown {
-            self.tell_unknown(&listed.pool, key, instance);
-        }
+        self.first_list(&listed.pool, &strangers);
+        self.meet_strangers(&listed.pool, strangers, listed.asked);
         seen.sort_unstable();
         self.note_missing(&listed.pool, &seen, listed.asked);
+    }
+
+    /// The first list after a start with an empty store: servers of this fleet that exist already may be those that a lost store
+    /// knew. Launching more beside them is a human's decision.
+    fn first_list(&mut self, name: &PoolName, strangers: &[Found]) {
+        let Some(pool) = self.pools.get_mut(name) else { return };
+        if !std::mem::take(&mut pool.is_unlisted) || strangers.is_empty() {
+            return;
+        }
+        let record = PoolRecord {
+            scaling_enabled: false,
+            has_found_others: true,
+            ..pool.record.clone()
+        };
+        self.put(Record::Pool(Box::new(record)));
+        self.tell(What::ScalingSwitched(PoolEvent {
+            pool: name.clone(),
+            reason: format!(
+                "off: this installation is new, and {} servers of its fleet exist already; end them or keep them, then switch \
+                 scaling on",
+                strangers.len()
+            ),
+        }));
+    }
+
+    /// Nothing is launched before the first list of an installation that is new: it is not waited for as long as others.
+    fn ask_again_for_first_list(&mut self, name: PoolName) {
+        if self.pools.get(&name).is_some_and(|pool| pool.is_unlisted) {
+            self.timers.set(self.now + FIRST_LIST_AGAIN, Timer::List(name));
+        }
     }
 
     fn launched_in(&self, pool: &PoolName, key: &OrderKey) -> Option<ServerNo> {
@@ -119,21 +176,81 @@ impl Fleet {
         }
     }
 
-    fn tell_unknown(&mut self, pool: &PoolName, key: &OrderKey, instance: &Instance) {
-        let Some(known) = self.pools.get_mut(pool) else { return };
-        if known.unknown_told.len() >= UNKNOWN_TOLD_MAX || !known.unknown_told.insert(key.clone()) {
-            return;
+    /// Tells of instances without a record, each once, and ends those that this installation launched itself.
+    fn meet_strangers(&mut self, name: &PoolName, found: Vec<Found>, asked: Timestamp) {
+        let mut reaped = 0;
+        for found in found {
+            let Some(pool) = self.pools.get_mut(name) else { return };
+            let is_full = pool.strangers.len() >= STRANGERS_MAX;
+            match pool.strangers.get_mut(&found.key) {
+                Some(stranger) => stranger.seen = asked,
+                None if is_full => continue,
+                None => {
+                    let (first, seen) = (asked, asked);
+                    pool.strangers.insert(found.key.clone(), Stranger { first, seen });
+                    let told = self.stranger_event(name, &found, self.stranger_reason(&found));
+                    self.tell(What::ServerUnknown(told));
+                }
+            }
+            if reaped < REAPED_MAX && self.is_orphan(name, &found) {
+                reaped += 1;
+                self.reap(name, found);
+            }
         }
-        self.tell(What::ServerUnknown(ServerEvent {
-            server: key.server.clone(),
+        if let Some(pool) = self.pools.get_mut(name) {
+            pool.strangers.retain(|_, stranger| stranger.seen == asked);
+        }
+    }
+
+    fn stranger_reason(&self, found: &Found) -> String {
+        let attempt = found.key.attempt;
+        let who = match found.owner {
+            Owner::Us(no) if no < self.meta.next_server => "we launched it",
+            Owner::Us(_) => "we launched it after this store was saved: it is left alone",
+            Owner::Another => "another installation with this fleet's name launched it: it is left alone",
+            Owner::Unknown => "it is left alone",
+        };
+        let kept = if found.is_kept {
+            ", and it is marked to be kept"
+        } else {
+            ""
+        };
+        format!("its provider lists attempt {attempt} of it, and no record knows it; {who}{kept}")
+    }
+
+    /// Whether an instance is a leftover of ours: our own ledger gave out its number, nobody wants it kept, and it has been
+    /// there for a while.
+    fn is_orphan(&self, pool: &PoolName, found: &Found) -> bool {
+        let is_ours = matches!(found.owner, Owner::Us(no) if no < self.meta.next_server);
+        let first = self
+            .pools
+            .get(pool)
+            .and_then(|pool| pool.strangers.get(&found.key))
+            .map(|stranger| (stranger.first, stranger.seen));
+        is_ours && !found.is_kept && first.is_some_and(|(first, seen)| seen.since(first) >= ORPHAN_AFTER)
+    }
+
+    fn reap(&mut self, pool: &PoolName, found: Found) {
+        let reason = "we launched it, and no record knows it any more".to_owned();
+        let told = self.stranger_event(pool, &found, reason);
+        self.tell(What::ServerReaped(told));
+        self.out.effects.push(Effect::Terminate(TerminateOrder {
+            key: found.key,
             pool: pool.clone(),
-            instance: Some(instance.instance.clone()),
-            price_per_hour: instance.price_per_hour.unwrap_or(Microdollars(0)),
-            rooms: 0,
-            reason: format!(
-                "its provider lists attempt {} of it, and no record knows it",
-                key.attempt
-            ),
+            instance: Some(found.instance.instance),
+            since: self.now,
         }));
+    }
+
+    fn stranger_event(&self, pool: &PoolName, found: &Found, reason: String) -> ServerEvent {
+        ServerEvent {
+            server: found.key.server.clone(),
+            pool: pool.clone(),
+            instance: Some(found.instance.instance.clone()),
+            offer: None,
+            price_per_hour: found.instance.price_per_hour.unwrap_or(Microdollars(0)),
+            rooms: 0,
+            reason,
+        }
     }
 }

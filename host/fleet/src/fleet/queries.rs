@@ -301,7 +301,10 @@ fn server_status(server: &Server) -> ServerStatus {
     let report = server.reported.as_ref().map(|(_, report)| report);
     ServerStatus {
         card: server.card.clone(),
+        no: server.no(),
         attempt: server.record.attempt,
+        token: server.record.token,
+        offer: server.record.offer.clone(),
         instance: server.record.instance.clone(),
         phase: server.record.phase.clone(),
         hold: server.record.hold.clone(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::ledger::{Cost, Multiset, Used};
+use super::offers::Shortage;
 use crate::config::{HealthSource, PoolConfig};
 use crate::ids::{RoomId, ServerNo};
 use crate::observation::{OrderKey, Report};
@@ -140,6 +141,15 @@ impl Room {
     }
 }
 
+/// An instance of this fleet that no record knows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stranger {
+    /// When a list had it first.
+    pub(super) first: Timestamp,
+    /// When the newest list that has it was asked for.
+    pub(super) seen: Timestamp,
+}
+
 /// A pool.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -154,13 +164,17 @@ pub(super) struct Pool {
     pub(super) launches: VecDeque<Timestamp>,
     /// What the provider said that stands in the way of launching, and until when.
     pub(super) blocked: Option<(&'static str, Timestamp)>,
+    /// Which offers its provider did not have lately.
+    pub(super) shortages: Vec<Shortage>,
     pub(super) frozen: bool,
     /// What the policies' view says of its allowances.
     pub(super) told: Option<crate::view::PoolStateRow>,
     /// When the newest list that was heeded was asked for.
     pub(super) listed: Option<Timestamp>,
-    /// Instances of this fleet that no record knows, told once each.
-    pub(super) unknown_told: BTreeSet<OrderKey>,
+    /// Nothing is launched before its first list: the store was empty, and what is there may be ours.
+    pub(super) is_unlisted: bool,
+    /// Instances of this fleet that no record knows, as the newest list has them.
+    pub(super) strangers: BTreeMap<OrderKey, Stranger>,
 }
 
 impl Pool {

@@ -214,7 +214,7 @@ fn hand_in(case: &mut Case, kind: Kind, input: &str) -> Option<String> {
             Some(match world.place_as("new", seats(7)) {
                 Reply::Room(..) if world.place_of("new") == format!("on {server}") => "placed".into(),
                 Reply::Room(..) => format!("no: {}", world.decisions.last().expect("it was asked for").code),
-                reply @ (Reply::Server(..) | Reply::Done | Reply::Rejected(_)) => panic!("{reply:?}"),
+                reply @ (Reply::Server(..) | Reply::Done | Reply::Token(_) | Reply::Rejected(_)) => panic!("{reply:?}"),
             })
         }
         "cordon" => refusal(world.cordon(&server)),
@@ -287,7 +287,7 @@ fn hand_in(case: &mut Case, kind: Kind, input: &str) -> Option<String> {
 fn refusal(reply: Reply) -> Option<String> {
     match reply {
         Reply::Rejected(rejection) => Some(format!("no: {}", rejection.code())),
-        Reply::Server(..) | Reply::Done => None,
+        Reply::Server(..) | Reply::Done | Reply::Token(_) => None,
         Reply::Room(..) => panic!("a room was answered for a server: {reply:?}"),
     }
 }

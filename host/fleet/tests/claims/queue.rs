@@ -325,7 +325,7 @@ fn unplaceable(world: &mut World) {
         _ => first_fit(fleet, ask),
     })];
     world.place_as("shunned", seats(7));
-    let ask = world.asked(Direction::Up);
+    let ask = world.asked_anew(Direction::Up);
     assert_eq!(ask.demand.waiting_rooms, 1);
     let growth = world.growth("cloud", 1);
     world.answer(&ask, Ok(ScaleAdvice::Up(vec![growth])), true);

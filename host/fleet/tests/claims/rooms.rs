@@ -27,7 +27,9 @@ fn reporting(servers: &[&str]) -> World {
 fn outcome(reply: Reply) -> RoomOutcome {
     match reply {
         Reply::Room(_, outcome) => outcome,
-        Reply::Server(..) | Reply::Done | Reply::Rejected(_) => panic!("no room was answered: {reply:?}"),
+        Reply::Server(..) | Reply::Done | Reply::Token(_) | Reply::Rejected(_) => {
+            panic!("no room was answered: {reply:?}")
+        }
     }
 }
 

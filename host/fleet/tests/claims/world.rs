@@ -14,9 +14,9 @@ use usher_fleet::config::{FleetConfig, HealthSource, Labels, Limits, PoolConfig,
 use usher_fleet::decision::PolicyRef;
 use usher_fleet::effect::LaunchOrder;
 use usher_fleet::event::What;
-use usher_fleet::ids::{Attempt, DecisionNo, PoolNo, ServerName, ServerNo};
+use usher_fleet::ids::{Attempt, DecisionNo, PoolName, PoolNo, ServerName, ServerNo};
 use usher_fleet::observation::{
-    Instance, InstanceState, Launched, Listed, OrderKey, Probed, ProviderError, Report, Reported, ReportedRoom,
+    Found, Instance, InstanceState, Launched, Listed, OrderKey, Probed, ProviderError, Report, Reported, ReportedRoom,
     Terminated,
 };
 use usher_fleet::room::RoomWish;
@@ -29,7 +29,7 @@ use usher_fleet::{
 };
 
 /// 2026-11-22T09:00:00Z.
-const START: Timestamp = Timestamp(1_795_338_000_000);
+pub(crate) const START: Timestamp = Timestamp(1_795_338_000_000);
 
 /// Ticks at one instant beyond which a timer counts as ringing for ever: the longest queue here, once a room, and more.
 const RINGS_MAX: usize = 5_000;
@@ -131,6 +131,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(config: FleetConfig) -> World {
+        let mut world = World::unlisted(config);
+        for pool in world.config.pools.clone().into_iter().filter(|pool| pool.automatic) {
+            world.first_list(&pool.name, Vec::new());
+        }
+        world
+    }
+
+    /// A world whose providers have not said yet what exists.
+    pub(crate) fn unlisted(config: FleetConfig) -> World {
         let fleet = Fleet::new(config.clone(), START);
         let mut world = World {
             fleet,
@@ -151,6 +160,15 @@ impl World {
         let outcome = world.fleet.resume(world.now);
         world.take(outcome);
         world
+    }
+
+    /// The list that is asked for at the start is answered; nothing is launched before.
+    pub(crate) fn first_list(&mut self, pool: &PoolName, found: Vec<Found>) {
+        self.step(Input::Observation(Observation::Listed(Listed {
+            pool: pool.clone(),
+            asked: Timestamp(START.0 - 1),
+            result: Ok(found),
+        })));
     }
 
     /// A world with one external pool `site` whose health nobody looks at, and these servers in it.
@@ -453,10 +471,14 @@ impl World {
     }
 
     pub(crate) fn listed(&mut self, pool: &str, instances: Vec<(OrderKey, Instance)>) {
+        self.found(pool, instances.into_iter().map(Found::from).collect());
+    }
+
+    pub(crate) fn found(&mut self, pool: &str, found: Vec<Found>) {
         self.observe(Observation::Listed(Listed {
             pool: id(pool),
             asked: self.now,
-            result: Ok(instances),
+            result: Ok(found),
         }));
     }
 
@@ -732,6 +754,7 @@ pub(crate) fn external(name: &str) -> PoolConfig {
         only: BTreeMap::new(),
         health: HealthSource::None,
         url: None,
+        offers: Vec::new(),
         guards: PoolGuards::default(),
     }
 }
@@ -759,7 +782,7 @@ pub(crate) fn guarded(name: &str, guards: PoolGuards) -> PoolConfig {
 pub(crate) fn rejected(reply: Reply) -> Rejection {
     match reply {
         Reply::Rejected(rejection) => rejection,
-        Reply::Room(..) | Reply::Server(..) | Reply::Done => panic!("not rejected: {reply:?}"),
+        Reply::Room(..) | Reply::Server(..) | Reply::Done | Reply::Token(_) => panic!("not rejected: {reply:?}"),
     }
 }
 

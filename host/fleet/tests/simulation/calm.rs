@@ -156,8 +156,7 @@ impl World {
     }
 
     fn is_nothing_left(&self) -> bool {
-        let is_ours = |key: &&OrderKey| !self.cloud.foreign.contains(key);
-        self.model.servers.is_empty() && !self.cloud.instances.keys().any(|key| is_ours(&key))
+        self.model.servers.is_empty() && self.cloud.instances.values().all(|made| made.has_died)
     }
 
     fn what_is_left(&self) -> String {

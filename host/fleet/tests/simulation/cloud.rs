@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use usher_fleet::config::FleetConfig;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder, Watch};
-use usher_fleet::ids::{PoolName, ServerName};
+use usher_fleet::ids::{PoolName, ServerName, ServerNo};
 use usher_fleet::observation::{
-    Instance, InstanceState, Launched, Listed, OrderKey, Probed, ProviderError, Terminated,
+    Found, Instance, InstanceState, Launched, Listed, OrderKey, Owner, Probed, ProviderError, Terminated,
 };
 use usher_fleet::units::{Microdollars, Timestamp};
 use usher_fleet::{Effect, Observation};
@@ -24,6 +24,7 @@ pub(crate) struct Faults {
 /// An instance that was made.
 #[derive(Debug, Clone)]
 pub(crate) struct Made {
+    no: ServerNo,
     pub(crate) pool: PoolName,
     pub(crate) runs_at: Timestamp,
     /// When it shows that it serves; never, for some.
@@ -153,6 +154,7 @@ impl Cloud {
         let error = match chance.below(5) {
             0 => return None,
             1 => return Some(ProviderError::Unknown("it did not answer in time".into())),
+            2 if chance.one_in(3) => ProviderError::NoAddresses("none left".into()),
             2 => ProviderError::NoCapacity("none left".into()),
             3 => ProviderError::Misconfigured("no such image".into()),
             _ => ProviderError::Refused("not you".into()),
@@ -173,6 +175,7 @@ impl Cloud {
             let runs_at = now + Duration::from_millis(chance.between(0, 20_000).into());
             let serves_at = runs_at + Duration::from_millis(chance.between(0, 20_000).into());
             let made = Made {
+                no: order.no,
                 pool: order.pool.clone(),
                 runs_at,
                 serves_at: (!chance.percent(faults.percent)).then_some(serves_at),
@@ -241,15 +244,24 @@ impl Cloud {
         let of_pool = self.instances.iter().filter(|(_, made)| made.pool == *pool);
         let mut keys: Vec<OrderKey> = of_pool.map(|(key, _)| key.clone()).collect();
         keys.retain(|key| !self.instances[key].has_died || chance.one_in(2));
-        let mut found: Vec<(OrderKey, Instance)> = keys
+        let ours = |key: OrderKey, instance: Instance| Found {
+            owner: self
+                .instances
+                .get(&key)
+                .map_or(Owner::Unknown, |made| Owner::Us(made.no)),
+            is_kept: false,
+            key,
+            instance,
+        };
+        let mut found: Vec<Found> = keys
             .into_iter()
             .filter(|_| !chance.percent(faults.percent / 4))
-            .filter_map(|key| self.describe(&key, now).map(|instance| (key, instance)))
+            .filter_map(|key| self.describe(&key, now).map(|instance| ours(key, instance)))
             .collect();
         if chance.percent(faults.percent)
             && let Some((key, instance)) = self.stranger(pool, now, chance)
         {
-            found.push((key, instance));
+            found.push(Found::from((key, instance)));
         }
         let result = if chance.percent(faults.percent) {
             Err(ProviderError::Unknown("no list".into()))

@@ -83,6 +83,7 @@ fn kind(what: &What) -> &'static str {
         What::ServerTerminating(_) => "server.terminating",
         What::ServerTerminated(_) => "server.terminated",
         What::ServerUnknown(_) => "server.unknown",
+        What::ServerReaped(_) => "server.reaped",
         What::ScaleWanted(_) => "scale.wanted",
         What::ScaleUnwanted(_) => "scale.unwanted",
         What::ScaleRefused(_) => "scale.refused",

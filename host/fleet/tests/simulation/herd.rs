@@ -74,6 +74,7 @@ fn pool() -> PoolConfig {
         only: BTreeMap::new(),
         health: HealthSource::Report,
         url: None,
+        offers: Vec::new(),
         guards: PoolGuards {
             servers_max: SERVERS,
             cpu_permille_max: None,

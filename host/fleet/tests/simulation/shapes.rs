@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_fleet::config::{FleetConfig, FleetGuards, HealthSource, Labels, Limits, PoolConfig, PoolGuards};
+use usher_fleet::config::{FleetConfig, FleetGuards, HealthSource, Labels, Limits, Offer, PoolConfig, PoolGuards};
 use usher_fleet::units::Microdollars;
 
 use super::chance::Chance;
@@ -69,8 +69,27 @@ fn pool(chance: &mut Chance, index: u32) -> PoolConfig {
         only: only(chance),
         health: health(chance),
         url: (!automatic || chance.one_in(2)).then(|| "wss://{server}.test".into()),
+        offers: offers(chance, automatic),
         guards: guards(chance),
     }
+}
+
+fn offers(chance: &mut Chance, automatic: bool) -> Vec<Offer> {
+    if !automatic || chance.one_in(2) {
+        return Vec::new();
+    }
+    let offer = |chance: &mut Chance, instance_type: &str, zone: &str| Offer {
+        instance_type: instance_type.into(),
+        market: "on-demand".into(),
+        zone: zone.into(),
+        price_per_hour: Microdollars(chance.between(0, 1_500_000).into()),
+    };
+    let kinds = [("small", "a"), ("small", "b"), ("large", "a")];
+    let count = 1 + chance.index(kinds.len());
+    kinds[..count]
+        .iter()
+        .map(|(kind, zone)| offer(chance, kind, zone))
+        .collect()
 }
 
 fn limits(chance: &mut Chance) -> Limits {

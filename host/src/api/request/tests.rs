@@ -135,21 +135,32 @@ fn a_scope_lets_in_to_its_own_and_no_further() {
         Caller::App(None),
         Caller::Register(pool.clone()),
         Caller::Server(Some(pool.clone())),
+        Caller::Agent(TokenNo {
+            server: "demo-1".parse().unwrap(),
+            no: usher_fleet::ids::ServerNo(1),
+            generation: 0,
+        }),
     ];
     let let_in = |ask: &dyn Fn(Caller) -> bool| callers.clone().map(ask);
     assert_eq!(
         let_in(&|caller| caller.with_rooms().is_ok()),
-        [true, true, false, false]
+        [true, true, false, false, false]
     );
     assert_eq!(
         let_in(&|caller| caller.with_servers().is_ok()),
-        [true, false, true, false]
+        [true, false, true, false, false]
     );
     assert_eq!(
         let_in(&|caller| caller.with_reports().is_ok()),
-        [true, false, true, true]
+        [true, false, true, true, true]
     );
-    assert_eq!(let_in(&|caller| caller.admin().is_ok()), [true, false, false, false]);
-    assert_eq!(Caller::Register(pool.clone()).with_reports(), Ok(Reach::Pool(pool)));
+    assert_eq!(
+        let_in(&|caller| caller.admin().is_ok()),
+        [true, false, false, false, false]
+    );
+    assert_eq!(
+        Caller::Register(pool.clone()).with_reports(),
+        Ok(Reporter::For(Reach::Pool(pool)))
+    );
     assert_eq!(Caller::App(None).admin().unwrap_err().code, Code::WrongScope);
 }

@@ -70,6 +70,8 @@ answers! {
         [ALWAYS, PATH, BODY, &[Code::NoSuchServer, Code::ServerTerminating]];
     Report: [json(200, "ReportAnswer", "Taken. How the server stands, and which of its rooms have moved.")],
         [ALWAYS, PATH, BODY, &[Code::NoSuchServer]];
+    NewToken: [json(201, "NewToken", "The token; it is shown only now.")], [ALWAYS, PATH, BODY, &[Code::NoSuchServer]];
+    RevokeToken: [empty("No token of the server counts any more.")], [ALWAYS, PATH, &[Code::NoSuchServer]];
     ListPools: [json(200, "PoolList", "All pools, in the order of their names.")], [ALWAYS];
     Scaling: [json(200, "Scaling", "It is so.")], [ALWAYS, PATH, BODY, &[Code::NoSuchPool]];
     ListPolicies: [json(200, "PolicyList", "The chain, in the order in which policies are asked.")], [ALWAYS];

@@ -13,10 +13,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::request::{self, Id, Json, PLACEMENT_MAX, REPORT_BYTES_MAX, keyed, whole, whole_needed, within};
+use super::super::request::{
+    self, Id, Json, PLACEMENT_MAX, REPORT_BYTES_MAX, Reporter, keyed, whole, whole_needed, within,
+};
 use super::super::respond::{self, Problem};
 use super::super::shown;
-use super::{ServerHold, ServerPath, within_reach};
+use super::{ServerHold, ServerPath, tokens, within_reach};
 use crate::auth::Caller;
 use crate::driver::MovedRoom;
 
@@ -157,15 +159,22 @@ async fn report(
     Id(server): Id<ServerName>,
     Json(report): Json<ServerReport, REPORT_BYTES_MAX>,
 ) -> Result<Response, Problem> {
-    let reach = caller.with_reports()?;
+    let reporter = caller.with_reports()?;
     let report = report.into_report()?;
-    within_reach(&api, &server, reach).await?;
+    let token = match reporter {
+        Reporter::For(reach) => {
+            within_reach(&api, &server, reach).await?;
+            None
+        }
+        Reporter::Itself(token) => tokens::used(&api, &server, token).await?,
+    };
     let answer = api.mailbox.report(Reported { server, report }).await??;
     Ok(respond::found(&ReportAnswer {
         phase: answer.server.phase.word(),
         hold: answer.server.hold.as_ref().map(ServerHold::of),
         health: answer.server.health.word(),
         moved: answer.moved.iter().map(Moved::of).collect(),
+        token,
     }))
 }
 
@@ -180,6 +189,9 @@ pub(in crate::api) struct ReportAnswer<'a> {
     health: &'static str,
     /// Rooms in its report that are elsewhere by now: it should end them.
     moved: Vec<Moved<'a>>,
+    /// The token to report with from now on, where that is another; the one before counts until this one is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
 }
 
 /// A room that is elsewhere by now.

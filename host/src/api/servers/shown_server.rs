@@ -1,6 +1,7 @@
 //! A server as the API shows it: phase, hold and health as three facts, and what the ledger counts.
 
 use serde::Serialize;
+use usher_fleet::config::Offer;
 use usher_fleet::server::{Health, Hold, Phase};
 use usher_fleet::status::ServerStatus;
 use utoipa::ToSchema;
@@ -17,6 +18,8 @@ pub(in crate::api) struct Server<'a> {
     instance: Option<&'a str>,
     /// Which launch of it this is.
     attempt: u32,
+    /// What this launch ordered; null where the provider chooses, or somebody else made the server.
+    offer: Option<ShownOffer<'a>>,
     /// How far it is: `requested`, `launching`, `booting`, `ready`, `failed` or `terminating`.
     phase: &'static str,
     phase_since: Time,
@@ -50,6 +53,28 @@ pub(in crate::api) struct Server<'a> {
     loss_permille: Option<u32>,
     /// Rooms in its last report that Usher has not placed there.
     rooms_unknown: u32,
+}
+
+/// A machine that a provider offers.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct ShownOffer<'a> {
+    instance_type: &'a str,
+    /// `on-demand` or `spot`.
+    market: &'a str,
+    zone: &'a str,
+    /// Dollars an hour.
+    price_per_hour: Dollars,
+}
+
+impl<'a> ShownOffer<'a> {
+    fn of(offer: &'a Offer) -> ShownOffer<'a> {
+        ShownOffer {
+            instance_type: &offer.instance_type,
+            market: &offer.market,
+            zone: &offer.zone,
+            price_per_hour: Dollars(offer.price_per_hour),
+        }
+    }
 }
 
 /// What keeps new rooms away from a server.
@@ -87,6 +112,7 @@ impl<'a> Server<'a> {
             card: Card::of(&status.card),
             instance: status.instance.as_deref(),
             attempt: status.attempt.0,
+            offer: status.offer.as_ref().map(ShownOffer::of),
             phase: status.phase.word(),
             phase_since: Time(status.phase.since()),
             phase_reason: phase_reason(&status.phase),

@@ -7,7 +7,7 @@ use usher_cloud::{PoolSetup, ProbeConfig, ProbeTiming, ProviderConfig, Simulated
 use usher_fleet::config::{FleetConfig, HealthSource, Limits, PoolConfig, PoolGuards};
 use usher_fleet::ids::PoolName;
 
-use super::{exec, pool_guards, waits_too_short};
+use super::{ec2, exec, pool_guards, waits_too_short};
 use crate::config::problem::{Collector, Place};
 use crate::config::raw::{Health, Market, Provider, RawPool};
 use crate::config::section::Entry;
@@ -62,6 +62,11 @@ fn pool(raw: &RawPool, around: &Around<'_>, problems: &mut Collector<'_>) -> Opt
     let url = url(raw, provider, problems);
     check_price(raw, provider, around, problems);
     let setup = provider_config(raw, provider, around, problems);
+    let offers = match provider {
+        Provider::Ec2 => ec2::offers(raw, problems),
+        Provider::External | Provider::Simulated | Provider::Exec => Vec::new(),
+    };
+    let cheapest = offers.iter().map(|offer| offer.price_per_hour).min();
     let name = name?;
     let config = PoolConfig {
         name: name.clone(),
@@ -73,7 +78,7 @@ fn pool(raw: &RawPool, around: &Around<'_>, problems: &mut Collector<'_>) -> Opt
         market: raw.market.get().map_or("", |market| market.word()).to_owned(),
         limits,
         seats_default: raw.seats_default.or(SEATS_DEFAULT),
-        price_per_hour: raw.price_per_hour.or(Default::default()),
+        price_per_hour: raw.price_per_hour.or(cheapest.unwrap_or_default()),
         labels: raw.labels.or(Default::default()),
         only: raw.only.or(Default::default()),
         health: match health {
@@ -81,7 +86,9 @@ fn pool(raw: &RawPool, around: &Around<'_>, problems: &mut Collector<'_>) -> Opt
             Health::Report => HealthSource::Report,
             Health::None => HealthSource::None,
         },
-        url,
+        // What only the instance knows its provider says.
+        url: url.filter(|url| !ec2::has_address(url)),
+        offers,
         guards,
     };
     let setup = PoolSetup {
@@ -186,6 +193,7 @@ fn check_tables(raw: &RawPool, provider: Provider, problems: &mut Collector<'_>)
     let tables = [
         (Provider::Simulated, raw.simulated.is_written, &raw.simulated.at),
         (Provider::Exec, raw.exec.is_written, &raw.exec.at),
+        (Provider::Ec2, raw.ec2.is_written, &raw.ec2.at),
     ];
     for (of, is_written, at) in tables {
         if is_written && of != provider {
@@ -202,7 +210,7 @@ fn check_tables(raw: &RawPool, provider: Provider, problems: &mut Collector<'_>)
 fn health(raw: &RawPool, provider: Provider, problems: &mut Collector<'_>) -> Health {
     let default = match provider {
         Provider::External | Provider::Exec => Health::Tcp,
-        Provider::Simulated => Health::Report,
+        Provider::Simulated | Provider::Ec2 => Health::Report,
     };
     let health = raw.health.or(default);
     match (provider, health) {
@@ -214,7 +222,7 @@ fn health(raw: &RawPool, provider: Provider, problems: &mut Collector<'_>) -> He
             let wrong = "nobody looks after these servers: rooms stay on one that is dead until its provider says so";
             problems.warning(&raw.health.at, wrong, "write health = \"tcp\" if they have an address");
         }
-        (Provider::Simulated, Health::Report) | (Provider::External | Provider::Exec, _) => {}
+        (Provider::Simulated, Health::Report) | (Provider::External | Provider::Exec | Provider::Ec2, _) => {}
     }
     health
 }
@@ -263,7 +271,7 @@ fn probe(raw: &RawPool, health: Health, around: &Around<'_>, problems: &mut Coll
 
 fn url(raw: &RawPool, provider: Provider, problems: &mut Collector<'_>) -> Option<String> {
     let url = raw.url.get()?;
-    if provider != Provider::Exec {
+    if !matches!(provider, Provider::Exec | Provider::Ec2) {
         let wrong = format!("is for launched servers; {} servers bring their own", provider.word());
         problems.problem(&raw.url.at, wrong, "remove it");
     }
@@ -274,7 +282,11 @@ fn url(raw: &RawPool, provider: Provider, problems: &mut Collector<'_>) -> Optio
             "write for example url = \"wss://{server}.media.example.com\"",
         );
     }
-    if !url.contains("{server}") {
+    if provider != Provider::Ec2 && ec2::has_address(url) {
+        let wrong = "has an address in it that only provider = \"ec2\" knows";
+        problems.problem(&raw.url.at, wrong, "write {server} instead");
+    }
+    if !url.contains("{server}") && !ec2::has_address(url) {
         let wrong = "has no {server} in it: all servers of the pool would have the same URL";
         problems.problem(
             &raw.url.at,
@@ -288,7 +300,8 @@ fn url(raw: &RawPool, provider: Provider, problems: &mut Collector<'_>) -> Optio
 fn check_price(raw: &RawPool, provider: Provider, around: &Around<'_>, problems: &mut Collector<'_>) {
     let guards = &around.fleet.guards;
     let is_guarded = guards.price_per_hour_max.is_some() || guards.price_per_month_max.is_some();
-    if is_guarded && provider != Provider::External && !raw.price_per_hour.is_written {
+    let is_priced = raw.price_per_hour.is_written || provider == Provider::Ec2;
+    if is_guarded && provider != Provider::External && !is_priced {
         let wrong = "is missing: the guards over dollars count these servers as free";
         problems.warning(
             &raw.price_per_hour.at,
@@ -307,6 +320,7 @@ fn provider_config(
     match provider {
         Provider::External => Some(ProviderConfig::External),
         Provider::Simulated => Some(ProviderConfig::Simulated(simulated(raw, around, problems))),
+        Provider::Ec2 => ec2::ec2(raw, around, problems).map(ProviderConfig::Ec2),
         Provider::Exec => {
             if !raw.exec.is_written {
                 let wrong = "is missing: provider = \"exec\" runs your own programs";
@@ -336,7 +350,7 @@ fn simulated(raw: &RawPool, around: &Around<'_>, problems: &mut Collector<'_>) -
 }
 
 impl Market {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Market::OnDemand => "on-demand",
             Market::Spot => "spot",

@@ -66,9 +66,9 @@ fn invariant_launches_stay_within_every_ceiling(model: &mut Model, server: &Serv
     assert!(
         fleet
             .price_per_hour_max
-            .is_none_or(|max| price + pool.price_per_hour <= max),
+            .is_none_or(|max| price + server.price_per_hour <= max),
         "{name}: fleet_dollars_per_hour_max: {price} and {} more",
-        pool.price_per_hour
+        server.price_per_hour
     );
     let record = &model.pools[&pool.name];
     if let Circuit::Open(open) = &record.circuit {

@@ -14,6 +14,7 @@ use crate::simulation::model::Model;
 /// A server's record is about to change; the model is as it was before.
 pub(super) fn changed(model: &Model, old: &ServerRecord, new: &ServerRecord, input: Option<&Input>) {
     invariant_a_server_only_moves_forward(old, new);
+    invariant_an_attempt_has_one_offer(old, new, input);
     invariant_holds_are_lifted_by_whom_they_belong_to(old, new, input);
     let is_ending = |server: &ServerRecord| matches!(server.phase, Phase::Terminating(_));
     let is_let_go = (is_ending(new) && !is_ending(old)) || (new.left && !old.left);
@@ -48,8 +49,27 @@ fn invariant_a_server_only_moves_forward(old: &ServerRecord, new: &ServerRecord)
         !(was_ready && matches!(new.phase, Phase::Failed(_))),
         "{name}: what was ready has failed to boot: {new:?}"
     );
-    let identity = |server: &ServerRecord| (server.name.clone(), server.pool.clone(), server.attempt, server.created);
+    let identity = |server: &ServerRecord| (server.name.clone(), server.pool.clone(), server.created);
     assert_eq!(identity(old), identity(new), "{name}");
+}
+
+/// Who is asked again is asked for the same; another offer is another attempt, and only after a shortage.
+fn invariant_an_attempt_has_one_offer(old: &ServerRecord, new: &ServerRecord, input: Option<&Input>) {
+    let name = "invariant_an_attempt_has_one_offer";
+    if old.attempt == new.attempt {
+        return assert_eq!(old.offer, new.offer, "{name}: {new:?}");
+    }
+    let is_short = matches!(
+        input,
+        Some(Input::Observation(Observation::Launched(launched)))
+            if launched.key.attempt == old.attempt
+                && matches!(&launched.result, Err(ProviderError::NoCapacity(_) | ProviderError::NoAddresses(_)))
+    );
+    let both_requested = rank(&old.phase) == 0 && rank(&new.phase) == 0;
+    assert!(
+        is_short && both_requested && new.attempt == old.attempt.next() && new.offer.is_some(),
+        "{name}: {old:?} -> {new:?} by {input:?}"
+    );
 }
 
 fn invariant_holds_are_lifted_by_whom_they_belong_to(old: &ServerRecord, new: &ServerRecord, input: Option<&Input>) {

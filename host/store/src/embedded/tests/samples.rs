@@ -13,8 +13,8 @@ use usher_fleet::pool::{Circuit, Open, PoolBill, PoolRecord};
 use usher_fleet::record::Meta;
 use usher_fleet::room::{Moving, Placed, RoomRecord, RoomState, RoomWish, Waiting};
 use usher_fleet::server::{
-    Booting, Cordoned, Draining, Failed, Hold, HoldOwner, Launching, Lost, Phase, Ready, Requested, ServerRecord,
-    Terminating,
+    AgentToken, Booting, Cordoned, Draining, Failed, Hold, HoldOwner, Launching, Lost, Phase, Ready, Requested,
+    ServerRecord, Terminating,
 };
 use usher_fleet::units::{Microdollars, Timestamp};
 
@@ -124,6 +124,12 @@ pub(super) fn servers() -> Vec<Record> {
             },
             labels: BTreeMap::new(),
             price_per_hour: Microdollars(348_000),
+            offer: (no % 2 == 0).then(|| usher_fleet::config::Offer {
+                instance_type: "c5a.2xlarge".to_owned(),
+                market: "spot".to_owned(),
+                zone: "a".to_owned(),
+                price_per_hour: Microdollars(348_000),
+            }),
             created: since,
             phase,
             lost: hold.is_none().then(|| Lost {
@@ -131,6 +137,10 @@ pub(super) fn servers() -> Vec<Record> {
                 reason: reason.clone(),
             }),
             hold,
+            token: AgentToken {
+                generation: no,
+                is_taken: no == 2,
+            },
             left: no == 3,
         }))
     };
@@ -149,6 +159,7 @@ pub(super) fn pools() -> Vec<Record> {
             name: format!("pool-{no}").parse().unwrap(),
             automatic: true,
             scaling_enabled: false,
+            has_found_others: no == 2,
             servers_wanted: 3,
             circuit,
             boots: vec![true, false],
@@ -227,6 +238,7 @@ fn of_rooms_and_servers() -> [What; 4] {
             server,
             pool,
             instance: Some("i-0".to_owned()),
+            offer: None,
             price_per_hour: Microdollars(u64::MAX),
             rooms: 4,
             reason: reason.clone(),

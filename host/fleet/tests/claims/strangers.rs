@@ -1,0 +1,144 @@
+//! Instances that no record knows: told, left alone, or ended where they are certainly ours.
+
+use usher_fleet::Effect;
+use usher_fleet::command::SetScaling;
+use usher_fleet::event::What;
+use usher_fleet::ids::ServerNo;
+use usher_fleet::observation::{Found, InstanceState, Owner};
+use usher_fleet::{Command, Timestamp};
+
+use crate::world::{START, World, automatic, config, id, instance, key};
+
+fn cloud() -> World {
+    World::new(config(vec![automatic("cloud")]))
+}
+
+fn found(server: &str, owner: Owner) -> Found {
+    Found {
+        key: key(server),
+        instance: instance(InstanceState::Running),
+        owner,
+        is_kept: false,
+    }
+}
+
+/// Lists for ten minutes, each time the same.
+fn listed_for_long(world: &mut World, found: &[Found]) {
+    for _ in 0..10 {
+        world.pass(60);
+        world.found("cloud", found.to_vec());
+    }
+}
+
+fn reaped(world: &World) -> usize {
+    world.told(|what| matches!(what, What::ServerReaped(_)))
+}
+
+#[test]
+fn what_our_own_ledger_launched_and_forgot_is_ended_after_two_minutes() {
+    let mut world = cloud();
+    let server = world.launch("cloud");
+    let orphan = found("cloud-0", Owner::Us(ServerNo(0)));
+    let both = vec![found(&server, Owner::Us(ServerNo(1))), orphan];
+    world.pass(60);
+    world.found("cloud", both.clone());
+    world.pass(60);
+    world.found("cloud", both.clone());
+    assert_eq!((reaped(&world), world.terminations("cloud-0")), (0, 0));
+    world.pass(60);
+    world.found("cloud", both);
+    assert_eq!((reaped(&world), world.terminations("cloud-0")), (1, 1));
+    assert_eq!(world.terminations(&server), 0);
+}
+
+#[test]
+fn what_is_marked_or_not_surely_ours_is_told_once_and_left_alone() {
+    let kept = Found {
+        is_kept: true,
+        ..found("kept", Owner::Us(ServerNo(0)))
+    };
+    let from_the_future = found("newer", Owner::Us(ServerNo(77)));
+    for stranger in [
+        kept,
+        from_the_future,
+        found("theirs", Owner::Another),
+        found("whose", Owner::Unknown),
+    ] {
+        let mut world = cloud();
+        listed_for_long(&mut world, std::slice::from_ref(&stranger));
+        assert_eq!(
+            world.told(|what| matches!(what, What::ServerUnknown(_))),
+            1,
+            "{stranger:?}"
+        );
+        assert_eq!(reaped(&world), 0, "{stranger:?}");
+        assert!(
+            !world
+                .effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Terminate(_)))
+        );
+    }
+}
+
+#[test]
+fn a_list_that_lacks_an_orphan_begins_its_time_anew() {
+    let mut world = cloud();
+    let orphan = found("cloud-0", Owner::Us(ServerNo(0)));
+    for _ in 0..10 {
+        world.pass(60);
+        world.found("cloud", vec![orphan.clone()]);
+        world.pass(60);
+        world.found("cloud", Vec::new());
+    }
+    assert_eq!(reaped(&world), 0);
+}
+
+#[test]
+fn one_list_ends_ten_orphans_at_most() {
+    let mut world = cloud();
+    let orphans: Vec<Found> = (0..25)
+        .map(|n| found(&format!("cloud-0-{n}"), Owner::Us(ServerNo(0))))
+        .collect();
+    for _ in 0..3 {
+        world.pass(60);
+        world.found("cloud", orphans.clone());
+    }
+    assert_eq!(reaped(&world), 10);
+}
+
+#[test]
+fn an_empty_store_launches_nothing_before_it_has_seen_what_exists() {
+    let mut world = World::unlisted(config(vec![automatic("cloud")]));
+    assert_eq!(world.grow("cloud", 1), ("refused", "not_listed_yet"));
+    world.first_list(&id("cloud"), Vec::new());
+    assert_eq!(world.grow("cloud", 1), ("accepted", ""));
+    world.restart();
+    assert_eq!(
+        world.grow("cloud", 1),
+        ("accepted", ""),
+        "it is no new installation any more"
+    );
+}
+
+#[test]
+fn an_empty_store_that_finds_servers_of_its_fleet_launches_nothing_until_it_is_told() {
+    let mut pool = automatic("cloud");
+    pool.guards.servers_min = 2;
+    let mut world = World::unlisted(config(vec![pool]));
+    world.first_list(&id("cloud"), vec![found("cloud-7", Owner::Another)]);
+    world.pass(600);
+    assert!(world.launches().is_empty(), "not even servers_min");
+    assert_eq!(world.pool("cloud").code, "scaling_disabled");
+    world.restart();
+    world.first_list(&id("cloud"), vec![found("cloud-7", Owner::Another)]);
+    world.pass(600);
+    assert!(world.launches().is_empty(), "nor after a restart");
+    world.command(Command::SetScaling(SetScaling {
+        pool: id("cloud"),
+        enabled: true,
+    }));
+    world.pass(10);
+    assert_eq!(world.launches().len(), 2);
+    assert!(world.now > Timestamp(START.0));
+}
