@@ -23,6 +23,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ec2::Client;
+use aws_sdk_ec2::config::Credentials;
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_smithy_http_client::tls;
 use tokio::sync::{OnceCell, Semaphore};
@@ -75,7 +76,7 @@ impl Ec2 {
 
     async fn client(&self) -> &Client {
         self.client
-            .get_or_init(|| client(&self.setup.region, self.config.endpoint_url.as_deref()))
+            .get_or_init(|| client(&self.setup.region, self.config.endpoint_url.as_deref(), None))
             .await
     }
 
@@ -90,15 +91,20 @@ impl Ec2 {
     }
 }
 
-/// Makes a client whose reads are tried again; calls that change something say otherwise, each.
-async fn client(region: &str, endpoint_url: Option<&str>) -> Client {
+/// Makes a client whose reads are tried again; calls that change something say otherwise, each. Without `keys` the SDK looks for
+/// some: in the environment, a profile, the machine's role.
+async fn client(region: &str, endpoint_url: Option<&str>, keys: Option<Credentials>) -> Client {
     let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
     let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(ATTEMPT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(CALL_TIMEOUT);
-    let shared = aws_config::defaults(BehaviorVersion::latest())
+    let mut defaults = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(keys) = keys {
+        defaults = defaults.credentials_provider(keys);
+    }
+    let shared = defaults
         .region(Region::new(region.to_owned()))
         .http_client(http)
         .timeout_config(timeouts.build())
@@ -139,3 +145,6 @@ impl Provider for Ec2 {
         matches!(&setup.provider, ProviderConfig::Ec2(config) if *config == self.config && *setup == self.setup)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,8 +183,10 @@ pub struct Report {
     pub figures: BTreeMap<String, u32>,
     /// Where clients reach it; it counts where neither its pool nor its provider has said.
     pub url: Option<String>,
-    /// That it takes no new rooms any more (its own shutdown, the cloud's notice).
+    /// That it takes no new rooms any more: it is about to shut down.
     pub draining: bool,
+    /// In how many seconds its cloud takes the machine away (a spot instance's notice).
+    pub taken_away_seconds: Option<u32>,
 }
 
 /// A room as its server sees it.

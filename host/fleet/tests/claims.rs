@@ -26,6 +26,9 @@ mod launches;
 #[path = "claims/offers.rs"]
 mod offers;
 
+#[path = "claims/farewells.rs"]
+mod farewells;
+
 #[path = "claims/tokens.rs"]
 mod tokens;
 

@@ -315,7 +315,7 @@ section! {
     /// A type of machine, and its price.
     RawOffer {
         /// The instance type.
-        r#type: Text = Required(r#""c5a.2xlarge""#),
+        instance_type: Text = Required(r#""c5a.2xlarge""#),
         /// How it is bought; by default as the pool says.
         market: Word<Market> = Example(r#""spot""#),
         /// What it costs an hour, in dollars.

@@ -3,6 +3,8 @@ use std::path::Path;
 use usher_cloud::{ProbeConfig, ProviderConfig};
 use usher_fleet::config::{FleetConfig, FleetGuards, HealthSource, PoolGuards};
 
+use usher_fleet::units::Microdollars;
+
 use super::*;
 
 const POOL: &str = "[[pool]]\nname = \"a\"\nprovider = \"external\"\nrooms_per_server = 10\n";
@@ -58,7 +60,7 @@ fn every_problem_is_named_at_once_in_the_order_of_the_lines() {
             (
                 7,
                 "pool[1].provider",
-                "one of \"external\", \"simulated\", \"exec\", not \"aws\"",
+                "one of \"external\", \"simulated\", \"exec\", \"ec2\", not \"aws\"",
                 "provider = \"external\"",
             ),
         ],
@@ -491,6 +493,11 @@ fn every_key_is_in_the_reference() {
 
 #[test]
 fn the_examples_in_the_repository_have_no_problem() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/aws/usher.toml");
+    let config = Config::load(Some(&file)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.fleet.pools[0].offers.len(), 6);
+    let keys: Vec<&str> = config.warnings.iter().map(|warning| warning.key.as_str()).collect();
+    assert!(keys == ["policies_dir"] || keys.is_empty(), "{:?}", config.warnings);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/janus/usher.toml");
     let config = Config::load(Some(&file)).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.fleet_name, "janus-example");
@@ -544,4 +551,102 @@ fn the_summary_says_what_holds_and_what_is_missing() {
     assert!(missing_with(POOL).contains("nobody launches servers of the pool a"));
     assert!(missing_with("").contains("there is no pool"));
     assert_eq!(missing_with(&POOL.replace("external", "simulated")), "");
+}
+
+/// A pool on EC2, as short as it can be.
+const EC2: &str = r#"fleet = "acme"
+[guards]
+fleet_dollars_per_hour_max = 10.0
+[[pool]]
+name = "frankfurt"
+provider = "ec2"
+region = "eu-central-1"
+rooms_per_server = 10
+[pool.ec2]
+launch_template = "lt-0123456789abcdef0"
+launch_template_version = 7
+offers = [{ instance_type = "c5.2xlarge", price_per_hour = 0.388 }, { instance_type = "c5a.2xlarge", price_per_hour = 0.348, market = "spot" }]
+subnets = { eu-central-1b = "subnet-b", eu-central-1a = "subnet-a" }
+host_url = "https://usher.example.com/"
+"#;
+
+#[test]
+fn what_may_be_ordered_on_ec2_is_every_type_in_every_zone_the_cheapest_first() {
+    let config = parse(EC2).unwrap_or_else(|problems| panic!("{problems}"));
+    let pool = &config.fleet.pools[0];
+    let offers: Vec<_> = pool
+        .offers
+        .iter()
+        .map(|offer| (offer.instance_type.as_str(), offer.market.as_str(), offer.zone.as_str()))
+        .collect();
+    assert_eq!(
+        offers,
+        [
+            ("c5a.2xlarge", "spot", "eu-central-1a"),
+            ("c5a.2xlarge", "spot", "eu-central-1b"),
+            ("c5.2xlarge", "on-demand", "eu-central-1a"),
+            ("c5.2xlarge", "on-demand", "eu-central-1b"),
+        ]
+    );
+    assert_eq!(pool.price_per_hour, Microdollars(348_000), "policies see the cheapest");
+    assert_eq!((pool.health, pool.automatic, &pool.url), (HealthSource::Report, true, &None));
+    let ProviderConfig::Ec2(ec2) = &config.pools[0].provider else { panic!() };
+    assert_eq!((ec2.launch_template_version, ec2.host_url.as_str()), (7, "https://usher.example.com"));
+    assert_eq!(ec2.user_data, usher_cloud::USER_DATA);
+}
+
+#[test]
+fn an_address_that_only_the_instance_knows_is_its_providers_to_say() {
+    let with = |url: &str| EC2.replace("rooms_per_server", &format!("url = \"{url}\"\nrooms_per_server"));
+    let urls = |text: &str| {
+        let config = parse(text).unwrap_or_else(|problems| panic!("{problems}"));
+        let ProviderConfig::Ec2(ec2) = &config.pools[0].provider else { panic!() };
+        (config.fleet.pools[0].url.clone(), ec2.url.clone())
+    };
+    let named = "wss://{server}.media.example.com";
+    assert_eq!(urls(&with(named)), (Some(named.to_owned()), None));
+    let addressed = "wss://{public_ip}:8188";
+    assert_eq!(urls(&with(addressed)), (None, Some(addressed.to_owned())));
+}
+
+#[test]
+fn what_is_missing_for_ec2_is_named_at_once() {
+    let text = "fleet = \"acme\"\n[[pool]]\nname = \"a\"\nprovider = \"ec2\"\nrooms_per_server = 10\n[pool.ec2]\n";
+    let problems = parse(text).unwrap_err().problems;
+    let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    for key in [
+        "pool[1].provider",
+        "pool[1].region",
+        "pool[1].ec2.launch_template",
+        "pool[1].ec2.launch_template_version",
+        "pool[1].ec2.offers",
+        "pool[1].ec2.subnets",
+        "pool[1].ec2.host_url",
+    ] {
+        assert!(keys.contains(&key), "{key} is not among {keys:?}");
+    }
+    let ceiling = |problem: &Problem| problem.remedy.contains("fleet_dollars_per_hour_max");
+    assert!(problems.iter().any(ceiling), "{problems:?}");
+}
+
+#[test]
+fn user_data_is_read_when_the_file_is_and_its_words_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |file: &str| format!("{EC2}user_data = \"{file}\"\n");
+    let read = |text: &str| Config::parse(text, folder.path(), &Overrides::default());
+    std::fs::write(folder.path().join("good.sh"), "#!/bin/sh\necho {{server}} ${HOME}\n").unwrap();
+    std::fs::write(folder.path().join("typo.sh"), "{{sever}}").unwrap();
+    std::fs::write(folder.path().join("long.sh"), "x".repeat(16_385)).unwrap();
+    let config = read(&with("good.sh")).unwrap_or_else(|problems| panic!("{problems}"));
+    let ProviderConfig::Ec2(ec2) = &config.pools[0].provider else { panic!() };
+    assert!(ec2.user_data.contains("{{server}}"));
+    for (file, wrong) in [
+        ("typo.sh", "{{sever}} in it stands for nothing"),
+        ("long.sh", "has 16385 bytes"),
+        ("none.sh", "cannot be read"),
+    ] {
+        let problems = read(&with(file)).unwrap_err().problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].wrong.contains(wrong), "{}", problems[0]);
+    }
 }

@@ -202,7 +202,9 @@ impl Fleet {
             };
             let is_over = hold.deadline.is_some_and(|deadline| deadline <= self.now);
             // Nobody knows who is on a server that is not heard: it goes when it is heard again, or was lost for long.
-            let is_known_empty = server.is_empty() && self.is_heard(server);
+            // Its rooms have moved in the books, and people are still on their way.
+            let has_gone = !server.is_taken_away() || server.reports_nobody();
+            let is_known_empty = server.is_empty() && self.is_heard(server) && has_gone;
             if !is_over && !is_known_empty {
                 continue;
             }

@@ -12,7 +12,9 @@ impl Fleet {
     /// Keeps the index of servers with rooms that must go elsewhere.
     pub(super) fn note_leaving(&mut self, no: ServerNo) {
         let Some(server) = self.servers.get(&no) else { return };
-        let must_leave = server.is_lost() || matches!(server.record.phase, Phase::Terminating(_) | Phase::Failed(_));
+        let must_leave = server.is_lost()
+            || server.is_taken_away()
+            || matches!(server.record.phase, Phase::Terminating(_) | Phase::Failed(_));
         if must_leave && !server.rooms.is_empty() {
             self.leaving.insert(no);
         } else {
@@ -56,6 +58,7 @@ impl Fleet {
             .get(&from)
             .map_or("its server is gone", |server| match &server.record.phase {
                 Phase::Terminating(_) | Phase::Failed(_) => "its server is being ended",
+                _ if server.is_taken_away() => "its cloud takes the machine away",
                 Phase::Requested(_) | Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) => {
                     "its server was lost"
                 }

@@ -26,7 +26,7 @@ impl Fleet {
         if let Some(rooms) = &report.rooms {
             self.take_rooms(no, rooms);
         }
-        let begins_to_drain = report.draining;
+        let (is_draining, taken_away) = (report.draining, report.taken_away_seconds);
         let Some(known) = self.servers.get_mut(&no) else { return };
         let had_more_load = known
             .reported
@@ -49,8 +49,10 @@ impl Fleet {
         }
         self.emptied.insert(no);
         self.sign_of_life(no, "it reports");
-        if begins_to_drain {
-            self.drains_itself(no);
+        match taken_away {
+            Some(seconds) => self.is_taken_away(no, seconds),
+            None if is_draining => self.drains_itself(no),
+            None => self.stays_after_all(no),
         }
     }
 
@@ -119,6 +121,35 @@ impl Fleet {
                 deadline: None,
             }),
         );
+    }
+
+    /// The cloud has said when it takes a machine back. Its rooms move at once, while people can still be told; the machine is left to
+    /// the cloud, unless it reports that nobody is on it.
+    fn is_taken_away(&mut self, no: ServerNo, seconds: u32) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let owner = server.record.hold.as_ref().map(Hold::owner);
+        if owner == Some(HoldOwner::Spot) || !server.record.phase.is_ready() {
+            return;
+        }
+        self.hold(
+            no,
+            Hold::Draining(Draining {
+                owner: HoldOwner::Spot,
+                reason: format!("its cloud takes the machine away in {seconds} s"),
+                since: self.now,
+                deadline: None,
+            }),
+        );
+        self.note_leaving(no);
+    }
+
+    /// A server that said it would shut down, and says so no more, was only started anew.
+    fn stays_after_all(&mut self, no: ServerNo) {
+        let Some(server) = self.servers.get(&no) else { return };
+        let is_its_own = server.record.hold.as_ref().map(Hold::owner) == Some(HoldOwner::Server);
+        if is_its_own && server.record.phase.is_ready() {
+            self.uncordon(no, "it does not say any more that it shuts down");
+        }
     }
 
     /// Returns which of the rooms that a server names live elsewhere by now, and where: what its agent is told.

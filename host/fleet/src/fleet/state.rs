@@ -77,6 +77,17 @@ impl Server {
         self.rooms.is_empty() && self.unknown.rooms == 0
     }
 
+    /// Whether its cloud takes the machine back: its rooms move, and it ends without us.
+    pub(super) fn is_taken_away(&self) -> bool {
+        self.record.hold.as_ref().map(Hold::owner) == Some(HoldOwner::Spot)
+    }
+
+    /// Whether its newest report says that nobody is on it.
+    pub(super) fn reports_nobody(&self) -> bool {
+        let participants = self.reported.as_ref().and_then(|(_, report)| report.participants);
+        participants == Some(0)
+    }
+
     /// Since when nobody has been on it, in books and reports; a change of phase, hold or health begins it anew, for nobody knows
     /// what went unseen.
     pub(super) fn empty_since(&self) -> Option<Timestamp> {

@@ -101,6 +101,7 @@ impl World {
             figures,
             url: self.chance.one_in(4).then(|| format!("wss://said-{server}.test")),
             draining: self.chance.one_in(30),
+            taken_away_seconds: self.chance.one_in(60).then_some(120),
         };
         let late = self.chance.one_in(5);
         let reported = Observation::Reported(Reported { server, report });

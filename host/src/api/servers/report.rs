@@ -32,6 +32,8 @@ const PERMILLE_MAX: u32 = 1000;
 const PARTICIPANTS_MAX: u32 = 1_000_000;
 /// A terabit a second.
 const EGRESS_KBPS_MAX: u32 = 1_000_000_000;
+/// A day: clouds say it minutes before.
+const TAKEN_AWAY_SECONDS_MAX: u32 = 86_400;
 /// The largest load, in the operator's unit.
 const LOAD_MAX: u32 = 1_000_000_000;
 
@@ -70,9 +72,13 @@ pub(in crate::api) struct ServerReport {
     /// Where clients reach it, if it knows better than its pool.
     #[schema(schema_with = shown::url_or_null)]
     url: Option<String>,
-    /// That it takes no new rooms any more.
+    /// That it takes no new rooms any more; said no more, it takes rooms again.
     #[serde(default)]
     draining: bool,
+    /// In how many seconds its cloud takes the machine away, as a spot instance is told: its rooms move at once.
+    #[schema(minimum = 0, maximum = 86_400)]
+    #[serde(default, deserialize_with = "whole")]
+    taken_away_seconds: Option<u32>,
 }
 
 /// A number that a policy may ask for by its name.
@@ -125,6 +131,7 @@ impl ServerReport {
                 .collect(),
             url: self.url.map(|url| request::url("url", url)).transpose()?,
             draining: self.draining,
+            taken_away_seconds: within("taken_away_seconds", self.taken_away_seconds, 0..=TAKEN_AWAY_SECONDS_MAX)?,
         })
     }
 }

@@ -82,7 +82,7 @@ impl<'a> ShownOffer<'a> {
 pub(in crate::api) struct ServerHold<'a> {
     /// `cordoned` (it stays) or `draining` (it goes when empty).
     kind: &'static str,
-    /// Who ordered it: `operator`, `policy`, `spot` or `health`.
+    /// Who ordered it: `operator`, `policy`, `server` (its own shutdown), `spot` (its cloud takes it away) or `health`.
     owner: &'static str,
     reason: &'a str,
     since: Time,

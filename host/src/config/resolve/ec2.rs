@@ -75,7 +75,7 @@ pub(super) fn offers(raw: &RawPool, problems: &mut Collector<'_>) -> Vec<Offer> 
     let Some(ec2) = raw.ec2.get() else { return Vec::new() };
     let written = ec2.offers.get().map_or(&[][..], Vec::as_slice);
     if written.is_empty() {
-        let remedy = "write for example offers = [{ type = \"c5a.2xlarge\", price_per_hour = 0.348 }]";
+        let remedy = "write for example offers = [{ instance_type = \"c5a.2xlarge\", price_per_hour = 0.348 }]";
         problems.problem(&ec2.offers.at, "names nothing to launch", remedy);
     }
     let pools_market = raw.market.get().copied().unwrap_or(Market::OnDemand);
@@ -103,7 +103,7 @@ pub(super) fn offers(raw: &RawPool, problems: &mut Collector<'_>) -> Vec<Offer> 
 }
 
 fn kind(offer: &RawOffer, problems: &mut Collector<'_>) -> Option<(String, Microdollars)> {
-    let instance_type = offer.r#type.required("\"c5a.2xlarge\"", problems).cloned();
+    let instance_type = offer.instance_type.required("\"c5a.2xlarge\"", problems).cloned();
     let price = offer.price_per_hour.required("0.348", problems).copied();
     Some((instance_type?, price?))
 }

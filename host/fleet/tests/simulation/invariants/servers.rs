@@ -82,8 +82,13 @@ fn invariant_holds_are_lifted_by_whom_they_belong_to(old: &ServerRecord, new: &S
         Some(Input::Command(Command::HoldServer(command)))
             if command.server == old.name && command.action == HoldAction::Uncordon
     );
+    let by_itself = matches!(
+        input,
+        Some(Input::Observation(Observation::Reported(reported)))
+            if reported.server == old.name && !reported.report.draining && hold.owner() == HoldOwner::Server
+    );
     assert!(
-        by_operator || hold.owner() == HoldOwner::Policy,
+        by_operator || by_itself || hold.owner() == HoldOwner::Policy,
         "invariant_holds_are_lifted_by_whom_they_belong_to: {old:?} by {input:?}"
     );
 }

@@ -1,0 +1,150 @@
+//! LiveKit and Jitsi's videobridge as their documentation has them, and a Janus that misbehaves.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::fakes::{Fake, Reply, Request, held, start, well};
+
+const METRICS: &str = "livekit_participant_total{node_id=\"a\"} 9\nlivekit_track_published_total{kind=\"AUDIO\"} 4\n\
+                       livekit_track_published_total{kind=\"VIDEO\"} 3\n";
+
+async fn livekit() -> Fake {
+    Fake::start(|request| match (&request.method, request.uri.path()) {
+        (&Method::POST, "/twirp/livekit.RoomService/ListRooms") if request.token().is_some() => Reply::Json(json!({
+            "rooms": [{"sid": "RM_x", "name": "standup-42", "num_participants": 3}, {"name": "camel", "numParticipants": 2}, {"name": "empty"}]
+        })),
+        (&Method::GET, "/metrics") => Reply::Status(200, METRICS.into()),
+        _ => Reply::Status(401, r#"{"code":"unauthenticated"}"#.into()),
+    })
+    .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn livekit_tells_its_rooms_and_is_told_nothing() {
+    let (host, livekit) = (Fake::host(held("draining")).await, livekit().await);
+    let metrics = format!("{}/metrics", livekit.url);
+    let keys = ["--livekit-api-key", "key", "--livekit-api-secret", "secret"];
+    let mut arguments = vec![
+        "--media",
+        "livekit",
+        "--media-url",
+        &livekit.url,
+        "--livekit-metrics-url",
+        &metrics,
+    ];
+    arguments.extend(keys);
+    let _agent = start(&host, &arguments);
+    let report = host.request(3).await.json();
+    let rooms = json!([
+        {"room": "camel", "participants": 2}, {"room": "empty", "participants": 0}, {"room": "standup-42", "participants": 3}
+    ]);
+    assert_eq!((&report["rooms"], &report["participants"]), (&rooms, &json!(5)));
+    assert_eq!(report["figures"]["tracks_published"], 7);
+    let others = |request: &&Request| request.method == Method::POST && !request.uri.path().ends_with("/ListRooms");
+    assert_eq!(livekit.got().iter().filter(others).count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_node_of_a_livekit_cluster_speaks_for_itself_only() {
+    let (host, livekit) = (Fake::host(well()).await, livekit().await);
+    let metrics = format!("{}/metrics", livekit.url);
+    let arguments = [
+        "--media",
+        "livekit",
+        "--media-url",
+        &livekit.url,
+        "--livekit-cluster",
+        "--livekit-metrics-url",
+        &metrics,
+    ];
+    let _agent = start(&host, &arguments);
+    let report = host.request(1).await.json();
+    assert_eq!((report.get("rooms"), &report["participants"]), (None, &json!(9)));
+}
+
+async fn bridge(health: u16, drain_status: u16) -> Fake {
+    Fake::start(move |request| match (&request.method, request.uri.path()) {
+        (&Method::GET, "/about/health") => Reply::Status(health, String::new()),
+        (&Method::GET, "/colibri/stats") => Reply::Json(json!({
+            "participants": 12, "conferences": 3, "stress_level": 0.4567, "overall_loss": 0.012, "drain": false,
+            "graceful_shutdown": false, "threads": 117, "current_timestamp": "2026-08-14 23:26:14.782"
+        })),
+        (&Method::POST, "/colibri/drain/enable" | "/colibri/drain/disable") => {
+            Reply::Status(drain_status, String::new())
+        }
+        _ => Reply::Status(404, String::new()),
+    })
+    .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_videobridge_tells_people_and_stress_and_drains() {
+    let (host, bridge) = (Fake::host(held("draining")).await, bridge(200, 200).await);
+    let _agent = start(&host, &["--media", "jvb", "--media-url", &bridge.url]);
+    let report = host.request(1).await.json();
+    assert_eq!(
+        (report.get("rooms"), &report["participants"], &report["loss_permille"]),
+        (None, &json!(12), &json!(12))
+    );
+    assert_eq!(report["figures"]["stress_permille"], 457);
+    assert_eq!(report["figures"]["conferences"], 3);
+    bridge
+        .find(1, |request| request.uri.path() == "/colibri/drain/enable")
+        .await;
+    host.now(|_| Reply::Json(well()));
+    bridge
+        .find(1, |request| request.uri.path() == "/colibri/drain/disable")
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_videobridge_that_finds_itself_ill_is_no_sign_of_life() {
+    let (host, bridge) = (Fake::host(well()).await, bridge(500, 200).await);
+    let _agent = start(&host, &["--media", "jvb", "--media-url", &bridge.url]);
+    bridge.find(5, |request| request.uri.path() == "/about/health").await;
+    assert!(host.got().is_empty());
+}
+
+/// A Janus that answers each question with what `answer` makes of it.
+async fn janus(answer: impl Fn(&Value) -> Value + Send + 'static) -> Fake {
+    Fake::start(move |request| Reply::Json(answer(&request.json()))).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_janus_that_refuses_or_answers_another_question_is_no_sign_of_life() {
+    let refuses = janus(
+        |question| json!({"janus": "error", "transaction": question["transaction"], "error": {"code": 403, "reason": "Unauthorized"}}),
+    );
+    let wrong_key = janus(|question| {
+        json!({"janus": "success", "transaction": question["transaction"],
+               "response": {"videoroom": "event", "error_code": 433, "error": "Unauthorized (wrong admin_key)"}})
+    });
+    let confused =
+        janus(|_| json!({"janus": "success", "transaction": "x", "response": {"videoroom": "success", "list": []}}));
+    for janus in [refuses.await, wrong_key.await, confused.await] {
+        let host = Fake::host(well()).await;
+        let agent = start(&host, &["--media", "janus", "--media-url", &janus.url]);
+        janus.request(12).await;
+        assert!(host.got().is_empty());
+        agent.stop.urge();
+        agent.leave().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_janus_that_was_started_anew_is_told_again_to_refuse() {
+    let host = Fake::host(held("cordoned")).await;
+    let janus = janus(|question| {
+        let mut answer = json!({"janus": "success", "transaction": question["transaction"]});
+        match question["janus"].as_str() {
+            // As one that has forgotten what it was told.
+            Some("info") => answer["accepting-new-sessions"] = json!(true),
+            Some("accept_new_sessions") => answer["accept"] = question["accept"].clone(),
+            _ => answer["response"] = json!({"videoroom": "success", "list": []}),
+        }
+        answer
+    })
+    .await;
+    let _agent = start(&host, &["--media", "janus", "--media-url", &janus.url]);
+    janus.find(3, |request| request.json()["accept"] == false).await;
+}
