@@ -28,6 +28,7 @@ pub(crate) struct Agent {
     interval: Duration,
     drain_limit: Duration,
     watches_only: bool,
+    server_url: Option<String>,
     duty: Duty,
     media: Media,
     machine: Machine,
@@ -65,6 +66,7 @@ impl Agent {
         let may_order = !settings.watches_only && media.why_no_orders().is_none();
         Ok(Agent {
             server: settings.server,
+            server_url: settings.server_url,
             interval: settings.report_interval,
             drain_limit: settings.drain_limit,
             watches_only: settings.watches_only,
@@ -143,7 +145,7 @@ impl Agent {
                 is_draining: self.duty.is_draining(),
                 taken_away_seconds: self.duty.seconds_left(now),
             };
-            let report = Report::of(machine, sight, farewell);
+            let report = Report::of(machine, sight, farewell).reached_at(self.server_url.as_deref());
             self.tell_of_cut(&report, now);
             match self.host.report(&report).await {
                 Ok(answer) => self.answered(answer).await,

@@ -58,6 +58,10 @@ pub struct Options {
     )]
     pub report_seconds: u64,
 
+    /// Where clients reach the media server, if neither the host's configuration nor its cloud says it.
+    #[arg(long, env = "USHER_AGENT_SERVER_URL", value_name = "URL", help_heading = "The host")]
+    pub server_url: Option<String>,
+
     /// What runs here. `none` watches the machine only.
     #[arg(long, env = "USHER_AGENT_MEDIA", value_enum, help_heading = "The media server")]
     pub media: MediaKind,

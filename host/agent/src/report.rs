@@ -85,6 +85,14 @@ impl Report {
         }
     }
 
+    /// Returns the same with where clients reach the server, unless the media server has said it.
+    pub(crate) fn reached_at(self, url: Option<&str>) -> Report {
+        Report {
+            url: self.url.or_else(|| url.map(str::to_owned)),
+            ..self
+        }
+    }
+
     /// Returns how many rooms had to be left out because they are too many.
     pub(crate) fn rooms_cut(&self) -> Option<u32> {
         self.figures.get("rooms_cut").copied()

@@ -53,6 +53,8 @@ impl fmt::Debug for Secret {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) server: String,
+    /// Where clients reach the media server, if the host is to be told.
+    pub(crate) server_url: Option<String>,
     pub(crate) report_interval: Duration,
     pub(crate) drain_limit: Duration,
     pub(crate) watches_only: bool,
@@ -144,6 +146,7 @@ impl Check {
             host: host?,
             media: media?,
             server: options.server,
+            server_url: options.server_url,
             interface: options.interface,
             interface_mbps: options.interface_mbps,
             spot,
@@ -162,6 +165,11 @@ impl Check {
         if let Some(mbps) = options.interface_mbps {
             self.ask(INTERFACE_MBPS.contains(&mbps), || {
                 format!("--interface-mbps is from 1 to 1000000, not {mbps}")
+            });
+        }
+        if let Some(url) = &options.server_url {
+            self.ask(url.contains("://"), || {
+                format!("--server-url is an address such as wss://media-7.example.com, not {url:?}")
             });
         }
         if let Some(name) = &options.interface {

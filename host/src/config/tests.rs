@@ -589,9 +589,17 @@ fn what_may_be_ordered_on_ec2_is_every_type_in_every_zone_the_cheapest_first() {
         ]
     );
     assert_eq!(pool.price_per_hour, Microdollars(348_000), "policies see the cheapest");
-    assert_eq!((pool.health, pool.automatic, &pool.url), (HealthSource::Report, true, &None));
-    let ProviderConfig::Ec2(ec2) = &config.pools[0].provider else { panic!() };
-    assert_eq!((ec2.launch_template_version, ec2.host_url.as_str()), (7, "https://usher.example.com"));
+    assert_eq!(
+        (pool.health, pool.automatic, &pool.url),
+        (HealthSource::Report, true, &None)
+    );
+    let ProviderConfig::Ec2(ec2) = &config.pools[0].provider else {
+        panic!()
+    };
+    assert_eq!(
+        (ec2.launch_template_version, ec2.host_url.as_str()),
+        (7, "https://usher.example.com")
+    );
     assert_eq!(ec2.user_data, usher_cloud::USER_DATA);
 }
 
@@ -600,7 +608,9 @@ fn an_address_that_only_the_instance_knows_is_its_providers_to_say() {
     let with = |url: &str| EC2.replace("rooms_per_server", &format!("url = \"{url}\"\nrooms_per_server"));
     let urls = |text: &str| {
         let config = parse(text).unwrap_or_else(|problems| panic!("{problems}"));
-        let ProviderConfig::Ec2(ec2) = &config.pools[0].provider else { panic!() };
+        let ProviderConfig::Ec2(ec2) = &config.pools[0].provider else {
+            panic!()
+        };
         (config.fleet.pools[0].url.clone(), ec2.url.clone())
     };
     let named = "wss://{server}.media.example.com";
@@ -638,7 +648,9 @@ fn user_data_is_read_when_the_file_is_and_its_words_are_checked() {
     std::fs::write(folder.path().join("typo.sh"), "{{sever}}").unwrap();
     std::fs::write(folder.path().join("long.sh"), "x".repeat(16_385)).unwrap();
     let config = read(&with("good.sh")).unwrap_or_else(|problems| panic!("{problems}"));
-    let ProviderConfig::Ec2(ec2) = &config.pools[0].provider else { panic!() };
+    let ProviderConfig::Ec2(ec2) = &config.pools[0].provider else {
+        panic!()
+    };
     assert!(ec2.user_data.contains("{{server}}"));
     for (file, wrong) in [
         ("typo.sh", "{{sever}} in it stands for nothing"),

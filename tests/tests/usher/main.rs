@@ -22,6 +22,7 @@ mod authoring;
 mod calls;
 mod command_line;
 mod compile_bombs;
+mod ec2;
 mod events;
 mod example_policies;
 mod herding;

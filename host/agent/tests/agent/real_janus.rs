@@ -222,7 +222,9 @@ async fn a_real_janus_is_seen_drained_relieved_and_left() {
     // People may come late to a meeting on a server that is held.
     let seen = host.got().len();
     host.now(|_| Reply::Json(held("draining")));
-    timeout(PATIENCE, host.request(seen + 3)).await.expect("it goes on reporting");
+    timeout(PATIENCE, host.request(seen + 3))
+        .await
+        .expect("it goes on reporting");
     assert_eq!(janus.session().await["janus"], "success");
     host.now(|_| Reply::Json(well()));
 

@@ -131,7 +131,11 @@ impl ServerReport {
                 .collect(),
             url: self.url.map(|url| request::url("url", url)).transpose()?,
             draining: self.draining,
-            taken_away_seconds: within("taken_away_seconds", self.taken_away_seconds, 0..=TAKEN_AWAY_SECONDS_MAX)?,
+            taken_away_seconds: within(
+                "taken_away_seconds",
+                self.taken_away_seconds,
+                0..=TAKEN_AWAY_SECONDS_MAX,
+            )?,
         })
     }
 }
