@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs what the tests need, and is quick when it is there: Debian's janus, Node, Python with schemathesis, the wasm
+# Installs what the tests need, and is quick when it is there: Debian's janus, Node, Python with schemathesis and moto, the wasm
 # toolchain. Without root it says what to install.
 set -eu
 cd "$(dirname "$0")/.."
 
 SCHEMATHESIS=4.32.5
+MOTO=5.2.5
 VENV=${USHER_VENV:-$HOME/.cache/usher/venv}
 
 say() { printf '%s\n' "prepare: $*" >&2; }
@@ -28,6 +29,11 @@ if ! "$VENV/bin/schemathesis" --version 2>/dev/null | grep -q "$SCHEMATHESIS"; t
     say "installing schemathesis $SCHEMATHESIS into $VENV"
     python3 -m venv "$VENV" 2>/dev/null || { say "please install, as root: apt-get install -y python3-venv"; exit 1; }
     "$VENV/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$SCHEMATHESIS"
+fi
+
+if ! "$VENV/bin/pip" show moto 2>/dev/null | grep -q "Version: $MOTO"; then
+    say "installing moto $MOTO into $VENV"
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check "moto[server,ec2]==$MOTO"
 fi
 
 sdk/toolchain.sh find >/dev/null

@@ -112,7 +112,7 @@ pub struct ServerStatus {
     pub attempt: Attempt,
     pub token: AgentToken,
     pub instance: Option<String>,
-    pub offer: Option<Offer>,
+    pub offer: Option<Box<Offer>>,
     pub phase: Phase,
     pub hold: Option<Hold>,
     pub health: Health,

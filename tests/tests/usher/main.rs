@@ -28,6 +28,7 @@ mod example_policies;
 mod herding;
 mod hostile;
 mod mistakes;
+mod moto;
 mod owed;
 mod policies;
 mod readme;

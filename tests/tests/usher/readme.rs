@@ -191,7 +191,9 @@ fn every_link_leads_somewhere() {
         "README.md",
         "ARCHITECTURE.md",
         "CHANGELOG.md",
+        "examples/agent/README.md",
         "examples/app-server/README.md",
+        "examples/aws/README.md",
         "examples/janus/README.md",
         "examples/policies/README.md",
     ] {

@@ -304,7 +304,7 @@ fn server_status(server: &Server) -> ServerStatus {
         no: server.no(),
         attempt: server.record.attempt,
         token: server.record.token,
-        offer: server.record.offer.clone(),
+        offer: server.record.offer.clone().map(Box::new),
         instance: server.record.instance.clone(),
         phase: server.record.phase.clone(),
         hold: server.record.hold.clone(),

@@ -9,7 +9,7 @@ use crate::world::{World, automatic, code, config, id};
 fn cloud() -> (World, ServerNo) {
     let mut world = World::new(config(vec![automatic("cloud")]));
     let server = world.launch("cloud");
-    let no = world.server(&server).unwrap().no;
+    let no = world.server(&server).expect("it was launched").no;
     (world, no)
 }
 

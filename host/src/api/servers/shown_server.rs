@@ -112,7 +112,7 @@ impl<'a> Server<'a> {
             card: Card::of(&status.card),
             instance: status.instance.as_deref(),
             attempt: status.attempt.0,
-            offer: status.offer.as_ref().map(ShownOffer::of),
+            offer: status.offer.as_deref().map(ShownOffer::of),
             phase: status.phase.word(),
             phase_since: Time(status.phase.since()),
             phase_reason: phase_reason(&status.phase),
