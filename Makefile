@@ -11,7 +11,7 @@ help: ## lists these
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 demo: policies ## an hour of office traffic on a simulated cloud, decided by the wasm standard policy
-	@$(CARGO) run -p usher -- demo $(DEMO)
+	@$(CARGO) run -p usher --no-default-features -- demo $(DEMO)
 
 test: ## installs what the tests need (Debian packages, PyPI, the wasm target), then runs them all
 	@tests/prepare.sh

@@ -68,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) observe: Observe,
     pub(crate) runtime: Handle,
     clock: Clock,
+    #[cfg_attr(not(feature = "ec2"), expect(dead_code, reason = "only ec2 marks its servers"))]
     installation: Arc<Installation>,
     pools: Mutex<HashMap<PoolName, Pool>>,
     orders: Mutex<Orders>,

@@ -356,6 +356,7 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
         room_ends: Multiset::default(),
         rooms_open_ended: 0,
         newest_room: Timestamp(0),
+        end_refused: None,
         last_busy: now,
         health: if record.lost.is_some() {
             Health::Lost

@@ -268,7 +268,28 @@ impl Fleet {
             // Its rooms are still on their way elsewhere: the next confirmation finds them gone.
             Ok(()) => self.retry_later(no),
             // Whatever stands in the way, what may exist must be ended: ask again.
-            Err(_) => self.retry_later(no),
+            Err(error) => {
+                self.tell_what_stands_in_the_way(no, &error);
+                self.retry_later(no);
+            }
+        }
+    }
+
+    /// Tells why a server is not ended, where only a human can help; once, and again when it is something else.
+    fn tell_what_stands_in_the_way(&mut self, no: ServerNo, error: &ProviderError) {
+        let (ProviderError::Refused(why) | ProviderError::Misconfigured(why)) = error else {
+            return;
+        };
+        let Some(server) = self.servers.get_mut(&no) else {
+            return;
+        };
+        if server.end_refused.as_ref() == Some(why) {
+            return;
+        }
+        server.end_refused = Some(why.clone());
+        if let Some(server) = self.servers.get(&no) {
+            let told = self.server_event(server, format!("not ended yet, and tried again: {why}"));
+            self.tell(What::ServerTerminating(told));
         }
     }
 

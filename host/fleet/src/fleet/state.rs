@@ -29,6 +29,8 @@ pub(super) struct Server {
     pub(super) room_ends: Multiset,
     pub(super) rooms_open_ended: u32,
     pub(super) newest_room: Timestamp,
+    /// Why its provider does not end it, as it was told.
+    pub(super) end_refused: Option<String>,
     /// When somebody was last known to be on it.
     pub(super) last_busy: Timestamp,
     pub(super) health: Health,

@@ -319,6 +319,29 @@ fn an_instance_that_no_record_knows_is_told_once_and_left_alone() {
 }
 
 #[test]
+fn a_server_that_only_a_human_can_end_is_told_once_and_asked_for_again() {
+    let mut world = cloud();
+    let server = world.launch("cloud");
+    world.remove(&server, true);
+    let told = |world: &World| world.told(|what| matches!(what, What::ServerTerminating(_)));
+    let before = told(&world);
+    for _ in 0..3 {
+        world.terminated(&server, Err(ProviderError::Refused("it is protected".into())));
+        world.pass(60);
+    }
+    assert_eq!(told(&world), before + 1);
+    assert!(world.terminations(&server) >= 3);
+    world.terminated(&server, Err(unknown()));
+    assert_eq!(
+        told(&world),
+        before + 1,
+        "an outcome that is unknown is nothing for people"
+    );
+    world.terminated(&server, Ok(()));
+    assert_eq!(world.phase_of(&server), "gone");
+}
+
+#[test]
 fn what_an_instance_really_costs_is_billed_from_then_on() {
     let mut world = requested();
     assert_eq!(world.pool("cloud").bill.per_hour, Microdollars(348_000));
