@@ -49,35 +49,42 @@ impl Fleet {
     /// Returns the offer to order next: of the cheapest that are there the one in the zone with the fewest of the pool's servers, so
     /// that a zone's failure takes few; then by the order of the configuration.
     pub(super) fn next_offer(&self, pool: &Pool) -> Option<Offer> {
-        let there = pool.config.offers.iter().filter(|offer| !self.is_short(pool, offer));
+        let price = self.cheapest(pool)?;
         let in_zone = |zone: &str| {
             self.of(pool)
                 .filter(|server| server.record.phase.counts() && server.record.zone.as_deref() == Some(zone))
                 .count()
         };
-        there
-            .min_by_key(|offer| (offer.price_per_hour, in_zone(&offer.zone)))
+        self.there(pool)
+            .filter(|offer| offer.price_per_hour == price)
+            .min_by_key(|offer| in_zone(&offer.zone))
             .cloned()
     }
 
     /// Returns what the next server of a pool would cost an hour.
     pub(super) fn next_price(&self, pool: &Pool) -> Microdollars {
-        self.next_offer(pool)
-            .map_or(pool.config.price_per_hour, |offer| offer.price_per_hour)
+        self.cheapest(pool).unwrap_or(pool.config.price_per_hour)
     }
 
     /// Returns until when nothing that a pool may order is there; none where something is, or its provider chooses.
     pub(super) fn short_until(&self, pool: &Pool) -> Option<Timestamp> {
-        if pool.config.offers.is_empty() || self.next_offer(pool).is_some() {
+        if pool.config.offers.is_empty() || self.cheapest(pool).is_some() {
             return None;
         }
         pool.shortages.iter().map(|shortage| shortage.until).min()
     }
 
-    fn is_short(&self, pool: &Pool, offer: &Offer) -> bool {
-        pool.shortages
-            .iter()
-            .any(|shortage| shortage.until > self.now && shortage.of.concerns(offer))
+    fn cheapest(&self, pool: &Pool) -> Option<Microdollars> {
+        self.there(pool).map(|offer| offer.price_per_hour).min()
+    }
+
+    /// Returns the offers that the provider has not been short of lately.
+    fn there<'a>(&'a self, pool: &'a Pool) -> impl Iterator<Item = &'a Offer> {
+        let is_short = |offer: &Offer| {
+            let mut lasting = pool.shortages.iter().filter(|shortage| shortage.until > self.now);
+            lasting.any(|shortage| shortage.of.concerns(offer))
+        };
+        pool.config.offers.iter().filter(move |offer| !is_short(offer))
     }
 }
 
