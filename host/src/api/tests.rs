@@ -33,6 +33,8 @@ fn every_call_of_the_design_is_documented() {
         "post /v1/servers/{server}/drain",
         "post /v1/servers/{server}/uncordon",
         "post /v1/servers/{server}/lost",
+        "post /v1/servers/{server}/token",
+        "delete /v1/servers/{server}/token",
         "get /v1/pools",
         "post /v1/pools/{pool}/scaling",
         "get /v1/policies",

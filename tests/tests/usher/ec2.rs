@@ -12,10 +12,8 @@ use usher_fake_ec2::{
 
 use crate::http::Client;
 use crate::patience::{eventually, seconds};
-use crate::site::{Host, Site};
+use crate::site::{AGENT, Host, Site};
 
-/// The agent.
-const AGENT: &str = env!("CARGO_BIN_EXE_usher-agent-under-test");
 const ADMIN: &str = "usher_admin_of_a_test";
 const DEAR: &str = "c7i.4xlarge";
 const CHEAP: &str = "c7i.2xlarge";

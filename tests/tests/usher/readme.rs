@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::patience::{eventually, seconds};
-use crate::site::{Port, Site, USHER, repository, written};
+use crate::site::{AGENT, Port, Site, USHER, repository, written};
 use crate::sse::all_events;
 
 fn readme() -> String {
@@ -183,6 +183,30 @@ async fn a_policy_of_ones_own_and_settings_without_code_are_as_the_readme_says()
     let events = all_events(&client).await;
     let refused: Vec<_> = events.iter().filter(|event| event.kind == "policy.refused").collect();
     assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[test]
+fn the_commands_for_ec2_and_the_agent_are_as_the_readme_says() {
+    let readme = readme();
+    for line in [
+        "cargo run -p usher -- config check --config examples/aws/usher.toml",
+        "cargo run -p usher-agent -- --help",
+    ] {
+        assert!(readme.contains(line), "the README has {line}");
+    }
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(repository())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let checked = run(USHER, &["config", "check", "--config", "examples/aws/usher.toml"]);
+    assert!(checked.contains("frankfurt"), "{checked}");
+    let help = run(AGENT, &["--help"]);
+    assert!(help.contains("--media") && help.contains("--spot-notices"), "{help}");
 }
 
 #[test]

@@ -17,6 +17,9 @@ use crate::patience::eventually;
 /// The program.
 pub(crate) const USHER: &str = env!("CARGO_BIN_EXE_usher-under-test");
 
+/// The agent.
+pub(crate) const AGENT: &str = env!("CARGO_BIN_EXE_usher-agent-under-test");
+
 /// The longest until a host answers `/readyz`: 30 s are its own limit for policies, and the machine may be busy.
 const READY_WAIT: Duration = Duration::from_secs(60);
 

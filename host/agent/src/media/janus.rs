@@ -1,8 +1,8 @@
 //! Janus by its admin API: `info`, `message_plugin` and `accept_new_sessions`. Tried with Janus 1.1.2 of Debian 12.
 //!
 //! Janus knows new sessions, not new rooms: told to refuse, it also turns away people who come late to a meeting that is
-//! already there. Where that is not wanted the agent runs with `--watch-only`; Usher places no new rooms on the server
-//! either way.
+//! already there. So it is told only when the server leaves, and never where the agent runs with `--watch-only`; Usher places no
+//! new rooms on a server that it holds either way.
 
 use std::collections::BTreeMap;
 

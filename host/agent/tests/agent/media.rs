@@ -133,18 +133,23 @@ async fn a_janus_that_refuses_or_answers_another_question_is_no_sign_of_life() {
 
 #[tokio::test(start_paused = true)]
 async fn a_janus_that_was_started_anew_is_told_again_to_refuse() {
-    let host = Fake::host(held("cordoned")).await;
+    let host = Fake::host(well()).await;
     let janus = janus(|question| {
         let mut answer = json!({"janus": "success", "transaction": question["transaction"]});
         match question["janus"].as_str() {
             // As one that has forgotten what it was told.
             Some("info") => answer["accepting-new-sessions"] = json!(true),
             Some("accept_new_sessions") => answer["accept"] = question["accept"].clone(),
-            _ => answer["response"] = json!({"videoroom": "success", "list": []}),
+            _ => {
+                let room = json!({"room": 42, "description": "", "num_participants": 1});
+                answer["response"] = json!({"videoroom": "success", "list": [room]});
+            }
         }
         answer
     })
     .await;
-    let _agent = start(&host, &["--media", "janus", "--media-url", &janus.url]);
+    let agent = start(&host, &["--media", "janus", "--media-url", &janus.url]);
+    host.request(1).await;
+    agent.stop.urge();
     janus.find(3, |request| request.json()["accept"] == false).await;
 }

@@ -1,5 +1,7 @@
 //! The provider against a fake EC2 over the wire: what it sends is signed and parsed by the real SDK.
 
+mod losses;
+
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::config::Credentials;
