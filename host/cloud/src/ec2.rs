@@ -32,7 +32,7 @@ use usher_fleet::effect::{LaunchOrder, TerminateOrder};
 use usher_fleet::observation::{Found, Instance};
 
 use crate::cloud::{Clock, Installation};
-use crate::config::{Ec2Config, PoolSetup, ProviderConfig};
+use crate::config::{Ec2Config, PoolSetup};
 use crate::provider::{Answer, Provider};
 
 /// How long one attempt of a call may take: EC2 answers a launch in 1 to 3 s, a slow list in 10.
@@ -138,11 +138,6 @@ impl Provider for Ec2 {
 
     fn list_lag(&self) -> Duration {
         VISIBLE_AFTER
-    }
-
-    fn reconfigure(&self, setup: &PoolSetup) -> bool {
-        // What changes is read anew with a new provider: it has nothing to remember.
-        matches!(&setup.provider, ProviderConfig::Ec2(config) if *config == self.config && *setup == self.setup)
     }
 }
 

@@ -36,4 +36,4 @@ pub use ec2::Ec2;
 pub use exec::Exec;
 pub use provider::{Answer, Provider};
 pub use simulated::Simulated;
-pub use user_data::{USER_DATA, WORDS, unknown_words};
+pub use user_data::{USER_DATA, USER_DATA_BYTES_MAX, WORDS, unknown_words};

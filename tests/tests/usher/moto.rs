@@ -1,14 +1,13 @@
 //! EC2 as somebody else understands it: `moto` from PyPI checks what the provider sends and parses, which a fake of our own cannot
 //! prove. It knows no lag, capacity or client tokens; those stories are in `ec2`.
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::http::Client;
 use crate::patience::{eventually, seconds};
-use crate::site::{Port, Site};
+use crate::site::{Port, Site, python_program};
 
 /// Makes a launch template with two versions, and prints it with the subnets that an account has from the beginning.
 const PREPARE: &str = r#"
@@ -38,7 +37,7 @@ struct Moto {
 impl Moto {
     async fn start() -> Moto {
         let port = Port::free();
-        let process = Command::new(program("moto_server"))
+        let process = Command::new(python_program("moto_server"))
             .args(["-H", "127.0.0.1", "-p", &port.number.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -69,7 +68,10 @@ impl Moto {
              aws_access_key_id='a', aws_secret_access_key='b')\n{question}",
             self.url
         );
-        let output = Command::new(program("python3")).args(["-c", &client]).output().unwrap();
+        let output = Command::new(python_program("python3"))
+            .args(["-c", &client])
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
@@ -81,13 +83,6 @@ impl Drop for Moto {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Returns where `tests/prepare.sh` has put a program.
-fn program(name: &str) -> PathBuf {
-    let venv = std::env::var_os("USHER_VENV").map(PathBuf::from);
-    let home = || PathBuf::from(std::env::var_os("HOME").expect("there is a home")).join(".cache/usher/venv");
-    venv.unwrap_or_else(home).join("bin").join(name)
 }
 
 #[tokio::test]

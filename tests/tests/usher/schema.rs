@@ -1,13 +1,12 @@
 //! The running host and its own OpenAPI document do not contradict each other: schemathesis, a fuzzer driven by the document,
 //! looks for where they do.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
 
 use crate::patience::{at_most, seconds};
-use crate::site::{Site, written};
+use crate::site::{Site, python_program, written};
 use crate::tokens::token;
 
 /// Waiting is short: what the fuzzer asks for may wait for ever.
@@ -54,16 +53,9 @@ include-method = "PUT"
 expected-statuses = ["2xx", 401, 403, 404, 409, 422, "5xx"]
 "#;
 
-/// The environment that `tests/prepare.sh` makes.
-fn schemathesis() -> PathBuf {
-    let venv = std::env::var_os("USHER_VENV").map(PathBuf::from);
-    let venv = venv.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/usher/venv"));
-    venv.join("bin/schemathesis")
-}
-
 #[tokio::test]
 async fn a_fuzzer_finds_no_contradiction_between_the_document_and_the_host() {
-    let program = schemathesis();
+    let program = python_program("schemathesis");
     assert!(
         program.exists(),
         "{} is missing: run tests/prepare.sh",

@@ -58,6 +58,13 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
+/// Returns where a program is in the Python environment that `tests/prepare.sh` makes.
+pub(crate) fn python_program(name: &str) -> PathBuf {
+    let venv = std::env::var_os("USHER_VENV").map(PathBuf::from);
+    let venv = venv.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/usher/venv"));
+    venv.join("bin").join(name)
+}
+
 /// A folder with `usher.toml`, and all that a host keeps.
 pub(crate) struct Site {
     folder: TempDir,

@@ -17,7 +17,7 @@ use usher_fleet::observation::{InstanceState, OrderKey, Owner, ProviderError};
 use usher_fleet::units::Microdollars;
 
 use super::*;
-use crate::config::ProbeConfig;
+use crate::config::{ProbeConfig, ProviderConfig};
 use crate::user_data::USER_DATA;
 
 const ZONE: &str = "eu-central-1a";

@@ -140,7 +140,6 @@ impl Fleet {
                 deadline: None,
             }),
         );
-        self.note_leaving(no);
     }
 
     /// A server that said it would shut down, and says so no more, was only started anew.

@@ -1,6 +1,6 @@
 //! EC2: what to launch, where, and what an instance is told.
 
-use usher_cloud::Ec2Config;
+use usher_cloud::{Ec2Config, USER_DATA_BYTES_MAX};
 use usher_fleet::config::Offer;
 use usher_fleet::units::Microdollars;
 
@@ -8,9 +8,6 @@ use super::pool::Around;
 use crate::config::problem::{Collector, Place};
 use crate::config::raw::{Market, RawOffer, RawPool};
 use crate::config::section::Entry;
-
-/// The largest file of user data: EC2's own limit, before it is encoded.
-const USER_DATA_BYTES_MAX: u64 = 16 << 10;
 
 /// The words for a launched server's addresses, in a URL.
 const ADDRESSES: [&str; 2] = ["{public_ip}", "{private_ip}"];
@@ -135,7 +132,7 @@ fn user_data(entry: &Entry<String>, around: &Around<'_>, problems: &mut Collecto
     let path = around.base_dir.join(file);
     let size = std::fs::metadata(&path).map(|found| found.len());
     if let Ok(bytes) = size
-        && bytes > USER_DATA_BYTES_MAX
+        && bytes > USER_DATA_BYTES_MAX as u64
     {
         let wrong = format!(
             "{} has {bytes} bytes, and EC2 takes {USER_DATA_BYTES_MAX} at most",
