@@ -17,6 +17,9 @@ pub enum Command {
     UpdateRoom(UpdateRoom),
     /// Release a room. Idempotent; answered by [`Reply::Done`], always.
     ReleaseRoom(ReleaseRoom),
+    /// Say that a room could not be created on its server. It is placed elsewhere, and the server is blamed. Answered by
+    /// [`Reply::Room`].
+    FailRoom(FailRoom),
     /// Register an external server, or describe it anew. Answered by [`Reply::Server`].
     RegisterServer(RegisterServer),
     /// Put or lift a hold. Legal in every phase but `terminating`. Answered by [`Reply::Server`].
@@ -77,6 +80,19 @@ pub struct ReleaseRoom {
     pub tenant: Option<Tenant>,
     /// Only this placement; a room that has been placed anew is left alone.
     pub placement: Option<PlacementNo>,
+}
+
+/// See [`Command::FailRoom`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailRoom {
+    /// The room.
+    pub room: RoomId,
+    /// The tenant that the caller is bound to, if any.
+    pub tenant: Option<Tenant>,
+    /// Only this placement; a room that has been placed anew stays where it is.
+    pub placement: Option<PlacementNo>,
+    /// What the media server said, for people.
+    pub reason: String,
 }
 
 /// See [`Command::RegisterServer`].

@@ -156,6 +156,8 @@ pub struct PoolGuards {
     pub cpu_permille_max: Option<u32>,
     /// No placement above this reported outgoing traffic.
     pub egress_kbps_max: Option<u32>,
+    /// Rooms that failed or died young on one server within ten minutes, beyond which it is drained; zero turns that off.
+    pub room_failures_max: u32,
     /// A drain's deadline where a command gives none; `None` waits for the rooms.
     pub drain_deadline: Option<Duration>,
 }
@@ -176,6 +178,7 @@ impl Default for PoolGuards {
             boot_max: Duration::from_secs(900),
             cpu_permille_max: Some(900),
             egress_kbps_max: None,
+            room_failures_max: 5,
             drain_deadline: None,
         }
     }

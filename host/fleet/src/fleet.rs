@@ -9,6 +9,7 @@ mod booting;
 mod changes;
 mod choosing;
 mod configuring;
+mod failing;
 mod freezing;
 mod growing;
 mod guards;
@@ -230,6 +231,7 @@ impl Fleet {
                 self.release_room(command);
                 Ok(Reply::Done)
             }
+            Command::FailRoom(command) => self.fail_room(command),
             Command::RegisterServer(command) => self.register_server(command),
             Command::HoldServer(command) => self.hold_server(command),
             Command::RemoveServer(command) => self.remove_server(command),

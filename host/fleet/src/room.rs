@@ -21,8 +21,15 @@ pub struct RoomRecord {
     pub lease_seconds: Option<u32>,
     /// When it was first asked for.
     pub created: Timestamp,
+    /// How often its app could not create it where it was placed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: u32,
     /// Where it stands.
     pub state: RoomState,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What a room asks for; rooms with equal wishes wait as one group.
@@ -74,7 +81,7 @@ pub enum RoomState {
     Waiting(Waiting),
     /// On a server.
     Placed(Placed),
-    /// Its server was lost; it is in the queue for another.
+    /// Its server was lost, or could not create it; it is in the queue for another.
     Moving(Moving),
 }
 
@@ -109,7 +116,7 @@ pub struct Placed {
 /// See [`RoomState::Moving`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Moving {
-    /// The server that was lost.
+    /// The server that it left.
     pub from: ServerNo,
     /// The placement that ended.
     pub placement: PlacementNo,

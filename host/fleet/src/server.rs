@@ -211,6 +211,9 @@ pub struct Cordoned {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// See [`Hold::Draining`].

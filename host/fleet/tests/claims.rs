@@ -20,6 +20,9 @@ mod ledger;
 #[path = "claims/health.rs"]
 mod health;
 
+#[path = "claims/failing.rs"]
+mod failing;
+
 #[path = "claims/launches.rs"]
 mod launches;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Fleet;
 use super::changes::Thing;
+use super::failing::Past;
 use super::ledger::{self, Cost, Multiset, Used};
 use super::queue;
 use super::state::{Pool, Room, Server};
@@ -71,6 +72,7 @@ impl Fleet {
                     listed: None,
                     is_unlisted: false,
                     strangers: BTreeMap::new(),
+                    drained_for_failures: None,
                 };
                 self.pools.insert(record.name.clone(), pool);
                 self.changes.touch(Thing::Pool(record.no));
@@ -369,6 +371,7 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
         kept_for: None,
         retry: None,
         missing: 0,
+        past: Past::default(),
         changed: now,
         watched: None,
         timer: None,

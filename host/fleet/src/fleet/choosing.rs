@@ -26,11 +26,13 @@ impl Fleet {
     pub(super) fn choose(&mut self, record: &RoomRecord, advisor: &mut dyn Advisor) -> Choice {
         let decision = self.next_decision();
         let (seats, load) = self.asked(&record.wish);
-        let (since, avoid) = match &record.state {
+        let (since, left) = match &record.state {
             RoomState::Waiting(waiting) => (waiting.since, None),
             RoomState::Moving(moving) => (moving.since, Some(moving.from)),
             RoomState::Placed(placed) => (placed.at, Some(placed.server)),
         };
+        // A server that takes rooms again may have this one, too.
+        let avoid = left.filter(|no| !self.is_open(*no));
         let labels = record.wish.labels_for_policies();
         for link in 0..LINKS_MAX {
             let ask = PlaceAsk {

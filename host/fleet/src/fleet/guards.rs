@@ -75,6 +75,15 @@ impl Fleet {
         server.use_now().refusal(cost, &server.record.limits)
     }
 
+    /// Whether a server takes rooms, whatever their size.
+    pub(super) fn is_open(&self, no: ServerNo) -> bool {
+        let server = self.servers.get(&no);
+        let pool = server.and_then(|server| self.pools.get(&server.record.pool));
+        server
+            .zip(pool)
+            .is_some_and(|(server, pool)| placement_closed(server, pool).is_none())
+    }
+
     /// Says which of the operator's or the app's words keeps a room off a server; `None` = neither.
     pub(super) fn not_let_in(&self, server: &Server, pool: &PoolConfig, wish: &RoomWish) -> Option<&'static str> {
         if !lets_in(pool, wish) {

@@ -75,6 +75,7 @@ impl Fleet {
         let (pool, rooms) = (server.record.pool.clone(), server.rooms.iter().cloned().collect());
         self.tell(What::ServerRecovered(told));
         self.hear_rooms_anew(rooms);
+        self.note_silence(no);
         self.judge_freeze(&pool);
     }
 
@@ -180,9 +181,10 @@ impl Fleet {
     /// Returns when a server must be looked at next.
     pub(super) fn server_deadline(&self, server: &Server) -> Option<Timestamp> {
         let retry = server.retry.map(|retry| retry.at);
-        let drain = match &server.record.hold {
+        let hold = match &server.record.hold {
             Some(Hold::Draining(hold)) if !server.record.left => hold.deadline,
-            Some(Hold::Draining(_) | Hold::Cordoned(_)) | None => None,
+            Some(Hold::Cordoned(hold)) => hold.until,
+            Some(Hold::Draining(_)) | None => None,
         };
         let phase = match &server.record.phase {
             Phase::Requested(_) | Phase::Failed(_) | Phase::Terminating(_) => return retry,
@@ -191,7 +193,7 @@ impl Fleet {
             Phase::Ready(_) => self.health_deadline(server),
         };
         // One that is overdue and could not be done must not hide the next.
-        let due = [retry, drain, phase].into_iter().flatten();
+        let due = [retry, hold, phase].into_iter().flatten();
         due.map(|at| self.not_overdue(at)).min()
     }
 
@@ -221,6 +223,8 @@ impl Fleet {
         if server.is_draining() {
             self.emptied.insert(no);
         }
+        self.end_rest(no);
+        let Some(server) = self.servers.get(&no) else { return };
         match &server.record.phase {
             Phase::Requested(_) | Phase::Failed(_) | Phase::Terminating(_) => {}
             Phase::Launching(Launching { deadline, .. })

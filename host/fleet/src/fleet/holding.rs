@@ -128,11 +128,15 @@ impl Fleet {
                     owner: HoldOwner::Operator,
                     reason,
                     since: self.now,
+                    until: None,
                 };
                 self.hold(no, Hold::Cordoned(hold));
             }
             HoldAction::Drain { deadline } => self.drain(no, HoldOwner::Operator, reason, deadline),
-            HoldAction::Uncordon => self.uncordon(no, &reason),
+            HoldAction::Uncordon => {
+                self.forgive(no);
+                self.uncordon(no, &reason);
+            }
         }
         self.finish_drains();
         self.server_reply(no, ServerOutcome::Found)

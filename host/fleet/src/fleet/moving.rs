@@ -1,12 +1,19 @@
-//! Rooms whose server was lost, or ends with them on it, go back into the queue: in bounded steps, derived from durable
+//! Rooms whose server was lost, could not create them, or ends with them on it, go back into the queue: in bounded steps, derived from durable
 //! marks, so that a crash in the middle changes nothing.
 
+use super::state::Server;
 use super::{Fleet, MOVES_PER_INPUT_MAX};
 use crate::event::{RoomMoved, What};
 use crate::ids::{RoomId, ServerName, ServerNo};
 use crate::record::Record;
 use crate::room::{Moving, RoomState};
 use crate::server::Phase;
+
+/// Why a room leaves its server, for people.
+pub(super) enum Cause {
+    ServerGoes(&'static str),
+    RoomFailed(String),
+}
 
 impl Fleet {
     /// Keeps the index of servers with rooms that must go elsewhere.
@@ -29,8 +36,9 @@ impl Fleet {
             let Some(server) = self.servers.get(&no) else { continue };
             let rooms: Vec<RoomId> = server.rooms.iter().take(budget).cloned().collect();
             budget -= rooms.len();
+            let reason = why_it_moves(server);
             for id in rooms {
-                self.move_room(&id, no);
+                self.move_room(&id, no, Cause::ServerGoes(reason));
             }
             self.emptied.insert(no);
             if budget == 0 {
@@ -39,7 +47,8 @@ impl Fleet {
         }
     }
 
-    fn move_room(&mut self, id: &RoomId, from: ServerNo) {
+    /// Takes a room off its server.
+    pub(super) fn move_room(&mut self, id: &RoomId, from: ServerNo, cause: Cause) {
         let Some(room) = self.rooms.get(id) else { return };
         let RoomState::Placed(placed) = &room.record.state else {
             return;
@@ -47,31 +56,28 @@ impl Fleet {
         let placement = placed.placement;
         let mut record = (*room.record).clone();
         let queue = self.queue.number(true);
+        let reason = match cause {
+            Cause::ServerGoes(reason) => reason.to_owned(),
+            Cause::RoomFailed(reason) => {
+                record.failures = record.failures.saturating_add(1);
+                reason
+            }
+        };
         record.state = RoomState::Moving(Moving {
             from,
             placement,
             since: self.now,
             queue,
         });
-        let reason = self
-            .servers
-            .get(&from)
-            .map_or("its server is gone", |server| match &server.record.phase {
-                Phase::Terminating(_) | Phase::Failed(_) => "its server is being ended",
-                _ if server.is_taken_away() => "its cloud takes the machine away",
-                Phase::Requested(_) | Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) => {
-                    "its server was lost"
-                }
-            });
         self.tell(What::RoomMoved(RoomMoved {
             room: id.clone(),
             from: self.server_name(from),
             to: None,
             placement,
             tenant: record.wish.tenant.clone(),
-            reason: reason.into(),
+            reason,
         }));
-        // Whoever was in it may be on the lost server still: it has not left there as a released room has, and counts if
+        // Whoever was in it may be on the server still: it has not left there as a released room has, and counts if
         // the server comes back and names it.
         self.put(Record::Room(Box::new(record)));
         self.heard_of(id);
@@ -86,5 +92,13 @@ impl Fleet {
                 .parse()
                 .expect("a word, a dash and a number make a valid id"),
         }
+    }
+}
+
+fn why_it_moves(server: &Server) -> &'static str {
+    match &server.record.phase {
+        Phase::Terminating(_) | Phase::Failed(_) => "its server is being ended",
+        _ if server.is_taken_away() => "its cloud takes the machine away",
+        Phase::Requested(_) | Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) => "its server was lost",
     }
 }

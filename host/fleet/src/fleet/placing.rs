@@ -26,6 +26,7 @@ impl Fleet {
             wish: command.wish,
             lease_seconds: command.lease_seconds,
             created: self.now,
+            failures: 0,
             state: RoomState::Waiting(Waiting {
                 since: self.now,
                 queue: QueueNo(0),

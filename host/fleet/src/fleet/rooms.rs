@@ -179,6 +179,7 @@ impl Fleet {
         if command.placement.is_some() && command.placement != placement {
             return;
         }
+        self.note_ending(&command.room);
         self.end_room(&command.room, End::Released, "released by its app".into());
     }
 
@@ -348,6 +349,6 @@ fn resize(placed: &mut Placed, load_asked: Option<u32>, seats: u32) {
     placed.seats = seats;
 }
 
-fn is_theirs(room: &Room, tenant: Option<&crate::ids::Tenant>) -> bool {
+pub(super) fn is_theirs(room: &Room, tenant: Option<&crate::ids::Tenant>) -> bool {
     tenant.is_none() || room.record.wish.tenant.as_ref() == tenant
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::failing::Past;
 use super::ledger::{Cost, Multiset, Used};
 use super::offers::Shortage;
 use crate::config::{HealthSource, PoolConfig};
@@ -45,6 +46,8 @@ pub(super) struct Server {
     pub(super) retry: Option<Retry>,
     /// Lists of its provider in a row that lacked it.
     pub(super) missing: u32,
+    /// How it has done lately.
+    pub(super) past: Past,
     /// When phase, hold or health last changed.
     pub(super) changed: Timestamp,
     /// Whether a prober watches it, and where.
@@ -180,6 +183,8 @@ pub(super) struct Pool {
     /// Which offers its provider did not have lately.
     pub(super) shortages: Vec<Shortage>,
     pub(super) frozen: bool,
+    /// When one of its servers was last drained for the rooms that failed on it.
+    pub(super) drained_for_failures: Option<Timestamp>,
     /// What the policies' view says of its allowances.
     pub(super) told: Option<crate::view::PoolStateRow>,
     /// When the newest list that was heeded was asked for.

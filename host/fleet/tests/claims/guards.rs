@@ -65,6 +65,7 @@ fn the_defaults_are_those_of_the_design() {
         boot_max: seconds(900),
         cpu_permille_max: Some(900),
         egress_kbps_max: None,
+        room_failures_max: 5,
         drain_deadline: None,
     };
     assert_eq!(PoolGuards::default(), expected);

@@ -222,6 +222,10 @@ fn hand_in(case: &mut Case, kind: Kind, input: &str) -> Option<String> {
         "uncordon" => refusal(world.uncordon(&server)),
         "remove" => refusal(world.remove(&server, false)),
         "remove by force" => refusal(world.remove(&server, true)),
+        "room fails" => {
+            world.fail("room", None);
+            None
+        }
         "declare lost" => refusal(world.declare_lost(&server)),
         "register" => refusal(match kind {
             Kind::Launched => world.register("cloud", &server),

@@ -8,13 +8,14 @@ use usher_fleet::advice::{
     ScaleAnswer, ScaleAsk, Shrinkage, Verdict,
 };
 use usher_fleet::command::{
-    DeclareLost, HoldAction, HoldServer, PlaceRoom, RegisterServer, ReleaseRoom, RemoveServer, SetScaling, UpdateRoom,
+    DeclareLost, FailRoom, HoldAction, HoldServer, PlaceRoom, RegisterServer, ReleaseRoom, RemoveServer, SetScaling,
+    UpdateRoom,
 };
 use usher_fleet::config::{FleetConfig, HealthSource, Labels, Limits, PoolConfig, PoolGuards};
 use usher_fleet::decision::PolicyRef;
 use usher_fleet::effect::LaunchOrder;
 use usher_fleet::event::What;
-use usher_fleet::ids::{Attempt, DecisionNo, PoolName, PoolNo, ServerName, ServerNo};
+use usher_fleet::ids::{Attempt, DecisionNo, PlacementNo, PoolName, PoolNo, ServerName, ServerNo};
 use usher_fleet::observation::{
     Found, Instance, InstanceState, Launched, Listed, OrderKey, Probed, ProviderError, Report, Reported, ReportedRoom,
     Terminated,
@@ -311,6 +312,15 @@ impl World {
             placement: None,
         };
         assert_eq!(self.command(Command::ReleaseRoom(command)), Reply::Done);
+    }
+
+    pub(crate) fn fail(&mut self, room: &str, placement: Option<u64>) -> Reply {
+        self.command(Command::FailRoom(FailRoom {
+            room: id(room),
+            tenant: None,
+            placement: placement.map(PlacementNo),
+            reason: "no port is free".into(),
+        }))
     }
 
     pub(crate) fn update(&mut self, room: &str, participants: Option<u32>, seats: Option<u32>) -> Reply {

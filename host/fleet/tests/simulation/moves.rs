@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use usher_fleet::command::{
-    Command, DeclareLost, HoldAction, HoldServer, PlaceRoom, RegisterServer, ReleaseRoom, RemoveServer, SetScaling,
-    UpdateRoom,
+    Command, DeclareLost, FailRoom, HoldAction, HoldServer, PlaceRoom, RegisterServer, ReleaseRoom, RemoveServer,
+    SetScaling, UpdateRoom,
 };
 use usher_fleet::config::Limits;
 use usher_fleet::ids::{PlacementNo, RoomId, ServerName, Tenant};
@@ -59,7 +59,8 @@ impl World {
         match self.chance.below(100) {
             0..=29 => self.place_a_room(),
             30..=37 => self.update_a_room(),
-            38..=51 => self.release_a_room(),
+            38..=49 => self.release_a_room(),
+            50 | 51 => self.fail_a_room(),
             52..=55 => self.register_a_server(),
             56..=60 => self.hold_a_server(),
             61 => self.remove_a_server(),
@@ -151,6 +152,22 @@ impl World {
             room,
         };
         self.command(Command::ReleaseRoom(release));
+    }
+
+    fn fail_a_room(&mut self) {
+        let room = self.room_name();
+        let placement = match self.chance.below(3) {
+            0 => Some(PlacementNo(self.chance.below(40))),
+            1 => self.model.placed(&room).map(|placed| placed.placement),
+            _ => None,
+        };
+        let fail = FailRoom {
+            tenant: self.tenant(&room),
+            placement,
+            room,
+            reason: "the media server said no".into(),
+        };
+        self.command(Command::FailRoom(fail));
     }
 
     pub(crate) fn server_name(&mut self) -> ServerName {

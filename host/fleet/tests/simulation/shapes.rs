@@ -150,6 +150,7 @@ fn guards(chance: &mut Chance) -> PoolGuards {
         boot_max: seconds(chance, 40, 300),
         cpu_permille_max: chance.maybe(2, 700, 900),
         egress_kbps_max: chance.maybe(2, 500, 900),
+        room_failures_max: chance.between(0, 3),
         drain_deadline: chance.one_in(3).then(|| seconds(chance, 5, 300)),
     }
 }

@@ -15,7 +15,7 @@ use crate::simulation::model::Model;
 pub(super) fn changed(model: &Model, old: &ServerRecord, new: &ServerRecord, input: Option<&Input>) {
     invariant_a_server_only_moves_forward(old, new);
     invariant_an_attempt_has_one_offer(old, new, input);
-    invariant_holds_are_lifted_by_whom_they_belong_to(old, new, input);
+    invariant_holds_are_lifted_by_whom_they_belong_to(model, old, new, input);
     let is_ending = |server: &ServerRecord| matches!(server.phase, Phase::Terminating(_));
     let is_let_go = (is_ending(new) && !is_ending(old)) || (new.left && !old.left);
     if is_let_go {
@@ -72,7 +72,12 @@ fn invariant_an_attempt_has_one_offer(old: &ServerRecord, new: &ServerRecord, in
     );
 }
 
-fn invariant_holds_are_lifted_by_whom_they_belong_to(old: &ServerRecord, new: &ServerRecord, input: Option<&Input>) {
+fn invariant_holds_are_lifted_by_whom_they_belong_to(
+    model: &Model,
+    old: &ServerRecord,
+    new: &ServerRecord,
+    input: Option<&Input>,
+) {
     let Some(hold) = &old.hold else { return };
     if new.hold.is_some() {
         return;
@@ -87,8 +92,9 @@ fn invariant_holds_are_lifted_by_whom_they_belong_to(old: &ServerRecord, new: &S
         Some(Input::Observation(Observation::Reported(reported)))
             if reported.server == old.name && !reported.report.draining && hold.owner() == HoldOwner::Server
     );
+    let has_rested = matches!(hold, Hold::Cordoned(rest) if rest.until.is_some_and(|until| until <= model.now));
     assert!(
-        by_operator || by_itself || hold.owner() == HoldOwner::Policy,
+        by_operator || by_itself || has_rested || hold.owner() == HoldOwner::Policy,
         "invariant_holds_are_lifted_by_whom_they_belong_to: {old:?} by {input:?}"
     );
 }
