@@ -4,7 +4,7 @@
 
 mod url;
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -325,9 +325,13 @@ impl<'de> Visitor<'de> for WholeOrNull {
 }
 
 /// Checks a number's range.
-pub(super) fn within(field: &str, value: Option<u32>, range: RangeInclusive<u32>) -> Result<Option<u32>, Problem> {
-    match value {
-        Some(number) if !range.contains(&number) => {
+pub(super) fn within<N: PartialOrd + Display>(
+    field: &str,
+    value: Option<N>,
+    range: RangeInclusive<N>,
+) -> Result<Option<N>, Problem> {
+    match &value {
+        Some(number) if !range.contains(number) => {
             let detail = format!("`{field}` is from {} to {}, not {number}", range.start(), range.end());
             Err(Problem::field(field, detail))
         }

@@ -1,5 +1,6 @@
 //! Rooms: ask for a place, find, change, release, list.
 
+mod failed;
 mod shown_room;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use usher_fleet::command::{Command, PlaceRoom, Rejection, ReleaseRoom, Reply, Ro
 use usher_fleet::config::Labels;
 use usher_fleet::ids::{PlacementNo, RoomId, ServerName, Tenant};
 use usher_fleet::room::RoomWish;
-use usher_fleet::status::RoomPlace;
+use usher_fleet::status::{RoomPlace, RoomStatus};
 use usher_fleet::{RoomFilter, RoomStateFilter};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -48,6 +49,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(put_room, get_room, patch_room, delete_room))
         .routes(routes!(list_rooms))
+        .merge(failed::router())
 }
 
 /// What a room asks for.
@@ -142,15 +144,18 @@ async fn put_room(
         ));
     }
     match api.mailbox.place(place, wait).await? {
-        Answer::Reply(Reply::Room(status, outcome)) => {
-            let room = Room::of(&status);
-            Ok(match (&status.place, outcome) {
-                (RoomPlace::Waiting { .. }, _) => respond::accepted(&room),
-                (RoomPlace::Placed { .. }, RoomOutcome::Placed) => respond::created(&room),
-                (RoomPlace::Placed { .. }, RoomOutcome::Found | RoomOutcome::Waiting) => respond::found(&room),
-            })
-        }
+        Answer::Reply(Reply::Room(status, outcome)) => Ok(placed(&status, outcome)),
         answer => Err(no_room(answer)),
+    }
+}
+
+/// Says where a room is, and by the status whether it came there just now.
+fn placed(status: &RoomStatus, outcome: RoomOutcome) -> Response {
+    let room = Room::of(status);
+    match (&status.place, outcome) {
+        (RoomPlace::Waiting { .. }, _) => respond::accepted(&room),
+        (RoomPlace::Placed { .. }, RoomOutcome::Placed) => respond::created(&room),
+        (RoomPlace::Placed { .. }, RoomOutcome::Found | RoomOutcome::Waiting) => respond::found(&room),
     }
 }
 

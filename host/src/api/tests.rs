@@ -23,6 +23,7 @@ fn every_call_of_the_design_is_documented() {
         "get /v1/rooms/{room}",
         "patch /v1/rooms/{room}",
         "delete /v1/rooms/{room}",
+        "post /v1/rooms/{room}/failed",
         "get /v1/rooms",
         "put /v1/servers/{server}",
         "get /v1/servers/{server}",

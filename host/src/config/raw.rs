@@ -142,6 +142,9 @@ section! {
         cpu_permille_max: Count<1, 1000> = Preset("900"),
         /// No new room above this reported outgoing traffic, in kbit/s. Without it there is no limit.
         egress_kbps_max: Count<1, { u32::MAX }> = Example("900000"),
+        /// So many rooms that could not be created on one server, or died young there, within ten minutes, and twice as
+        /// often as on the others of its pool, drain it; 0 turns that off.
+        room_failures_max: Count<0, 50> = Preset("5"),
         /// A drain's deadline where its command gives none, in seconds. Without it a drain waits for its rooms.
         drain_deadline_seconds: Seconds<0, 604_800> = Example("3600"),
     }

@@ -111,6 +111,7 @@ fn pool_guards(raw: &RawPoolGuards, default: &PoolGuards, problems: &mut Collect
         boot_max: raw.boot_seconds_max.or(default.boot_max),
         cpu_permille_max: raw.cpu_permille_max.get().copied().or(default.cpu_permille_max),
         egress_kbps_max: raw.egress_kbps_max.get().copied().or(default.egress_kbps_max),
+        room_failures_max: raw.room_failures_max.or(default.room_failures_max),
         drain_deadline: raw.drain_deadline_seconds.get().copied().or(default.drain_deadline),
     };
     let (failures, window) = (guards.boot_failures_max, guards.boot_failures_window);

@@ -44,6 +44,7 @@ fn batch(no: BatchNo) -> Batch {
         },
         lease_seconds: None,
         created: Timestamp(no.0),
+        failures: 0,
         state: RoomState::Waiting(Waiting {
             since: Timestamp(0),
             queue: QueueNo(0),

@@ -58,6 +58,11 @@ answers! {
     ListRooms: [json(200, "RoomPage", "A page of rooms, in the order of their names.")], [ALWAYS, QUERY];
     PatchRoom: [json(200, "Room", "The room as it is now.")],
         [ALWAYS, PATH, BODY, &[Code::NoSuchRoom, Code::DoesNotFit, Code::RoomTooLarge]];
+    FailRoom: [
+        json(201, "Room", "Placed elsewhere now."),
+        json(200, "Room", "The placement that failed is not its newest: where it is."),
+        json(202, "Room", "It waits for another server.")
+    ], [ALWAYS, PATH, BODY, &[Code::NoSuchRoom]];
     DeleteRoom: [empty("It is released, whether it was there or not.")], [ALWAYS, PATH, QUERY];
     PutServer: [json(201, "Server", "Registered now."), json(200, "Server", "Known before; described anew.")],
         [ALWAYS, PATH, BODY, &[Code::NoSuchPool, Code::ServerInOtherPool, Code::PoolNotExternal, Code::ServerTerminating,

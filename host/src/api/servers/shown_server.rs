@@ -88,13 +88,15 @@ pub(in crate::api) struct ServerHold<'a> {
     since: Time,
     /// When its rooms end with it; null waits for them.
     deadline: Option<Time>,
+    /// When a `cordoned` server takes rooms again by itself; null until somebody lifts it.
+    until: Option<Time>,
 }
 
 impl<'a> ServerHold<'a> {
     pub(super) fn of(hold: &'a Hold) -> ServerHold<'a> {
-        let deadline = match hold {
-            Hold::Cordoned(_) => None,
-            Hold::Draining(draining) => draining.deadline,
+        let (deadline, until) = match hold {
+            Hold::Cordoned(cordoned) => (None, cordoned.until),
+            Hold::Draining(draining) => (draining.deadline, None),
         };
         ServerHold {
             kind: hold.word(),
@@ -102,6 +104,7 @@ impl<'a> ServerHold<'a> {
             reason: hold.reason(),
             since: Time(hold.since()),
             deadline: deadline.map(Time),
+            until: until.map(Time),
         }
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn room(id: &str, seats: u32) -> RoomRecord {
         },
         lease_seconds: Some(30),
         created: Timestamp(u64::MAX),
+        failures: 0,
         state: RoomState::Waiting(Waiting {
             since: Timestamp(1),
             queue: QueueNo(u64::MAX),
@@ -100,6 +101,7 @@ pub(super) fn servers() -> Vec<Record> {
             owner: HoldOwner::Operator,
             reason: reason.clone(),
             since,
+            until: None,
         })),
         Some(Hold::Draining(Draining {
             owner: HoldOwner::Spot,
