@@ -5,6 +5,7 @@
 //! | `launching` | `RunInstances` under one client token per attempt, and what an answer means |
 //! | `ending` | `TerminateInstances`, and the proof that nothing is left |
 //! | `listing` | `DescribeInstances` by tags, and an instance as the fleet knows it |
+//! | `evidence` | the end of an instance's console, for who asks why it never reported |
 //! | `refusal` | EC2's error codes, by what to do next |
 //! | `tags` | how an instance says whose it is |
 //!
@@ -12,6 +13,7 @@
 //! client token. It remembers nothing: which offers were short is the fleet's to know.
 
 mod ending;
+mod evidence;
 mod launching;
 mod listing;
 mod refusal;

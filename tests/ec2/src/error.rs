@@ -37,6 +37,8 @@ pub enum Ec2Error {
     InvalidNextToken,
     #[error("{0}")]
     Unsupported(String),
+    #[error("This instance type does not support retrieving the latest console logs.")]
+    UnsupportedOperation,
 
     #[error("Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")]
     IdempotentParameterMismatch,
@@ -160,6 +162,7 @@ impl Ec2Error {
             Ec2Error::InvalidParameterCombination(_) => ("InvalidParameterCombination", 400),
             Ec2Error::InvalidNextToken => ("InvalidNextToken", 400),
             Ec2Error::Unsupported(_) => ("Unsupported", 400),
+            Ec2Error::UnsupportedOperation => ("UnsupportedOperation", 400),
             Ec2Error::IdempotentParameterMismatch => ("IdempotentParameterMismatch", 400),
             Ec2Error::IdempotentInstanceTerminated => ("IdempotentInstanceTerminated", 400),
             Ec2Error::InstanceNotFound(_) => ("InvalidInstanceID.NotFound", 400),

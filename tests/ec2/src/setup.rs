@@ -214,6 +214,9 @@ pub struct InstanceType {
     /// The zones that offer it; all if none are listed.
     #[serde(default)]
     pub zones: Option<BTreeSet<String>>,
+    /// Whether its console can be read as it is now, as that of types on Nitro.
+    #[serde(default = "yes")]
+    pub has_live_console: bool,
 }
 
 /// Where an instance's capacity comes from.
@@ -270,6 +273,8 @@ pub struct Life {
     pub boot_spread_seconds: f64,
     /// The chance that a boot ends in `terminated`.
     pub boot_failure: f64,
+    /// What an instance whose boot fails writes on its console last.
+    pub boot_failure_console: String,
     /// From `shutting-down` to `terminated`.
     pub shutdown_seconds: f64,
     /// How long a running instance lives before it dies by itself, on average; for ever if absent.

@@ -179,7 +179,7 @@ impl World {
             .is_some_and(|interruption| interruption.ends_at <= at);
         match &instance.phase {
             Phase::Pending(_) | Phase::Running(_) if interrupted => self.end(at, id, StateReason::spot_interruption()),
-            Phase::Pending(pending) if pending.fails => self.drop_dead(at, id, StateReason::internal_error_on_launch()),
+            Phase::Pending(pending) if pending.fails => self.fail_boot(at, id),
             Phase::Pending(_) => self.boot(at, id),
             Phase::Running(_) => self.drop_dead(at, id, StateReason::internal_error()),
             Phase::ShuttingDown(_) => self.become_terminated(at, id, None),

@@ -1,5 +1,6 @@
 //! The provider against a fake EC2 over the wire: what it sends is signed and parsed by the real SDK.
 
+mod evidence;
 mod losses;
 
 use std::collections::BTreeSet;

@@ -66,11 +66,16 @@ pub(super) fn modify_instance_attribute(asked: &mut Asked<'_>) -> Result<Answer,
 
 pub(super) fn get_console_output(asked: &mut Asked<'_>) -> Result<Answer, Ec2Error> {
     let id = named_instance(asked)?;
-    asked.end_dry_run()?;
+    let is_latest = asked.query.flag("Latest")?.unwrap_or(false);
     let seen_at = asked.world.seen_at(asked.now);
+    asked.world.rows_of(seen_at, std::slice::from_ref(&id))?;
+    asked.end_dry_run()?;
     let rows = asked.world.rows_of(seen_at, std::slice::from_ref(&id))?;
     let mut answer = Answer::default();
     for row in rows {
+        if is_latest && !asked.world.has_live_console(&row.instance.instance_type) {
+            return Err(Ec2Error::UnsupportedOperation);
+        }
         answer.content.leaf("instanceId", &id);
         answer.content.leaf("timestamp", whole_seconds(asked.now));
         answer.content.leaf("output", STANDARD.encode(&row.instance.console));

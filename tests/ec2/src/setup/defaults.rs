@@ -64,6 +64,8 @@ impl Default for Life {
             boot_seconds: 0.0,
             boot_spread_seconds: 0.0,
             boot_failure: 0.0,
+            boot_failure_console: "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
+                .into(),
             shutdown_seconds: 0.0,
             mean_life_seconds: None,
             mean_spot_life_seconds: None,
@@ -113,6 +115,14 @@ fn default_types() -> BTreeMap<String, InstanceType> {
     ];
     types
         .into_iter()
-        .map(|(name, vcpus)| (name.to_owned(), InstanceType { vcpus, zones: None }))
+        .map(|(name, vcpus)| (name.to_owned(), default_type(vcpus)))
         .collect()
+}
+
+fn default_type(vcpus: u32) -> InstanceType {
+    InstanceType {
+        vcpus,
+        zones: None,
+        has_live_console: true,
+    }
 }

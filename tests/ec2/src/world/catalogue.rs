@@ -43,6 +43,12 @@ impl World {
         }
     }
 
+    /// Returns whether a type's console can be read as it is now.
+    pub(crate) fn has_live_console(&self, instance_type: &str) -> bool {
+        let known = self.setup.instance_types.get(instance_type);
+        known.is_some_and(|known| known.has_live_console)
+    }
+
     /// Finds a launch template by its id or its name.
     pub(crate) fn template(&self, id: Option<&str>, name: Option<&str>) -> Result<&LaunchTemplate, Ec2Error> {
         let templates = &self.setup.launch_templates;

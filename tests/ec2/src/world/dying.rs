@@ -97,6 +97,13 @@ impl World {
         is_there
     }
 
+    /// Ends an instance that does not come up, with its last words on the console.
+    pub(super) fn fail_boot(&mut self, at: Timestamp, id: &InstanceId) {
+        let words = self.setup.life.boot_failure_console.clone();
+        self.write_console(id, words.as_bytes());
+        self.drop_dead(at, id, StateReason::internal_error_on_launch());
+    }
+
     pub(super) fn drop_dead(&mut self, at: Timestamp, id: &InstanceId, reason: StateReason) {
         if self.instances.get(id).is_some_and(|instance| instance.has_process) {
             self.effects.push(Effect::Kill { instance: id.clone() });

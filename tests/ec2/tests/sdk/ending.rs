@@ -161,6 +161,8 @@ async fn a_failed_boot_ends_terminated_with_a_reason() {
     let reason = instance.state_reason().unwrap();
     assert_eq!(reason.code(), Some("Server.InternalError"));
     assert!(reason.message().unwrap().contains("on launch"));
+    let console = setting.control.console(&InstanceId::from(fails.as_str())).unwrap();
+    assert!(console.starts_with("Kernel panic"), "{console}");
     assert_eq!(setting.truth(&boots).state, InstanceState::Running);
 }
 
@@ -214,6 +216,8 @@ async fn the_console_is_what_was_written_and_its_last_64_kb() {
     let text = console().await;
     assert_eq!(text.len(), 64 * 1024);
     assert!(text.ends_with("xlogin: "));
+    let latest = || setting.ec2.get_console_output().instance_id(&id).latest(true);
+    assert!(latest().send().await.unwrap().output().is_some());
     let unknown = setting
         .ec2
         .get_console_output()
@@ -221,4 +225,17 @@ async fn the_console_is_what_was_written_and_its_last_64_kb() {
         .send()
         .await;
     assert_eq!(code(unknown), "InvalidInstanceID.NotFound");
+}
+
+#[tokio::test]
+async fn the_console_of_an_old_type_cannot_be_read_as_it_is_now() {
+    let mut setup = still();
+    for known in setup.instance_types.values_mut() {
+        known.has_live_console = false;
+    }
+    let setting = start(setup).await;
+    let id = setting.one().await;
+    let read = || setting.ec2.get_console_output().instance_id(&id);
+    assert_eq!(code(read().latest(true).send().await), "UnsupportedOperation");
+    read().send().await.unwrap();
 }
