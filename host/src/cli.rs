@@ -52,6 +52,7 @@ Examples:
   usher demo                             an hour of an office, in a minute and a half
   usher config reference > usher.toml    every key with its meaning and default
   usher config check                     every problem of usher.toml at once
+  usher config check --live              and whether the cloud would do as it says; nothing is launched
   usher serve                            serve what usher.toml says
   usher place standup-42                 ask for a room, as an app would
   usher servers                          what stands where, and how full it is

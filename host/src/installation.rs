@@ -8,6 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use hmac::{Hmac, Mac as _};
@@ -92,6 +93,20 @@ impl Installation {
     /// Returns the word that marks its servers.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Returns it as what launches servers: with the tokens that they find in their user data.
+    pub fn launcher(self) -> usher_cloud::Installation {
+        usher_cloud::Installation {
+            id: self.id.clone(),
+            tokens: Arc::new(move |no, server| {
+                self.token(&TokenNo {
+                    server: server.clone(),
+                    no,
+                    generation: 0,
+                })
+            }),
+        }
     }
 
     /// Returns the token with this number.

@@ -18,7 +18,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use usher_cloud::Cloud;
 use usher_fleet::advice::ScaleAsk;
-use usher_fleet::command::TokenNo;
 use usher_fleet::{Cursor, Effect, Fleet, Record, Timestamp, ViewChange};
 use usher_policy::Policies;
 use usher_store::{Embedded, Store};
@@ -290,25 +289,10 @@ fn start_cloud(config: &Config, mailbox: &Mailbox, clock: &Clock, fleet: &Fleet,
         Arc::new(move |observation| mailbox.observe(observation))
     };
     let clock = clock.clone();
-    let us = usher_cloud::Installation {
-        id: installation.id().to_owned(),
-        tokens: first_tokens(installation.clone()),
-    };
-    let cloud = Cloud::with(observe, Arc::new(move || clock.now()), us);
+    let cloud = Cloud::with(observe, Arc::new(move || clock.now()), installation.clone().launcher());
     cloud.configure(config.pools.clone());
     cloud.recover(&fleet.servers());
     cloud
-}
-
-/// Makes the tokens that launched servers find in their user data.
-fn first_tokens(installation: Installation) -> usher_cloud::Tokens {
-    Arc::new(move |no, server| {
-        installation.token(&TokenNo {
-            server: server.clone(),
-            no,
-            generation: 0,
-        })
-    })
 }
 
 fn readiness(outside: Arc<Outside>) -> Box<dyn Fn() -> bool + Send + Sync> {

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
 
+use usher_fleet::config::Offer;
 use usher_fleet::effect::{Effect, Watch};
 use usher_fleet::ids::{PoolName, ServerName, ServerNo};
 use usher_fleet::observation::{Launched, Listed, OrderKey, Probed, ProviderError, Terminated};
@@ -20,6 +21,7 @@ use crate::config::{PoolSetup, ProbeConfig, ProbeTiming, ProviderConfig};
 #[cfg(feature = "ec2")]
 use crate::ec2::Ec2;
 use crate::exec::Exec;
+use crate::finding::Finding;
 use crate::orders::{Admission, Order, Orders};
 use crate::probe::{LastSeen, Prober};
 use crate::provider::Provider;
@@ -163,6 +165,15 @@ impl Cloud {
             Effect::Unwatch(server) => self.0.watches.end(&server),
             Effect::Probe(watch) => self.probe_once(watch),
             Effect::Scale(ask) => error!(?ask, "a scale ask came to the cloud; it is the policies'"),
+        }
+    }
+
+    /// Looks whether a pool's provider could do as it would be ordered, and changes nothing; nothing where somebody else makes the
+    /// servers. `offers` are the pool's.
+    pub async fn check(&self, pool: &PoolName, offers: &[Offer]) -> Vec<Finding> {
+        match self.0.pool(pool).and_then(|pool| pool.provider) {
+            Some(provider) => provider.check(offers).await,
+            None => Vec::new(),
         }
     }
 

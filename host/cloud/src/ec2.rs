@@ -5,6 +5,7 @@
 //! | `launching` | `RunInstances` under one client token per attempt, and what an answer means |
 //! | `ending` | `TerminateInstances`, and the proof that nothing is left |
 //! | `listing` | `DescribeInstances` by tags, and an instance as the fleet knows it |
+//! | `checking` | whether EC2 would do as configured, by reads and dry runs |
 //! | `evidence` | the end of an instance's console, for who asks why it never reported |
 //! | `refusal` | EC2's error codes, by what to do next |
 //! | `tags` | how an instance says whose it is |
@@ -12,6 +13,7 @@
 //! It never repeats a call that changes something: the fleet does, with the same key and longer pauses, and so with the same
 //! client token. It remembers nothing: which offers were short is the fleet's to know.
 
+mod checking;
 mod ending;
 mod evidence;
 mod launching;
@@ -30,12 +32,13 @@ use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_smithy_http_client::tls;
 use tokio::sync::{OnceCell, Semaphore};
 
+use usher_fleet::config::Offer;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
 use usher_fleet::observation::{Found, Instance};
 
 use crate::cloud::{Clock, Installation};
 use crate::config::{Ec2Config, PoolSetup};
-use crate::provider::{Answer, Provider};
+use crate::provider::{Answer, Findings, Provider};
 
 /// How long one attempt of a call may take: EC2 answers a launch in 1 to 3 s, a slow list in 10.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -140,6 +143,10 @@ impl Provider for Ec2 {
 
     fn list_lag(&self) -> Duration {
         VISIBLE_AFTER
+    }
+
+    fn check<'a>(&'a self, offers: &'a [Offer]) -> Findings<'a> {
+        Box::pin(self.check_now(offers))
     }
 }
 

@@ -26,11 +26,13 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
+use usher_fleet::config::Offer;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
 use usher_fleet::observation::{Found, Instance, ProviderError};
 
 use crate::config::{ExecConfig, PoolSetup};
-use crate::provider::{Answer, Provider};
+use crate::finding::Finding;
+use crate::provider::{Answer, Findings, Provider};
 use program::Program;
 use protocol::{LaunchAsk, ListAsk, TerminateAsk, Unreadable};
 
@@ -98,6 +100,27 @@ impl Exec {
         let output = run(&self.config.list, &self.base_dir, self.config.timeout, &ask).await?;
         protocol::listed(&output).map_err(|reason| unreadable(&self.config.list, &reason))
     }
+
+    /// Runs the program that only reads. That the others are there is seen where the configuration is read.
+    async fn check_now(&self) -> Finding {
+        match self.list_now().await {
+            Ok(found) => Finding::well(match found.len() {
+                1 => "list answers, with 1 server".to_owned(),
+                servers => format!("list answers, with {servers} servers"),
+            }),
+            Err(error) => {
+                let ask = ListAsk {
+                    fleet: &self.setup.fleet,
+                    pool: &self.setup.name,
+                };
+                let ask = serde_json::to_string(&ask).expect("words become JSON");
+                let (list, base_dir) = (self.config.list.join(" "), self.base_dir.display());
+                Finding::problem(format!(
+                    "list does not answer as it should: {error}; try it by hand in {base_dir}: echo '{ask}' | {list}"
+                ))
+            }
+        }
+    }
 }
 
 impl Provider for Exec {
@@ -111,6 +134,10 @@ impl Provider for Exec {
 
     fn list(&self) -> Answer<'_, Vec<Found>> {
         Box::pin(self.list_now())
+    }
+
+    fn check<'a>(&'a self, _offers: &'a [Offer]) -> Findings<'a> {
+        Box::pin(async { vec![self.check_now().await] })
     }
 }
 

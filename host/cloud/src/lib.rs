@@ -16,6 +16,7 @@ pub mod config;
 #[cfg(feature = "ec2")]
 pub mod ec2;
 pub mod exec;
+pub mod finding;
 pub mod provider;
 pub mod simulated;
 pub mod user_data;
@@ -34,6 +35,7 @@ pub use config::{Ec2Config, ExecConfig, PoolSetup, ProbeConfig, ProbeTiming, Pro
 #[cfg(feature = "ec2")]
 pub use ec2::Ec2;
 pub use exec::Exec;
-pub use provider::{Answer, Provider};
+pub use finding::{Finding, Verdict};
+pub use provider::{Answer, Findings, Provider};
 pub use simulated::Simulated;
 pub use user_data::{USER_DATA, USER_DATA_BYTES_MAX, WORDS, unknown_words};

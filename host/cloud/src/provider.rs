@@ -3,15 +3,20 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use usher_fleet::config::Offer;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
 use usher_fleet::ids::ServerName;
 use usher_fleet::observation::{Found, Instance, ProviderError};
 use usher_fleet::status::ServerStatus;
 
 use crate::config::PoolSetup;
+use crate::finding::Finding;
 
 /// What a provider will say once it knows.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send + 'a>>;
+
+/// What a provider will say of the world once it has looked.
+pub type Findings<'a> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// Makes, ends and lists the servers of one pool.
 ///
@@ -27,6 +32,11 @@ pub trait Provider: Send + Sync {
 
     /// Lists all that exists in the pool under the fleet's name.
     fn list(&self) -> Answer<'_, Vec<Found>>;
+
+    /// Looks whether it could do as it would be ordered, and changes nothing. `offers` are those of its pool.
+    fn check<'a>(&'a self, _offers: &'a [Offer]) -> Findings<'a> {
+        Box::pin(async { Vec::new() })
+    }
 
     /// How far its list may lag behind: what was made within that time may be missing from it rightly.
     fn list_lag(&self) -> Duration {

@@ -110,6 +110,7 @@ fn every_command_of_the_design_is_understood() {
         "usher release a --placement 3",
         "usher token new --scope register --pool p",
         "usher config check --config x.toml",
+        "usher config check --live --json",
         "usher config reference",
     ] {
         assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
@@ -129,6 +130,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_asked() {
         "usher token new",
         "usher token new --scope root",
         "usher scaling demo maybe",
+        "usher config check --json",
     ] {
         assert_eq!(parse(line).err().map(|error| error.exit_code()), Some(2), "{line}");
     }

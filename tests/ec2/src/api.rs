@@ -12,6 +12,8 @@ mod region;
 mod tagging;
 mod terminate;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::calls::{Call, Outcome};
@@ -175,23 +177,33 @@ impl Asked<'_> {
 
     /// Says whether the caller may do this.
     fn permit(&self, action: &str) -> Result<(), Ec2Error> {
-        if self.key.allowed.as_ref().is_none_or(|allowed| allowed.contains(action)) {
+        let is_allowed = self.key.allowed.as_ref().is_none_or(|allowed| allowed.contains(action));
+        if is_allowed && !self.key.denied.contains(action) {
             return Ok(());
         }
-        let account = &self.world.setup.account;
+        let setup = &self.world.setup;
+        let who = format!("arn:aws:iam::{}:user/{}", setup.account, self.key.access_key_id);
+        // As long as a real one, which holds the whole request and all statements that were looked at.
+        let reasons = format!("{who} {action} ").repeat(10);
         Err(Ec2Error::UnauthorizedOperation {
-            who: format!("arn:aws:iam::{account}:user/{}", self.key.access_key_id),
+            who,
             action: action.into(),
+            encoded: setup.encodes_refusals.then(|| STANDARD_NO_PAD.encode(reasons)),
         })
     }
 
     /// Ends here if the caller only wanted to know whether the request would succeed.
     fn end_dry_run(&self) -> Result<(), Ec2Error> {
-        if self.query.is_dry_run()? {
+        if self.is_dry_run()? {
             Err(Ec2Error::DryRunOperation)
         } else {
             Ok(())
         }
+    }
+
+    /// Returns whether the caller only wanted to know, and is understood.
+    fn is_dry_run(&self) -> Result<bool, Ec2Error> {
+        Ok(self.query.is_dry_run()? && !self.world.setup.ignores_dry_runs)
     }
 
     /// Takes resources of an action from its bucket.

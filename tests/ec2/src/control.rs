@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::calls::Call;
 use crate::faults::Fault;
-use crate::setup::{Lag, Life, Market, Quotas};
+use crate::setup::{Key, Lag, Life, Market, Quotas};
 use crate::shared::Shared;
 use crate::throttle::Throttles;
 use crate::world::{Instance, InstanceId, InstanceView, World};
@@ -118,14 +118,17 @@ impl Control {
 
     /// Sets what a key may do, all if `None`. Returns whether there is such a key.
     pub fn set_allowed(&self, access_key_id: &str, allowed: Option<BTreeSet<String>>) -> bool {
-        self.shared.act(|world, _| {
-            let found = world
-                .setup
-                .keys
-                .iter_mut()
-                .find(|key| key.access_key_id == access_key_id);
-            found.map(|found| found.allowed = allowed).is_some()
-        })
+        self.set_key(access_key_id, |key| key.allowed = allowed)
+    }
+
+    /// Sets what a key may not do, whatever it is allowed. Returns whether there is such a key.
+    pub fn set_denied(&self, access_key_id: &str, denied: BTreeSet<String>) -> bool {
+        self.set_key(access_key_id, |key| key.denied = denied)
+    }
+
+    /// Sets whether dry runs are taken for calls.
+    pub fn set_dry_runs_ignored(&self, ignores: bool) {
+        self.shared.act(|world, _| world.setup.ignores_dry_runs = ignores);
     }
 
     /// Arms a fault beside those that are armed.
@@ -156,6 +159,13 @@ impl Control {
     /// Writes at the end of an instance's console. Returns whether there is such an instance.
     pub fn write_console(&self, id: &InstanceId, text: &str) -> bool {
         self.shared.act(|world, _| world.write_console(id, text.as_bytes()))
+    }
+
+    fn set_key(&self, access_key_id: &str, set: impl FnOnce(&mut Key)) -> bool {
+        self.shared.act(|world, _| {
+            let mut keys = world.setup.keys.iter_mut();
+            keys.find(|key| key.access_key_id == access_key_id).map(set).is_some()
+        })
     }
 }
 

@@ -16,8 +16,15 @@ pub enum Ec2Error {
     MissingAuthenticationToken,
     #[error("Request has expired.")]
     RequestExpired,
-    #[error("You are not authorized to perform this operation. User: {who} is not authorized to perform: ec2:{action}")]
-    UnauthorizedOperation { who: String, action: String },
+    #[error(
+        "You are not authorized to perform this operation. User: {who} is not authorized to perform: ec2:{action} because no identity-based policy allows the ec2:{action} action.{}",
+        encoded_reasons(.encoded.as_deref())
+    )]
+    UnauthorizedOperation {
+        who: String,
+        action: String,
+        encoded: Option<String>,
+    },
     #[error("Request would have succeeded, but DryRun flag is set.")]
     DryRunOperation,
 
@@ -187,6 +194,12 @@ impl Ec2Error {
             Ec2Error::Injected(error) => (&error.code, error.status),
         }
     }
+}
+
+fn encoded_reasons(message: Option<&str>) -> String {
+    message.map_or(String::new(), |message| {
+        format!(" Encoded authorization failure message: {message}")
+    })
 }
 
 fn instances_do_not_exist(ids: &[String]) -> String {

@@ -40,6 +40,10 @@ pub struct Setup {
     pub account: String,
     /// Who may call.
     pub keys: Vec<Key>,
+    /// Whether a refusal for want of a permission carries the reasons in the form that only AWS can read.
+    pub encodes_refusals: bool,
+    /// Whether dry runs are taken for calls, as by endpoints that do not know them.
+    pub ignores_dry_runs: bool,
     /// How far a signature's date may be from the wall clock.
     pub signature_age_seconds_max: f64,
     /// The zones, in the order in which one is chosen where a request names none.
@@ -114,6 +118,9 @@ pub struct Key {
     /// The actions that it may call; all if none are listed.
     #[serde(default)]
     pub allowed: Option<BTreeSet<String>>,
+    /// The actions that it may not call, whatever is allowed.
+    #[serde(default)]
+    pub denied: BTreeSet<String>,
 }
 
 impl Default for Key {
@@ -124,6 +131,7 @@ impl Default for Key {
             session_token: None,
             is_expired: false,
             allowed: None,
+            denied: BTreeSet::new(),
         }
     }
 }
@@ -159,6 +167,9 @@ pub struct Image {
     pub name: String,
     /// `x86_64` or `arm64`.
     pub architecture: String,
+    /// `available` if it can be launched.
+    #[serde(default = "available")]
+    pub state: String,
     /// Its tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -301,6 +312,10 @@ pub struct Lag {
 
 fn subnet_addresses() -> u32 {
     251
+}
+
+fn available() -> String {
+    "available".to_owned()
 }
 
 fn yes() -> bool {

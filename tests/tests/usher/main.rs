@@ -27,6 +27,7 @@ mod events;
 mod example_policies;
 mod herding;
 mod hostile;
+mod live;
 mod mistakes;
 mod moto;
 mod owed;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::http::Client;
 use crate::patience::{eventually, seconds};
-use crate::site::{Port, Site, python_program};
+use crate::site::{Port, Site, python_program, written};
 
 /// Makes a launch template with two versions, and prints it with the subnets that an account has from the beginning.
 const PREPARE: &str = r#"
@@ -118,6 +118,19 @@ endpoint_url = "{url}"
     let site = Site::new(&config)
         .with_variable("AWS_ACCESS_KEY_ID", "a")
         .with_variable("AWS_SECRET_ACCESS_KEY", "b");
+    let checked = site.usher(&["config", "check", "--live"]);
+    let told = written(&checked);
+    assert!(checked.status.success(), "{told}");
+    for line in [
+        format!("the launch template {template} has version 2, with the image "),
+        format!("subnet {} is in {zone}, and has ", subnets[zone].as_str().unwrap()),
+        format!("c5a.2xlarge is offered in {zone}"),
+        format!("EC2 would launch c5a.2xlarge (on-demand) in {zone}: "),
+    ] {
+        assert!(told.contains(&format!("ok       pool cloud: {line}")), "{line}\n{told}");
+    }
+    assert_eq!(moto.ask(INSTANCES), json!([]), "a check launches nothing");
+
     let host = site.start().await;
     let client = host.client();
     client.put("/v1/rooms/standup", json!({})).await.expect(202);

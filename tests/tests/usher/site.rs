@@ -151,6 +151,7 @@ impl Site {
             .args(["60", USHER])
             .args(arguments)
             .current_dir(self.folder.path())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("USHER_URL", self.url())
             .stdin(Stdio::null())
             .output()

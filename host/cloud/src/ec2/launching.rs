@@ -4,7 +4,9 @@
 //! and never the same for another: an attempt has one offer. EC2 answers a token that it knows with what that one made. When it is
 //! not known whether a call arrived, the same call settles it.
 
+use aws_sdk_ec2::Client;
 use aws_sdk_ec2::error::ProvideErrorMetadata as _;
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     InstanceInterruptionBehavior, InstanceMarketOptionsRequest, InstanceType, LaunchTemplateSpecification, MarketType,
     ShutdownBehavior, SpotInstanceType, SpotMarketOptions,
@@ -20,39 +22,12 @@ use super::{Ec2, once, refusal};
 use crate::user_data::{self, USER_DATA_BYTES_MAX, Words};
 
 /// The word of the market in which the cloud may take a machine back.
-const SPOT: &str = "spot";
+pub(super) const SPOT: &str = "spot";
 
 impl Ec2 {
     pub(super) async fn launch_now(&self, order: &LaunchOrder) -> Result<Instance, ProviderError> {
-        let offer = order.offer.as_ref().ok_or_else(|| {
-            let reason = "the order has no offer: give the pool [pool.ec2] offers".to_owned();
-            ProviderError::Misconfigured(reason)
-        })?;
-        let subnet = self.config.subnets.get(&offer.zone).ok_or_else(|| {
-            let reason = format!(
-                "zone {} has no subnet any more: put it back into [pool.ec2] subnets",
-                offer.zone
-            );
-            ProviderError::Misconfigured(reason)
-        })?;
         let (turn, client) = self.turn().await;
-        let call = client
-            .run_instances()
-            .client_token(self.client_token(order))
-            .launch_template(
-                LaunchTemplateSpecification::builder()
-                    .launch_template_id(&self.config.launch_template)
-                    .version(self.config.launch_template_version.to_string())
-                    .build(),
-            )
-            .instance_type(InstanceType::from(offer.instance_type.as_str()))
-            .subnet_id(subnet)
-            .min_count(1)
-            .max_count(1)
-            .instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate)
-            .set_instance_market_options(market_options(offer))
-            .set_tag_specifications(Some(self.tags_at_creation(order)))
-            .user_data(self.user_data(order, offer)?);
+        let call = self.request(client, order)?;
         let answer = call.customize().config_override(once()).send().await;
         drop(turn);
         match answer {
@@ -69,6 +44,46 @@ impl Ec2 {
                 Some(_) | None => Err(refusal::class(&error)),
             },
         }
+    }
+
+    /// Builds the request of an order: for the launch, and for asking whether one would be accepted.
+    ///
+    /// # Errors
+    ///
+    /// The configuration has no offer, no subnet or too long a script for it.
+    pub(super) fn request(
+        &self,
+        client: &Client,
+        order: &LaunchOrder,
+    ) -> Result<RunInstancesFluentBuilder, ProviderError> {
+        let offer = order.offer.as_ref().ok_or_else(|| {
+            let reason = "the order has no offer: give the pool [pool.ec2] offers".to_owned();
+            ProviderError::Misconfigured(reason)
+        })?;
+        let subnet = self.config.subnets.get(&offer.zone).ok_or_else(|| {
+            let reason = format!(
+                "zone {} has no subnet any more: put it back into [pool.ec2] subnets",
+                offer.zone
+            );
+            ProviderError::Misconfigured(reason)
+        })?;
+        Ok(client
+            .run_instances()
+            .client_token(self.client_token(order))
+            .launch_template(
+                LaunchTemplateSpecification::builder()
+                    .launch_template_id(&self.config.launch_template)
+                    .version(self.config.launch_template_version.to_string())
+                    .build(),
+            )
+            .instance_type(InstanceType::from(offer.instance_type.as_str()))
+            .subnet_id(subnet)
+            .min_count(1)
+            .max_count(1)
+            .instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate)
+            .set_instance_market_options(market_options(offer))
+            .set_tag_specifications(Some(self.tags_at_creation(order)))
+            .user_data(self.user_data(order, offer)?))
     }
 
     /// Finds what this order's token has made: it was used, and cannot be used again.

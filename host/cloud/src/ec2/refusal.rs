@@ -73,22 +73,40 @@ fn class_of(code: &str, text: String) -> ProviderError {
 
 /// Whether a call never left for want of credentials.
 fn is_without_credentials<E: Error + 'static>(error: &SdkError<E>) -> bool {
+    matches!(credentials(error), Some(CredentialsError::CredentialsNotLoaded(_)))
+}
+
+/// Returns why there were no credentials to call with, if that is it.
+pub(super) fn credentials<E: Error + 'static>(error: &SdkError<E>) -> Option<&CredentialsError> {
     let mut cause = Some(error as &(dyn Error + 'static));
     while let Some(error) = cause {
-        if let Some(CredentialsError::CredentialsNotLoaded(_)) = error.downcast_ref() {
-            return true;
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         cause = error.source();
     }
-    false
+    None
 }
 
-/// Returns what an error says: its code and message, or all its causes.
+/// Returns what an error says, as far as an event keeps it: its code and message, or all its causes.
 pub(super) fn text<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let mut text = match (error.code(), error.message()) {
+    let mut text = whole_text(error);
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push('…');
+    }
+    text
+}
+
+/// Returns all that an error says.
+pub(super) fn whole_text<E>(error: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
         (None, _) => {
@@ -100,12 +118,7 @@ where
             }
             text
         }
-    };
-    if text.len() > TEXT_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
-        text.push('…');
     }
-    text
 }
 
 #[cfg(test)]

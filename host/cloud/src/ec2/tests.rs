@@ -1,5 +1,6 @@
 //! The provider against a fake EC2 over the wire: what it sends is signed and parsed by the real SDK.
 
+mod checking;
 mod evidence;
 mod losses;
 
@@ -64,6 +65,7 @@ impl Setting {
         change(&mut config);
         let setup = PoolSetup {
             provider: ProviderConfig::Ec2(config.clone()),
+            zones: Vec::new(),
             ..crate::heard::setup("cloud", ProviderConfig::External, ProbeConfig::None)
         };
         let installation = Installation {

@@ -58,7 +58,7 @@ pub(super) fn describe_images(asked: &mut Asked<'_>) -> Result<Answer, Ec2Error>
     let mut answer = Answer::default();
     answer.content.list("imagesSet", images, |xml, image| {
         xml.leaf("imageId", &image.id);
-        xml.leaf("imageState", "available");
+        xml.leaf("imageState", &image.state);
         xml.leaf("imageOwnerId", &asked.world.setup.account);
         xml.leaf("isPublic", false);
         xml.leaf("architecture", &image.architecture);
@@ -206,7 +206,7 @@ fn image_values(name: &str, image: &&Image) -> Option<Vec<String>> {
         "image-id" => Some(vec![image.id.clone()]),
         "name" => Some(vec![image.name.clone()]),
         "architecture" => Some(vec![image.architecture.clone()]),
-        "state" => Some(vec!["available".into()]),
+        "state" => Some(vec![image.state.clone()]),
         other => tag_values(other, &image.tags),
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn terminate_instances(asked: &mut Asked<'_>) -> Result<Answer, Ec2Er
     ids.sort_unstable();
     ids.dedup();
     asked.world.find_for_change(asked.now, &ids)?;
-    if asked.query.is_dry_run()? {
+    if asked.is_dry_run()? {
         if let Some(id) = asked.world.protected_among(&ids) {
             return Err(Ec2Error::OperationNotPermitted(id.to_string()));
         }

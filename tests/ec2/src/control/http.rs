@@ -36,6 +36,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/life", post(life))
         .route("/lag", post(lag))
         .route("/allowed", post(allowed))
+        .route("/denied", post(denied))
         .route("/faults", post(arm).delete(disarm))
         .route("/fail-boots", post(fail_boots))
         .route("/kill", post(kill))
@@ -77,6 +78,13 @@ struct SetAllowed {
     access_key_id: String,
     /// All if absent.
     allowed: Option<BTreeSet<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetDenied {
+    access_key_id: String,
+    denied: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -160,6 +168,10 @@ async fn lag(State(shared): Fake, Json(lag): Json<Lag>) -> StatusCode {
 
 async fn allowed(State(shared): Fake, Json(asked): Json<SetAllowed>) -> StatusCode {
     found(Control::new(shared).set_allowed(&asked.access_key_id, asked.allowed))
+}
+
+async fn denied(State(shared): Fake, Json(asked): Json<SetDenied>) -> StatusCode {
+    found(Control::new(shared).set_denied(&asked.access_key_id, asked.denied))
 }
 
 async fn arm(State(shared): Fake, Json(fault): Json<Fault>) -> StatusCode {

@@ -21,6 +21,8 @@ impl Default for Setup {
             region: region.into(),
             account: "123456789012".into(),
             keys: vec![Key::default()],
+            encodes_refusals: false,
+            ignores_dry_runs: false,
             signature_age_seconds_max: 900.0,
             subnets: zones
                 .iter()
@@ -33,6 +35,7 @@ impl Default for Setup {
                 id: IMAGE.into(),
                 name: "media-server".into(),
                 architecture: "x86_64".into(),
+                state: "available".into(),
                 tags: BTreeMap::new(),
             }],
             launch_templates: vec![LaunchTemplate {

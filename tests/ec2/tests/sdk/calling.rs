@@ -100,6 +100,26 @@ async fn what_a_key_may_not_do_is_refused_and_named() {
 }
 
 #[tokio::test]
+async fn what_a_key_is_denied_is_refused_and_the_reasons_may_be_encoded() {
+    let setting = start(Setup {
+        encodes_refusals: true,
+        ..still()
+    })
+    .await;
+    let denied = ["DescribeSubnets".to_owned()].into();
+    assert!(setting.control.set_denied(ACCESS_KEY_ID, denied));
+    let error = setting.ec2.describe_subnets().send().await.unwrap_err();
+    assert_eq!(error.code(), Some("UnauthorizedOperation"));
+    let (_, encoded) = error
+        .message()
+        .unwrap()
+        .split_once(" Encoded authorization failure message: ")
+        .unwrap();
+    assert!(encoded.len() > 600 && !encoded.contains(' '), "{encoded}");
+    setting.ec2.describe_images().send().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_dry_run_says_what_would_be_and_does_nothing() {
     let setting = start(still()).await;
     let id = setting.one().await;
