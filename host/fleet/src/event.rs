@@ -38,6 +38,12 @@ pub enum What {
     /// Nothing was heard of a room for long; it is released next.
     #[serde(rename = "room.stale")]
     RoomStale(RoomEnded),
+    /// A server reports a room that nobody asked for.
+    #[serde(rename = "room.unknown")]
+    RoomUnknown(RoomUnknown),
+    /// A server reported a room, and reports it no more.
+    #[serde(rename = "room.unreported")]
+    RoomUnreported(RoomEnded),
     /// A room could not be placed on a server that was launched for it; it counts no longer as demand.
     #[serde(rename = "room.unplaceable")]
     RoomUnplaceable(RoomWaiting),
@@ -175,6 +181,17 @@ pub struct RoomMoved {
     pub placement: PlacementNo,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Tenant>,
+    pub reason: String,
+}
+
+/// A room that only its server knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct RoomUnknown {
+    pub room: RoomId,
+    pub server: ServerName,
+    pub pool: PoolName,
+    pub participants: u32,
     pub reason: String,
 }
 

@@ -9,6 +9,7 @@ mod booting;
 mod changes;
 mod choosing;
 mod configuring;
+mod disagreeing;
 mod failing;
 mod freezing;
 mod growing;

@@ -20,6 +20,9 @@ mod ledger;
 #[path = "claims/health.rs"]
 mod health;
 
+#[path = "claims/disagreeing.rs"]
+mod disagreeing;
+
 #[path = "claims/failing.rs"]
 mod failing;
 

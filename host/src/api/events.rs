@@ -160,7 +160,11 @@ fn tenant_of_room(what: &What) -> Option<Option<&Tenant>> {
         What::RoomPlaced(room) => Some(room.tenant.as_ref()),
         What::RoomWaiting(room) | What::RoomUnplaceable(room) => Some(room.tenant.as_ref()),
         What::RoomMoved(room) => Some(room.tenant.as_ref()),
-        What::RoomReleased(room) | What::RoomExpired(room) | What::RoomStale(room) => Some(room.tenant.as_ref()),
+        What::RoomReleased(room) | What::RoomExpired(room) | What::RoomStale(room) | What::RoomUnreported(room) => {
+            Some(room.tenant.as_ref())
+        }
+        // Whose it is nobody knows.
+        What::RoomUnknown(_) => Some(None),
         What::ServerRequested(_)
         | What::ServerReady(_)
         | What::ServerSilent(_)

@@ -183,6 +183,21 @@ impl Simple for Text {
     }
 }
 
+/// Yes or no.
+pub(super) struct Flag;
+
+impl Simple for Flag {
+    type Value = bool;
+
+    fn wanted() -> String {
+        "true or false".to_owned()
+    }
+
+    fn of(value: &DeValue<'_>) -> Option<bool> {
+        value.as_bool()
+    }
+}
+
 /// An id, as API and config have them.
 pub(super) struct Id<T>(PhantomData<T>);
 

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use usher_fleet::ids::{PoolName, Tenant};
 
 use super::kind::{
-    Address, ByName, Count, Dollars, Hash, Id, Kind, List, Real, Seconds, Text, Whole, Word, Words, not_a,
+    Address, ByName, Count, Dollars, Flag, Hash, Id, Kind, List, Real, Seconds, Text, Whole, Word, Words, not_a,
 };
 use super::problem::{Collector, Place};
 use super::section::Shown::{Example, Preset, Required};
@@ -231,6 +231,10 @@ section! {
         /// Which rooms may come here, whatever a policy says: for `tenant`, or for a label of the room, the values
         /// that are let in.
         only: ByName<List<Text>> = Example(r#"{ tenant = ["acme"] }"#),
+        /// Whether rooms that a server reports and nobody asked for are taken into the books, as if they had been placed there.
+        adopt_rooms: Flag = Preset("false"),
+        /// Whether rooms that their server reported, and has reported no more for `[rooms] empty_seconds`, are released.
+        release_unreported_rooms: Flag = Preset("false"),
         /// How its servers' health is known: "tcp" or "http" = Usher probes their URL; "report" = they report; "none"
         /// = nobody looks. Without it "tcp"; simulated servers report.
         health: Word<Health> = Example(r#""tcp""#),

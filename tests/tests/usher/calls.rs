@@ -102,11 +102,19 @@ async fn a_room_that_could_not_be_created_is_placed_elsewhere() {
     register(&client, "media-2").await.expect(201);
     let first = client.put("/v1/rooms/standup", json!({})).await.expect(201).json;
     let failed = json!({ "reason": "no port is free", "placement": first["placement"] });
-    let second = client.post("/v1/rooms/standup/failed", failed.clone()).await.expect(201).json;
+    let second = client
+        .post("/v1/rooms/standup/failed", failed.clone())
+        .await
+        .expect(201)
+        .json;
     assert_ne!(second["server"]["name"], first["server"]["name"]);
 
     // The reply may have been lost: saying it again moves nothing.
-    let again = client.post("/v1/rooms/standup/failed", failed.clone()).await.expect(200).json;
+    let again = client
+        .post("/v1/rooms/standup/failed", failed.clone())
+        .await
+        .expect(200)
+        .json;
     assert_eq!(again["server"], second["server"]);
     let server = first["server"]["name"].as_str().unwrap();
     let blamed = client.get(&format!("/v1/servers/{server}")).await.expect(200).json;
@@ -118,7 +126,10 @@ async fn a_room_that_could_not_be_created_is_placed_elsewhere() {
 
     client.post("/v1/rooms/nobody/failed", failed).await.expect(404);
     client.post("/v1/rooms/standup/failed", json!({})).await.expect(422);
-    client.post("/v1/rooms/standup/failed", json!({ "reason": "" })).await.expect(422);
+    client
+        .post("/v1/rooms/standup/failed", json!({ "reason": "" }))
+        .await
+        .expect(422);
 }
 
 #[tokio::test]

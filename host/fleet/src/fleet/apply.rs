@@ -158,6 +158,8 @@ impl Fleet {
             counted: Cost::default(),
             known: old.as_ref().filter(|_| is_same_placement).and_then(|old| old.known),
             heard,
+            named: old.as_ref().filter(|_| is_same_placement).and_then(|old| old.named),
+            is_missed: old.as_ref().is_some_and(|old| is_same_placement && old.is_missed),
             empty: old.as_ref().filter(|_| is_same_placement).and_then(|old| old.empty),
             stale: false,
             timer: old.as_ref().and_then(|old| old.timer),
@@ -368,6 +370,7 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
         sign: now,
         reported: None,
         left_lately: BTreeMap::new(),
+        met: BTreeMap::new(),
         kept_for: None,
         retry: None,
         missing: 0,
@@ -396,6 +399,8 @@ fn unconfigured(record: &PoolRecord) -> PoolConfig {
         health: HealthSource::None,
         url: None,
         offers: Vec::new(),
+        adopt_rooms: false,
+        release_unreported_rooms: false,
         guards: PoolGuards {
             servers_max: 0,
             ..PoolGuards::default()

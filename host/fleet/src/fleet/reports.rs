@@ -26,6 +26,7 @@ impl Fleet {
         if let Some(rooms) = &report.rooms {
             self.take_rooms(no, rooms);
         }
+        self.compare_rooms(no, &report);
         let (is_draining, taken_away) = (report.draining, report.taken_away_seconds);
         let Some(known) = self.servers.get_mut(&no) else { return };
         let had_more_load = known
@@ -73,6 +74,7 @@ impl Fleet {
         for reported in rooms {
             if self.is_home(no, reported) {
                 self.heard_of(&reported.room);
+                self.note_named(&reported.room);
                 self.learn(&reported.room, reported.participants, reported.load);
                 continue;
             }

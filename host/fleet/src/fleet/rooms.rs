@@ -198,7 +198,7 @@ impl Fleet {
         });
     }
 
-    fn ended(&self, room: &Room, reason: String) -> RoomEnded {
+    pub(super) fn ended(&self, room: &Room, reason: String) -> RoomEnded {
         let (placement, server) = match &room.record.state {
             RoomState::Placed(placed) => (Some(placed.placement), Some(self.server_name(placed.server))),
             RoomState::Moving(moving) => (Some(moving.placement), Some(self.server_name(moving.from))),
@@ -303,6 +303,7 @@ impl Fleet {
         if self.stands_still(room) {
             if let Some(room) = self.rooms.get_mut(id) {
                 room.heard = now;
+                room.named = room.named.map(|_| now);
                 room.empty = None;
             }
             return;
@@ -336,6 +337,7 @@ impl Fleet {
         for id in rooms {
             if let Some(room) = self.rooms.get_mut(&id) {
                 room.heard = self.now;
+                room.named = room.named.map(|_| self.now);
                 room.empty = None;
             }
             self.time_room(&id);

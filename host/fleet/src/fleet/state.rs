@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::disagreeing::Met;
 use super::failing::Past;
 use super::ledger::{Cost, Multiset, Used};
 use super::offers::Shortage;
@@ -40,6 +41,8 @@ pub(super) struct Server {
     pub(super) reported: Option<(Timestamp, Report)>,
     /// Rooms that left it lately: a report that was under way still names them.
     pub(super) left_lately: BTreeMap<RoomId, Timestamp>,
+    /// Rooms that it reports and nobody asked for.
+    pub(super) met: BTreeMap<RoomId, Met>,
     /// The long-waiting room that it is kept for.
     pub(super) kept_for: Option<RoomId>,
     /// When an order to its provider is repeated, and how often it was.
@@ -133,6 +136,10 @@ pub(super) struct Room {
     pub(super) known: Option<Known>,
     /// When its app or its server was last heard to name it.
     pub(super) heard: Timestamp,
+    /// When its server's report last named it in this placement.
+    pub(super) named: Option<Timestamp>,
+    /// Whether `room.unreported` was told.
+    pub(super) is_missed: bool,
     /// Since when nobody has been in it.
     pub(super) empty: Option<Timestamp>,
     /// Whether `room.stale` was told.

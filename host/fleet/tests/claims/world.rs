@@ -765,6 +765,8 @@ pub(crate) fn external(name: &str) -> PoolConfig {
         health: HealthSource::None,
         url: None,
         offers: Vec::new(),
+        adopt_rooms: false,
+        release_unreported_rooms: false,
         guards: PoolGuards::default(),
     }
 }

@@ -70,6 +70,8 @@ fn kind(what: &What) -> &'static str {
         What::RoomExpired(_) => "room.expired",
         What::RoomStale(_) => "room.stale",
         What::RoomUnplaceable(_) => "room.unplaceable",
+        What::RoomUnknown(_) => "room.unknown",
+        What::RoomUnreported(_) => "room.unreported",
         What::ServerRequested(_) => "server.requested",
         What::ServerReady(_) => "server.ready",
         What::ServerSilent(_) => "server.silent",

@@ -75,6 +75,8 @@ fn pool() -> PoolConfig {
         health: HealthSource::Report,
         url: None,
         offers: Vec::new(),
+        adopt_rooms: false,
+        release_unreported_rooms: false,
         guards: PoolGuards {
             servers_max: SERVERS,
             cpu_permille_max: None,

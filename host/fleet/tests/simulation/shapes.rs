@@ -70,6 +70,8 @@ fn pool(chance: &mut Chance, index: u32) -> PoolConfig {
         health: health(chance),
         url: (!automatic || chance.one_in(2)).then(|| "wss://{server}.test".into()),
         offers: offers(chance, automatic),
+        adopt_rooms: false,
+        release_unreported_rooms: false,
         guards: guards(chance),
     }
 }

@@ -89,6 +89,8 @@ fn pool(raw: &RawPool, around: &Around<'_>, problems: &mut Collector<'_>) -> Opt
         // What only the instance knows its provider says.
         url: url.filter(|url| !ec2::has_address(url)),
         offers,
+        adopt_rooms: raw.adopt_rooms.or(false),
+        release_unreported_rooms: raw.release_unreported_rooms.or(false),
         guards,
     };
     let setup = PoolSetup {
