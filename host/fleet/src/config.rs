@@ -88,7 +88,7 @@ pub struct PoolConfig {
     pub url: Option<String>,
     /// What may be ordered, the preferred first; empty where the provider chooses.
     pub offers: Vec<Offer>,
-    /// Whether rooms that a server reports and nobody asked for are taken into the books.
+    /// Whether rooms with people in them that a server reports and nobody asked for are taken into the books.
     pub adopt_rooms: bool,
     /// Whether rooms that their server reported, and reports no more, are released after `room_empty`.
     pub release_unreported_rooms: bool,

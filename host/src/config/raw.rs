@@ -231,7 +231,8 @@ section! {
         /// Which rooms may come here, whatever a policy says: for `tenant`, or for a label of the room, the values
         /// that are let in.
         only: ByName<List<Text>> = Example(r#"{ tenant = ["acme"] }"#),
-        /// Whether rooms that a server reports and nobody asked for are taken into the books, as if they had been placed there.
+        /// Whether rooms with people in them that a server reports and nobody asked for are taken into the books, as if they had
+        /// been placed there.
         adopt_rooms: Flag = Preset("false"),
         /// Whether rooms that their server reported, and has reported no more for `[rooms] empty_seconds`, are released.
         release_unreported_rooms: Flag = Preset("false"),

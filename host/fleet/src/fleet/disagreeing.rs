@@ -71,10 +71,10 @@ impl Fleet {
 
     fn tell_unknown(&mut self, no: ServerNo, reported: ReportedRoom) {
         let Some(server) = self.servers.get(&no) else { return };
-        let adopts = self
-            .pools
-            .get(&server.record.pool)
-            .is_some_and(|pool| pool.config.adopt_rooms);
+        // A room that its app has released may stand empty on its media server for ever.
+        let is_used = reported.participants > 0;
+        let pool = self.pools.get(&server.record.pool);
+        let adopts = is_used && pool.is_some_and(|pool| pool.config.adopt_rooms);
         let reason = match adopts {
             true => "its server reports it, and nobody asked for it: it is adopted",
             false => "its server reports it, and nobody asked for it: it counts there until it ends",

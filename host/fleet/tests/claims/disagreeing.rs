@@ -70,6 +70,14 @@ fn where_the_pool_says_so_it_is_adopted_with_what_it_costs() {
 }
 
 #[test]
+fn an_empty_room_that_nobody_asked_for_is_not_adopted() {
+    let mut world = world_of(Put::Right);
+    report_for(&mut world, 600, &[("left-over", 0)]);
+    assert_eq!(unknown(&world), 1);
+    assert_eq!(world.place_of("left-over"), "nowhere");
+}
+
+#[test]
 fn a_room_that_has_just_been_released_is_no_stranger() {
     let mut world = world_of(Put::Right);
     world.place("standup");
