@@ -200,7 +200,7 @@ fn take_no_null(content: &mut RefOr<Content>) {
             UTC, money is in dollars. Whatever is not done is told as an RFC 9457 problem with a stable `code`.",
     ),
     components(schemas(
-        respond::Sent<'_>, rooms::Room<'_>, rooms::RoomPage<'_>, servers::Server<'_>, servers::ServerList<'_>,
+        respond::Sent<'_>, rooms::Room<'_>, rooms::RoomPage<'_>, servers::Server<'_>, servers::Registered<'_>, servers::ServerList<'_>,
         servers::ReportAnswer<'_>, servers::NewToken<'_>, pools::PoolList<'_>, pools::Scaling<'_>, policies::PolicyList<'_>, policies::Shown<'_>,
         decisions::DecisionList<'_>, bill::Bill<'_>,
     )),

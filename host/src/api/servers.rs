@@ -31,7 +31,7 @@ use super::shown;
 use crate::auth::Caller;
 
 pub(super) use report::{FIGURES_MAX, ReportAnswer};
-pub(super) use shown_server::{Server, ServerHold};
+pub(super) use shown_server::{Registered, Server, ServerHold};
 pub(super) use tokens::NewToken;
 
 /// The most that a server is said to hold of anything.
@@ -125,7 +125,13 @@ async fn put_server(
     if reach != Reach::All && reach != Reach::Pool(register.pool.clone()) {
         return Err(wrong_scope("register").at("pool"));
     }
-    answer(api.mailbox.command(Command::RegisterServer(register)).await?)
+    match api.mailbox.command(Command::RegisterServer(register)).await? {
+        Reply::Server(status, ServerOutcome::Created) => Ok(respond::created(&Registered {
+            token: tokens::first(&api, &status),
+            server: Server::of(&status),
+        })),
+        reply => answer(reply),
+    }
 }
 
 /// Shows a server.
@@ -300,8 +306,9 @@ async fn within_reach(api: &Api, server: &ServerName, reach: Reach) -> Result<()
 
 fn answer(reply: Reply) -> Result<Response, Problem> {
     match reply {
-        Reply::Server(status, ServerOutcome::Created) => Ok(respond::created(&Server::of(&status))),
-        Reply::Server(status, ServerOutcome::Found) => Ok(respond::found(&Server::of(&status))),
+        Reply::Server(status, ServerOutcome::Created | ServerOutcome::Found) => {
+            Ok(respond::found(&Server::of(&status)))
+        }
         Reply::Rejected(rejection) => Err(rejection.into()),
         Reply::Room(..) | Reply::Done | Reply::Token(_) => Err(unreachable_reply()),
     }

@@ -168,6 +168,24 @@ async fn a_token_does_what_its_scope_lets_it_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn whoever_registers_a_server_gets_the_token_for_its_agent() {
+    let site = Site::new("");
+    let clients = clients(&site).await;
+    let registered = register(&clients.register, "media-1", "media").await.expect(201).json;
+    let token = registered["token"].as_str().expect("a token stands in the answer");
+    let agent = clients.nobody.with_token(token);
+    let report = json!({ "cpu_permille": 100 });
+    agent.post("/v1/servers/media-1/report", report.clone()).await.expect(200);
+    // It is that server's alone, and shown once.
+    register(&clients.register, "media-2", "media").await.expect(201);
+    agent.post("/v1/servers/media-2/report", report).await.expect(403);
+    let again = register(&clients.register, "media-1", "media").await.expect(200).json;
+    assert_eq!(again.get("token"), None);
+    let shown = clients.admin.get("/v1/servers/media-1").await.expect(200).json;
+    assert_eq!(shown.get("token"), None);
+}
+
+#[tokio::test]
 async fn a_bound_token_sees_its_own_tenants_rooms_alone() {
     let site = Site::new(POOLS);
     let clients = clients(&site).await;

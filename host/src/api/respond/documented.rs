@@ -64,7 +64,7 @@ answers! {
         json(202, "Room", "It waits for another server.")
     ], [ALWAYS, PATH, BODY, &[Code::NoSuchRoom]];
     DeleteRoom: [empty("It is released, whether it was there or not.")], [ALWAYS, PATH, QUERY];
-    PutServer: [json(201, "Server", "Registered now."), json(200, "Server", "Known before; described anew.")],
+    PutServer: [json(201, "Registered", "Registered now, with the token for its agent."), json(200, "Server", "Known before; described anew.")],
         [ALWAYS, PATH, BODY, &[Code::NoSuchPool, Code::ServerInOtherPool, Code::PoolNotExternal, Code::ServerTerminating,
             Code::FleetFull]];
     GetServer: [json(200, "Server", "The server.")], [ALWAYS, PATH, &[Code::NoSuchServer]];

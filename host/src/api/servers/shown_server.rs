@@ -55,6 +55,17 @@ pub(in crate::api) struct Server<'a> {
     rooms_unknown: u32,
 }
 
+/// A server that was registered just now.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct Registered<'a> {
+    #[serde(flatten)]
+    pub(super) server: Server<'a>,
+    /// The token for its agent (`usher-agent --token-file`); it is shown only now, and only where tokens are asked for. Another one:
+    /// `POST /v1/servers/{server}/token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<String>,
+}
+
 /// A machine that a provider offers.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct ShownOffer<'a> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use usher_fleet::command::{Command, Rejection, Reply, TokenNo};
 use usher_fleet::ids::ServerName;
 use usher_fleet::server::AgentToken;
+use usher_fleet::status::ServerStatus;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -47,6 +48,16 @@ pub(super) async fn used(api: &Api, server: &ServerName, token: TokenNo) -> Resu
             Ok((newest != token).then(|| api.doorkeeper.agent_token(&newest)))
         }
     }
+}
+
+/// Returns the token that a server's agent begins with; `None` where nobody needs one.
+pub(super) fn first(api: &Api, server: &ServerStatus) -> Option<String> {
+    let token = TokenNo {
+        server: server.card.name.clone(),
+        no: server.no,
+        generation: server.token.generation,
+    };
+    (!api.doorkeeper.is_open()).then(|| api.doorkeeper.agent_token(&token))
 }
 
 /// Makes a new token for a server's agent. All earlier ones count no more.
