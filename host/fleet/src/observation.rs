@@ -91,7 +91,7 @@ pub enum ProviderError {
     /// Nothing exists under the key; the offer's zone has no addresses left, whatever the machine.
     #[error("no addresses: {0}")]
     NoAddresses(String),
-    /// Nothing exists under the key, and only a human can help: stop and alarm.
+    /// This call has made nothing, and only a human can help: stop and alarm. Of an earlier call with the key it says nothing.
     #[error("{0}")]
     Misconfigured(String),
     /// Not known: it may exist. Ask again with the same key; never move on.

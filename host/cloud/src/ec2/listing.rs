@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::types::{Filter, Instance as Described, InstanceStateName};
 
 use usher_fleet::ids::ServerName;
-use usher_fleet::observation::{Found, Instance, InstanceState, OrderKey, ProviderError};
+use usher_fleet::observation::{Found, Instance, InstanceState, OrderKey, Owner, ProviderError};
 
 use super::{Ec2, refusal, tags};
 
@@ -31,13 +31,14 @@ impl Ec2 {
                 is_kept: tagged.is_kept,
             })
         });
-        // One that has ended says nothing of another under the same key that lives.
-        let mut by_key: BTreeMap<OrderKey, Found> = BTreeMap::new();
+        // One that has ended says nothing of another under the same key that lives; nor does another installation's.
+        let mut by_key: BTreeMap<(OrderKey, bool), Found> = BTreeMap::new();
         for one in found {
-            match by_key.get(&one.key) {
+            let key = (one.key.clone(), matches!(one.owner, Owner::Us(_)));
+            match by_key.get(&key) {
                 Some(known) if known.instance.state != InstanceState::Ended => {}
                 Some(_) | None => {
-                    by_key.insert(one.key.clone(), one);
+                    by_key.insert(key, one);
                 }
             }
         }

@@ -455,6 +455,25 @@ async fn a_list_says_whose_everything_is() {
 }
 
 #[tokio::test]
+async fn two_installations_servers_of_one_name_are_both_listed() {
+    let setting = Setting::new(Setup::default()).await;
+    let (ours, theirs) = (setting.ec2(), setting.of("theirs", |_| {}));
+    let other = theirs.launch(&setting.order(1, 1)).await.unwrap();
+    let own = ours.launch(&setting.order(1, 1)).await.unwrap();
+    assert_ne!(other.instance, own.instance);
+    setting.pass(60);
+    let listed = ours.list().await.unwrap();
+    let told: BTreeSet<_> = listed
+        .iter()
+        .map(|found| (found.instance.instance.as_str(), found.owner == Owner::Us(ServerNo(1))))
+        .collect();
+    assert_eq!(
+        told,
+        [(own.instance.as_str(), true), (other.instance.as_str(), false)].into()
+    );
+}
+
+#[tokio::test]
 async fn a_list_has_all_its_pages() {
     let setting = Setting::new(Setup::default()).await;
     for number in 0..3 {

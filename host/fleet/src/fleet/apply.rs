@@ -9,7 +9,7 @@ use super::changes::Thing;
 use super::failing::Past;
 use super::ledger::{self, Cost, Multiset, Used};
 use super::queue;
-use super::state::{Pool, Room, Server};
+use super::state::{Asked, Pool, Room, Server};
 use super::timers::Timer;
 use crate::config::{HealthSource, Limits, PoolConfig, PoolGuards};
 use crate::ids::{PoolName, RoomId, ServerNo};
@@ -361,6 +361,8 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
         rooms_open_ended: 0,
         newest_room: Timestamp(0),
         end_refused: None,
+        may_exist: false,
+        asked: Asked::default(),
         last_busy: now,
         health: if record.lost.is_some() {
             Health::Lost

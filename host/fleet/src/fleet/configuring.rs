@@ -1,6 +1,7 @@
 //! The pools of the configuration: new ones, changed ones, and those that are gone from it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Fleet;
 use super::changes::Thing;
@@ -64,13 +65,19 @@ impl Fleet {
         pool.config = config;
         pool.retired = false;
         pool.blocked = None;
+        // An installation that began with nothing looks first at what is there.
+        pool.is_unlisted |= is_new && is_automatic && self.began_empty;
         if was_otherwise {
             self.changes.touch(Thing::Pool(pool.record.no));
             self.renew_cards(&name);
             self.look_anew(&name);
         }
         if is_automatic && is_new {
-            self.timers.set(self.now + self.config.reconcile, Timer::List(name));
+            let pause = match self.began_empty {
+                true => Duration::ZERO,
+                false => self.config.reconcile,
+            };
+            self.timers.set(self.now + pause, Timer::List(name));
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Fleet;
 use super::offers::SHORTAGE;
-use super::state::{Retry, Server};
+use super::state::{Asked, Retry, Server};
 use crate::advice::{Subject, Verdict, VerdictOutcome, VerdictRow};
 use crate::decision::PolicyRef;
 use crate::effect::{Effect, LaunchOrder, TerminateOrder};
@@ -110,6 +110,9 @@ impl Fleet {
             since: server.record.phase.since(),
         };
         self.out.effects.push(Effect::Launch(order));
+        if let Some(server) = self.servers.get_mut(&no) {
+            server.asked.unanswered += 1;
+        }
         self.await_answer(no);
     }
 
@@ -139,8 +142,11 @@ impl Fleet {
     /// Takes in a provider's answer to a launch. A late success is recorded in any phase, and ended where unwanted.
     pub(super) fn launched(&mut self, launched: Launched) {
         let Some(no) = self.by_key(&launched.key) else { return };
-        let Some(server) = self.servers.get(&no) else { return };
+        let Some(server) = self.servers.get_mut(&no) else {
+            return;
+        };
         let is_requested = matches!(server.record.phase, Phase::Requested(_));
+        let is_doubtful = server.asked.answered(&launched.result);
         match launched.result {
             Ok(instance) => {
                 self.set_retry(no, None);
@@ -156,7 +162,12 @@ impl Fleet {
                 }
             }
             // Whatever it says, nothing moves on from an answer that is not one.
-            Err(ProviderError::Unknown(_)) if is_requested => self.retry_later(no),
+            Err(ProviderError::Unknown(_)) if is_requested => {
+                self.note_may_exist(no);
+                self.retry_later(no);
+            }
+            // Another order of this key may have made something: what is asked once more has the last word.
+            Err(_) if is_requested && is_doubtful => self.retry_later(no),
             Err(error) if is_requested => self.launch_refused(no, &error),
             Err(_) => {}
         }
@@ -186,8 +197,19 @@ impl Fleet {
             pool.blocked = Some((code, until));
         }
         self.verdict_failed(no, code, until);
+        let may_exist = self.servers.get(&no).is_some_and(|server| server.may_exist);
+        if may_exist && matches!(error, ProviderError::Misconfigured(_)) {
+            // Who may not call any more is not told what an earlier call has made: that is ended, and its end proven.
+            return self.terminate(no, format!("whether it was launched is not known: {error}"));
+        }
         // Nothing exists under the key, says the provider: the record may go.
         self.forget(no, format!("never launched: {error}"));
+    }
+
+    fn note_may_exist(&mut self, no: ServerNo) {
+        if let Some(server) = self.servers.get_mut(&no) {
+            server.may_exist = true;
+        }
     }
 
     /// Moves on to the next offer after a shortage: another attempt, as durable as the first. False where there is none, or the
@@ -226,6 +248,9 @@ impl Fleet {
             self.tell(What::ServerRequested(told));
         }
         self.set_retry(no, None);
+        if let Some(server) = self.servers.get_mut(&no) {
+            (server.may_exist, server.asked) = (false, Asked::default());
+        }
         self.order_launch(no);
         true
     }
@@ -323,7 +348,10 @@ impl Fleet {
             return;
         }
         match &server.record.phase {
-            Phase::Requested(_) => self.order_launch(no),
+            Phase::Requested(_) => {
+                server.may_exist = true;
+                self.order_launch(no);
+            }
             Phase::Terminating(_) => self.order_termination(no),
             Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) | Phase::Failed(_) => server.retry = None,
         }
@@ -334,7 +362,10 @@ impl Fleet {
         for no in self.servers.keys().copied().collect::<Vec<_>>() {
             let Some(server) = self.servers.get(&no) else { continue };
             match &server.record.phase {
-                Phase::Requested(_) => self.order_launch(no),
+                Phase::Requested(_) => {
+                    self.note_may_exist(no);
+                    self.order_launch(no);
+                }
                 Phase::Terminating(_) => {
                     self.order_termination(no);
                 }
@@ -347,10 +378,10 @@ impl Fleet {
             self.emptied.insert(no);
             self.time_server(no);
         }
-        let is_empty = self.meta.next_server == ServerNo(1);
+        self.began_empty = self.meta.next_server == ServerNo(1);
         for name in self.pools.keys().cloned().collect::<Vec<_>>() {
             if let Some(pool) = self.pools.get_mut(&name) {
-                pool.is_unlisted = is_empty && pool.config.automatic;
+                pool.is_unlisted = self.began_empty && pool.config.automatic;
             }
             self.ask_for_list(name);
         }

@@ -8,7 +8,7 @@ use super::timers::Timer;
 use crate::effect::{Effect, TerminateOrder};
 use crate::event::{PoolEvent, ServerEvent, What};
 use crate::ids::{PoolName, ServerNo};
-use crate::observation::{Found, Instance, InstanceState, Listed, OrderKey, Owner};
+use crate::observation::{Found, Instance, InstanceState, Listed, Owner};
 use crate::pool::PoolRecord;
 use crate::record::Record;
 use crate::server::Phase;
@@ -70,7 +70,7 @@ impl Fleet {
         let mut strangers = Vec::new();
         for found in instances {
             // A list speaks of its own pool's servers only, and of none that somebody else has made.
-            match self.launched_in(&listed.pool, &found.key) {
+            match self.launched_in(&listed.pool, &found) {
                 Some(no) => {
                     seen.push(no);
                     self.listed_one(no, &found.instance);
@@ -115,9 +115,17 @@ impl Fleet {
         }
     }
 
-    fn launched_in(&self, pool: &PoolName, key: &OrderKey) -> Option<ServerNo> {
-        self.by_key(key)
-            .filter(|no| self.servers.get(no).is_some_and(|server| server.record.pool == *pool))
+    /// Returns the server that an instance was launched for. Another installation of this fleet counts from 1 too, and has
+    /// servers of the same names.
+    fn launched_in(&self, pool: &PoolName, found: &Found) -> Option<ServerNo> {
+        let no = self.by_key(&found.key)?;
+        let is_ours = match found.owner {
+            Owner::Us(owner) => owner == no,
+            Owner::Another => false,
+            Owner::Unknown => true,
+        };
+        let is_of_pool = self.servers.get(&no).is_some_and(|server| server.record.pool == *pool);
+        (is_ours && is_of_pool).then_some(no)
     }
 
     fn listed_one(&mut self, no: ServerNo, instance: &Instance) {
@@ -182,12 +190,13 @@ impl Fleet {
         for found in found {
             let Some(pool) = self.pools.get_mut(name) else { return };
             let is_full = pool.strangers.len() >= STRANGERS_MAX;
-            match pool.strangers.get_mut(&found.key) {
+            let stranger = (found.key.clone(), found.instance.instance.clone());
+            match pool.strangers.get_mut(&stranger) {
                 Some(stranger) => stranger.seen = asked,
                 None if is_full => continue,
                 None => {
                     let (first, seen) = (asked, asked);
-                    pool.strangers.insert(found.key.clone(), Stranger { first, seen });
+                    pool.strangers.insert(stranger, Stranger { first, seen });
                     let told = self.stranger_event(name, &found, self.stranger_reason(&found));
                     self.tell(What::ServerUnknown(told));
                 }
@@ -225,7 +234,10 @@ impl Fleet {
         let first = self
             .pools
             .get(pool)
-            .and_then(|pool| pool.strangers.get(&found.key))
+            .and_then(|pool| {
+                let stranger = (found.key.clone(), found.instance.instance.clone());
+                pool.strangers.get(&stranger)
+            })
             .map(|stranger| (stranger.first, stranger.seen));
         is_ours && !found.is_kept && first.is_some_and(|(first, seen)| seen.since(first) >= ORPHAN_AFTER)
     }

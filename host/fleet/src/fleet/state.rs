@@ -9,7 +9,7 @@ use super::ledger::{Cost, Multiset, Used};
 use super::offers::Shortage;
 use crate::config::{HealthSource, PoolConfig};
 use crate::ids::{RoomId, ServerNo};
-use crate::observation::{OrderKey, Report};
+use crate::observation::{Instance, OrderKey, ProviderError, Report};
 use crate::pool::{Circuit, PoolRecord};
 use crate::room::{RoomRecord, RoomState};
 use crate::server::{Health, Hold, HoldOwner, ServerRecord};
@@ -47,6 +47,10 @@ pub(super) struct Server {
     pub(super) kept_for: Option<RoomId>,
     /// When an order to its provider is repeated, and how often it was.
     pub(super) retry: Option<Retry>,
+    /// Its launch was ordered before, and what came of that is not known.
+    pub(super) may_exist: bool,
+    /// Its launch's orders, and their answers.
+    pub(super) asked: Asked,
     /// Lists of its provider in a row that lacked it.
     pub(super) missing: u32,
     /// How it has done lately.
@@ -56,6 +60,29 @@ pub(super) struct Server {
     /// Whether a prober watches it, and where.
     pub(super) watched: Option<String>,
     pub(super) timer: Option<Timestamp>,
+}
+
+/// So many nos in a row are believed even where another order was never answered: its answer may never come.
+const DOUBTS_MAX: u32 = 4;
+
+/// How a launch's orders and their answers stand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// Orders that were not answered: more than one where the order was repeated for want of an answer.
+    pub(super) unanswered: u32,
+    /// How often in a row a no came while another order was not answered, and it was asked once more.
+    doubts: u32,
+}
+
+impl Asked {
+    /// Takes in an answer; returns whether it is a no that an order which is not answered yet may belie.
+    pub(super) fn answered(&mut self, result: &Result<Instance, ProviderError>) -> bool {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        let is_no = matches!(result, Err(error) if !matches!(error, ProviderError::Unknown(_)));
+        let is_doubtful = is_no && self.unanswered > 0 && self.doubts < DOUBTS_MAX;
+        self.doubts = if is_doubtful { self.doubts + 1 } else { 0 };
+        is_doubtful
+    }
 }
 
 /// An order to a provider that is to be repeated.
@@ -198,8 +225,9 @@ pub(super) struct Pool {
     pub(super) listed: Option<Timestamp>,
     /// Nothing is launched before its first list: the store was empty, and what is there may be ours.
     pub(super) is_unlisted: bool,
-    /// Instances of this fleet that no record knows, as the newest list has them.
-    pub(super) strangers: BTreeMap<OrderKey, Stranger>,
+    /// Instances of this fleet that no record knows, as the newest list has them, each by what its provider calls it: several
+    /// installations may have used a key.
+    pub(super) strangers: BTreeMap<(OrderKey, String), Stranger>,
 }
 
 impl Pool {

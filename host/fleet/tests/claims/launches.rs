@@ -67,6 +67,60 @@ fn an_order_that_is_never_answered_is_repeated() {
     assert_eq!(world.terminations("cloud-1"), 2);
 }
 
+fn misconfigured() -> ProviderError {
+    ProviderError::Misconfigured("UnauthorizedOperation".into())
+}
+
+#[test]
+fn who_may_not_call_any_more_does_not_know_that_an_earlier_call_made_nothing() {
+    let mut world = requested();
+    world.launched("cloud-1", Err(misconfigured()));
+    assert_eq!(
+        world.phase_of("cloud-1"),
+        "gone",
+        "the first and only call has made nothing"
+    );
+    let mut lost = requested();
+    lost.launched("cloud-1", Err(unknown()));
+    let mut killed = requested();
+    killed.restart();
+    for mut world in [lost, killed] {
+        world.launched("cloud-1", Err(misconfigured()));
+        assert_eq!(world.phase_of("cloud-1"), "terminating");
+        assert_eq!(world.terminations("cloud-1"), 1);
+        world.terminated("cloud-1", Ok(()));
+        assert_eq!(world.phase_of("cloud-1"), "gone");
+    }
+}
+
+#[test]
+fn a_no_is_asked_once_more_while_another_order_of_its_key_is_not_answered() {
+    let mut world = requested();
+    world.pass(610);
+    assert_eq!(world.launches().len(), 2, "repeated for want of an answer");
+    let no = ProviderError::NoCapacity("none left".into());
+    world.launched("cloud-1", Err(no.clone()));
+    assert_eq!(
+        world.phase_of("cloud-1"),
+        "requested",
+        "the other may have made something"
+    );
+    world.pass(2);
+    assert_eq!(world.launches().len(), 3);
+    world.launched("cloud-1", Ok(instance(InstanceState::Running)));
+    assert_eq!(world.phase_of("cloud-1"), "booting");
+    // Where the other is never answered the no is believed in the end.
+    let mut world = requested();
+    world.pass(610);
+    for _ in 0..4 {
+        world.launched("cloud-1", Err(no.clone()));
+        assert_eq!(world.phase_of("cloud-1"), "requested");
+        world.pass(61);
+    }
+    world.launched("cloud-1", Err(no));
+    assert_eq!(world.phase_of("cloud-1"), "gone");
+}
+
 #[test]
 fn a_late_success_is_recorded_and_ended() {
     let mut world = requested();

@@ -5,7 +5,7 @@ use usher_fleet::command::SetScaling;
 use usher_fleet::event::What;
 use usher_fleet::ids::ServerNo;
 use usher_fleet::observation::{Found, InstanceState, Owner};
-use usher_fleet::{Command, Timestamp};
+use usher_fleet::{Command, Observation, Timestamp};
 
 use crate::world::{START, World, automatic, config, id, instance, key};
 
@@ -82,6 +82,48 @@ fn what_is_marked_or_not_surely_ours_is_told_once_and_left_alone() {
 }
 
 #[test]
+fn another_installations_server_of_the_same_name_is_not_taken_for_ours() {
+    let mut world = cloud();
+    let server = world.launch("cloud");
+    let mut theirs = found(&server, Owner::Another);
+    theirs.instance.instance = "i-theirs".into();
+    theirs.instance.url = Some("wss://theirs.example".into());
+    let ours = found(&server, Owner::Us(ServerNo(1)));
+    listed_for_long(&mut world, &[ours.clone(), theirs.clone()]);
+    assert_eq!(world.server(&server).unwrap().instance.as_deref(), Some("i-1"));
+    let told =
+        world.told(|what| matches!(what, What::ServerUnknown(told) if told.instance.as_deref() == Some("i-theirs")));
+    assert_eq!((told, world.phase_of(&server)), (1, "ready"));
+    // Nor does it stand for ours, when ours has ended.
+    let mut ended = ours;
+    ended.instance.state = InstanceState::Ended;
+    world.pass(60);
+    world.found("cloud", vec![ended, theirs]);
+    assert_eq!(world.phase_of(&server), "terminating");
+}
+
+#[test]
+fn what_is_ended_for_being_unknown_was_itself_seen_for_long() {
+    let mut world = cloud();
+    let mut theirs = found("cloud-0", Owner::Another);
+    theirs.instance.instance = "i-theirs".into();
+    let orphan = found("cloud-0", Owner::Us(ServerNo(0)));
+    listed_for_long(&mut world, std::slice::from_ref(&theirs));
+    world.pass(60);
+    world.found("cloud", vec![theirs.clone(), orphan.clone()]);
+    assert_eq!(reaped(&world), 0, "the other one was seen for long");
+    for _ in 0..2 {
+        world.pass(60);
+        world.found("cloud", vec![theirs.clone(), orphan.clone()]);
+    }
+    assert_eq!(reaped(&world), 1);
+    let told = |name: &str| {
+        world.told(|what| matches!(what, What::ServerUnknown(told) if told.instance.as_deref() == Some(name)))
+    };
+    assert_eq!((told("i-theirs"), told("i-1")), (1, 1));
+}
+
+#[test]
 fn a_list_that_lacks_an_orphan_begins_its_time_anew() {
     let mut world = cloud();
     let orphan = found("cloud-0", Owner::Us(ServerNo(0)));
@@ -119,6 +161,21 @@ fn an_empty_store_launches_nothing_before_it_has_seen_what_exists() {
         ("accepted", ""),
         "it is no new installation any more"
     );
+}
+
+#[test]
+fn a_pool_that_an_empty_store_gets_later_is_looked_at_first_too() {
+    let mut world = World::unlisted(config(vec![automatic("cloud")]));
+    world.first_list(&id("cloud"), Vec::new());
+    let both = config(vec![automatic("cloud"), automatic("second")]);
+    world.observe(Observation::Configured(Box::new(both)));
+    assert_eq!(world.grow("second", 1), ("refused", "not_listed_yet"));
+    world.pass(1);
+    let is_asked = |effect: &Effect| matches!(effect, Effect::List(pool) if *pool == id("second"));
+    assert!(world.effects.iter().any(is_asked), "at once, not in a minute");
+    world.found("second", vec![found("second-7", Owner::Another)]);
+    assert_eq!(world.grow("second", 1), ("refused", "scaling_disabled"));
+    assert_eq!(world.grow("cloud", 1), ("accepted", ""));
 }
 
 #[test]
