@@ -13,6 +13,7 @@ mod simulation {
     pub(crate) mod herd;
     pub(crate) mod invariants;
     pub(crate) mod ledger;
+    pub(crate) mod mishaps;
     pub(crate) mod model;
     pub(crate) mod moves;
     pub(crate) mod policies;
@@ -53,7 +54,9 @@ fn live(seed: u64, is_replay: bool) -> Coverage {
     let mut world = World::new(seed, is_replay);
     world.live(STEPS_A_WORLD);
     world.end_in_calm();
-    std::mem::take(&mut world.coverage)
+    let mut met = std::mem::take(&mut world.coverage);
+    met.add(&world.cloud.met);
+    met
 }
 
 /// Lives one world; where it fails, again and with a closer look, so that the first wrong step is shown.

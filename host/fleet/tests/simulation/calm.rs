@@ -6,10 +6,11 @@ use std::time::Duration;
 use usher_fleet::Observation;
 use usher_fleet::command::{Command, DeclareLost, HoldAction, HoldServer, ReleaseRoom, RemoveServer, SetScaling};
 use usher_fleet::observation::OrderKey;
+use usher_fleet::room::RoomWish;
 use usher_fleet::server::ServerRecord;
 
-use super::cloud::{Faults, Made};
-use super::invariants::waiting;
+use super::cloud::Faults;
+use super::invariants::{scaling, waiting};
 use super::policies::Temper;
 use super::world::World;
 
@@ -19,10 +20,17 @@ const SEATED_WITHIN: Duration = Duration::from_secs(2 * 3600);
 /// In calm an empty fleet is gone within this: the longest loss, life and drain, and a minute for each server's cool-down.
 const GONE_WITHIN: Duration = Duration::from_secs(2 * 3600);
 
+/// In calm an operator knows of every instance that bears the fleet's name within this: a few lists.
+const TOLD_WITHIN: Duration = Duration::from_secs(1800);
+
 impl World {
     pub(crate) fn end_in_calm(&mut self) {
         self.faults = Faults { percent: 0 };
         self.muted.clear();
+        self.cloud.weather.clear();
+        for made in self.cloud.instances.values_mut() {
+            (made.kept_since, made.is_protected) = (None, false);
+        }
         self.cloud
             .messages
             .retain(|message| !matches!(message.observation, Observation::Reported(_)));
@@ -41,6 +49,11 @@ impl World {
             World::is_all_seated,
         );
         self.look_at_the_whole();
+        self.wait_until(
+            "everybody else's instances are told of",
+            TOLD_WITHIN,
+            World::is_all_told,
+        );
         self.empty();
         self.wait_until("nothing is left", GONE_WITHIN, World::is_nothing_left);
         self.look_at_the_whole();
@@ -73,8 +86,9 @@ impl World {
                 server: server.name.clone(),
                 attempt,
             };
-            let is_dead = |made: &Made| made.serves_at.is_none() || made.has_died;
-            !self.cloud.external.contains(&server.pool) && self.cloud.instances.get(&key).is_none_or(is_dead)
+            let made = self.cloud.instances.get(&key);
+            let is_hopeless = made.is_none_or(|made| !made.has_hope(self.now));
+            !self.cloud.external.contains(&server.pool) && is_hopeless
         });
         let names: Vec<_> = dead.map(|server| server.name.clone()).collect();
         for server in names {
@@ -103,6 +117,8 @@ impl World {
                 self.what_is_left()
             );
             self.now = self.now + self.model.config.silent_after / 3;
+            let (faults, now) = (self.faults, self.now);
+            self.cloud.arrive(faults, now, &mut self.chance);
             while self.cloud.messages.iter().any(|message| message.due <= self.now) {
                 self.deliver();
             }
@@ -112,21 +128,22 @@ impl World {
         }
     }
 
-    /// No room waits for which a pool may still launch.
+    /// No room waits for which a server may still be launched, as the onlooker reckons it: whatever its pools say of themselves,
+    /// only the operator's own ceilings may stand in the way.
     fn is_all_seated(&self) -> bool {
-        let launchable = self.fleet.pools(self.now);
-        let may_launch = |name: &usher_fleet::ids::PoolName| {
-            launchable
-                .iter()
-                .any(|pool| pool.name == *name && (pool.launchable > 0 || pool.servers_starting > 0))
+        let may_be_launched_for = |wish: &RoomWish| {
+            let mut pools = self.model.config.pools.iter();
+            pools.any(|pool| {
+                waiting::could_be_launched_for(pool, wish) && scaling::is_below_every_ceiling(&self.model, pool)
+            })
         };
-        !self.model.waiting().any(|room| {
-            self.model
-                .config
-                .pools
-                .iter()
-                .any(|pool| waiting::could_be_launched_for(pool, &room.wish) && may_launch(&pool.name))
-        })
+        !self.model.waiting().any(|room| may_be_launched_for(&room.wish))
+    }
+
+    /// Whoever lost the data folder knows what is left of before, and may end it by hand.
+    fn is_all_told(&self) -> bool {
+        let mut others = self.cloud.others.iter().filter(|(_, made)| made.is_up(self.now));
+        others.all(|(key, made)| self.strangers.contains(&made.name(key)))
     }
 
     /// Every room is released, every server let go.
@@ -156,7 +173,8 @@ impl World {
     }
 
     fn is_nothing_left(&self) -> bool {
-        self.model.servers.is_empty() && self.cloud.instances.values().all(|made| made.has_died)
+        let mut instances = self.cloud.instances.values();
+        self.model.servers.is_empty() && !instances.any(|made| made.lives(self.now))
     }
 
     fn what_is_left(&self) -> String {
@@ -172,9 +190,14 @@ impl World {
             })
             .collect();
         let waiting: Vec<_> = self.model.waiting().collect();
-        let instances: Vec<_> = self.cloud.instances.keys().collect();
+        let living = self.cloud.instances.iter().filter(|(_, made)| made.lives(self.now));
+        let instances: Vec<_> = living.collect();
+        let others = self.cloud.others.iter().filter(|(_, made)| made.is_up(self.now));
+        let untold: Vec<_> = others
+            .filter(|(key, made)| !self.strangers.contains(&made.name(key)))
+            .collect();
         format!(
-            "servers {:?}, waiting {waiting:?}, pools {pools:?}, instances {instances:?}",
+            "servers {:?}, waiting {waiting:?}, pools {pools:?}, instances {instances:?}, untold {untold:?}",
             self.fleet.servers()
         )
     }

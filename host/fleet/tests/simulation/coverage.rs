@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use usher_fleet::event::What;
 
-/// How often each kind of event was told.
+/// How often each kind of event was told, and each kind of fault met.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Coverage(BTreeMap<&'static str, u64>);
 
 /// Kinds that any long enough run of worlds tells.
-const MET: [&str; 27] = [
+const TOLD: [&str; 28] = [
     "room.placed",
     "room.waiting",
     "room.moved",
@@ -30,6 +30,7 @@ const MET: [&str; 27] = [
     "server.terminating",
     "server.terminated",
     "server.unknown",
+    "server.reaped",
     "scale.wanted",
     "scale.unwanted",
     "scale.refused",
@@ -39,9 +40,62 @@ const MET: [&str; 27] = [
     "scale.thawed",
 ];
 
+/// What every long enough run of worlds goes through.
+const MET: [&str; 44] = [
+    "answer.twice",
+    "boot.died",
+    "boot.never",
+    "boot.slow",
+    "crash",
+    "crash.before_it_was_told",
+    "end.lost",
+    "end.of_what_is_not_visible_yet",
+    "end.protected",
+    "end.refused",
+    "end.throttled",
+    "end.unauthorized",
+    "end.under_way",
+    "instance.died",
+    "instance.kept",
+    "instance.noticed",
+    "instance.told_its_notice",
+    "launch.arrived_after_its_refusal",
+    "launch.lied",
+    "launch.lost_after",
+    "launch.lost_before",
+    "launch.no_addresses",
+    "launch.no_machines",
+    "launch.refused",
+    "launch.repeated",
+    "launch.repeated_after_its_end",
+    "launch.repeated_with_other_parameters",
+    "launch.throttled",
+    "launch.unauthorized",
+    "launch.unauthorized_after_it_was_made",
+    "list.cut_short",
+    "list.has_a_stranger",
+    "list.lacks_what_is_new",
+    "list.lacks_what_is_there",
+    "list.of_another_installation",
+    "list.shows_what_was",
+    "list.throttled",
+    "list.unauthorized",
+    "offer.changed",
+    "order.arrived_after_its_process",
+    "orphan.kept",
+    "orphan.ended",
+    "store.lost",
+    "store.lost_with_servers",
+];
+
 impl Coverage {
     pub(crate) fn note(&mut self, what: &What) {
-        *self.0.entry(kind(what)).or_insert(0) += 1;
+        self.count(kind(what));
+    }
+
+    /// One more of a kind.
+    pub(crate) fn count(&mut self, kind: &'static str) {
+        *self.0.entry(kind).or_insert(0) += 1;
     }
 
     pub(crate) fn add(&mut self, other: &Coverage) {
@@ -52,7 +106,11 @@ impl Coverage {
 
     /// A world that never loses a server proves nothing of lost servers.
     pub(crate) fn check(&self) {
-        let missing: Vec<&str> = MET.into_iter().filter(|kind| !self.0.contains_key(kind)).collect();
+        let missing: Vec<&str> = TOLD
+            .into_iter()
+            .chain(MET)
+            .filter(|kind| !self.0.contains_key(kind))
+            .collect();
         assert!(
             missing.is_empty(),
             "no world has met {missing:?}; they met {:?}",

@@ -1,5 +1,6 @@
 //! What must hold after each step, by name. Each looks at the writes of one input against the state before it, or at the whole.
 
+pub(crate) mod orders;
 pub(crate) mod placements;
 pub(crate) mod rooms;
 pub(crate) mod scaling;
@@ -34,6 +35,7 @@ pub(crate) fn follow(model: &mut Model, memory: &mut Memory, input: Option<&Inpu
     if let Some(input) = input {
         model.observe(input, outcome.reply.as_ref());
     }
+    orders::invariant_what_is_to_be_kept_is_kept(model, input, outcome);
     let mut touched: BTreeMap<RoomId, Option<RoomRecord>> = BTreeMap::new();
     for write in &outcome.writes {
         match write {
@@ -52,7 +54,7 @@ pub(crate) fn follow(model: &mut Model, memory: &mut Memory, input: Option<&Inpu
             }
             Write::Put(Record::Server(server)) => {
                 match model.servers.get(&server.no).cloned() {
-                    Some(old) => servers::changed(model, &old, server, input),
+                    Some(old) => servers::changed(model, &old, server, input, cloud),
                     None => scaling::made(model, server, input),
                 }
                 model.apply(write);

@@ -9,12 +9,10 @@ use usher_fleet::command::{
 };
 use usher_fleet::config::Limits;
 use usher_fleet::ids::{PlacementNo, RoomId, ServerName, Tenant};
-use usher_fleet::observation::OrderKey;
 use usher_fleet::room::RoomWish;
 use usher_fleet::{Input, Observation};
 
 use super::chance::Chance;
-use super::policies::Temper;
 use super::shapes;
 use super::world::World;
 
@@ -65,11 +63,11 @@ impl World {
             56..=60 => self.hold_a_server(),
             61 => self.remove_a_server(),
             62..=67 => self.report_anything(),
-            68..=94 => self.deliver(),
-            95 => self.switch(),
-            96 => self.reconfigure(),
-            97 => self.mute(),
-            98 => self.something_dies(),
+            68..=92 => self.deliver(),
+            93 => self.switch(),
+            94 => self.reconfigure(),
+            95 => self.mute(),
+            96..=98 => self.cloud_changes(),
             _ => self.mishap(),
         }
         if self.chance.percent(40) {
@@ -89,6 +87,8 @@ impl World {
             _ => self.chance.below(15 * 60_000),
         };
         self.now = self.now + Duration::from_millis(millis);
+        let (faults, now) = (self.faults, self.now);
+        self.cloud.arrive(faults, now, &mut self.chance);
         if millis > 30_000 && self.chance.one_in(2) {
             self.observe(Observation::Gap);
         }
@@ -266,35 +266,6 @@ impl World {
         } else {
             let server = self.server_name();
             self.muted.insert(server);
-        }
-    }
-
-    fn something_dies(&mut self) {
-        let keys: Vec<OrderKey> = self.cloud.instances.keys().cloned().collect();
-        if let Some(made) = self
-            .chance
-            .pick(&keys)
-            .and_then(|key| self.cloud.instances.get_mut(key))
-        {
-            made.has_died = true;
-        }
-    }
-
-    fn mishap(&mut self) {
-        match self.chance.below(6) {
-            0 | 1 => {
-                let config = match self.chance.one_in(3) {
-                    true => shapes::changed(&mut self.chance, &self.model.config, &self.all_pools),
-                    false => self.model.config.clone(),
-                };
-                self.crash(config);
-            }
-            2 => self.observe(Observation::Gap),
-            _ => {
-                let tempers = [Temper::Honest, Temper::Lying];
-                let (place, scale) = (tempers[self.chance.index(2)], tempers[self.chance.index(2)]);
-                self.change_policies(place, scale);
-            }
         }
     }
 

@@ -82,7 +82,7 @@ fn offers(chance: &mut Chance, automatic: bool) -> Vec<Offer> {
     }
     let offer = |chance: &mut Chance, instance_type: &str, zone: &str| Offer {
         instance_type: instance_type.into(),
-        market: "on-demand".into(),
+        market: (*chance.pick(&["on-demand", "spot"]).expect("two")).into(),
         zone: zone.into(),
         price_per_hour: Microdollars(chance.between(0, 1_500_000).into()),
     };

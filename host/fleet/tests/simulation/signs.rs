@@ -42,6 +42,15 @@ impl World {
     }
 
     fn honest_report(&mut self, server: &ServerRecord) -> Reported {
+        let key = OrderKey {
+            server: server.name.clone(),
+            attempt: server.attempt,
+        };
+        let made = self.cloud.instances.get(&key);
+        let taken_at = made.filter(|made| made.is_noticed).and_then(|made| made.ends_at);
+        if taken_at.is_some() {
+            self.cloud.met.count("instance.told_its_notice");
+        }
         let rooms = self.model.rooms_on(server.no).map(|(id, placed)| ReportedRoom {
             room: id.clone(),
             placement: Some(placed.placement),
@@ -54,6 +63,7 @@ impl World {
                 cpu_permille: Some(300),
                 egress_kbps: Some(100),
                 rooms: Some(rooms.collect()),
+                taken_away_seconds: taken_at.map(|at| at.since(self.now).as_secs() as u32),
                 ..Report::default()
             },
         }

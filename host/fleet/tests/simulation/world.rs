@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use usher_fleet::command::Command;
 use usher_fleet::config::{FleetConfig, PoolConfig};
+use usher_fleet::event::What;
 use usher_fleet::ids::{ServerName, ServerNo};
 use usher_fleet::room::RoomWish;
 use usher_fleet::units::Timestamp;
@@ -13,9 +14,10 @@ use usher_fleet::{Effect, Fleet, Input, Observation, Outcome, Record};
 
 use super::chance::Chance;
 use super::clients::Clients;
+use super::cloud::weather::Habits;
 use super::cloud::{Cloud, Faults};
 use super::coverage::Coverage;
-use super::invariants::{self, Memory, waiting, whole};
+use super::invariants::{self, Memory, orders, waiting, whole};
 use super::model::Model;
 use super::policies::{self, Chain, Temper};
 use super::reader::Reader;
@@ -44,6 +46,8 @@ pub(crate) struct World {
     pub(crate) room_names: u32,
     /// Servers that give no sign.
     pub(crate) muted: BTreeSet<ServerName>,
+    /// Instances without a record of which this process has told, by their providers' names.
+    pub(crate) strangers: BTreeSet<String>,
     pub(crate) place: Temper,
     pub(crate) scale: Temper,
     pub(crate) pulsed: Timestamp,
@@ -69,6 +73,7 @@ impl World {
         let config = shapes::fleet(&mut chance);
         let now = Timestamp(BEGIN + chance.below(5 * 24 * 3_600_000));
         let percent = [0, 3, 8, 15][chance.index(4)];
+        let habits = Habits::new(&mut chance);
         let wishes = (0..8).map(|_| moves::wish(&mut chance)).collect();
         let mut world = World {
             now,
@@ -77,14 +82,16 @@ impl World {
                 config: config.clone(),
                 now,
                 meta: None,
+                began_empty: true,
                 ..Model::default()
             },
-            cloud: Cloud::new(&config),
+            cloud: Cloud::new(&config, habits),
             faults: Faults { percent },
             all_pools: config.pools,
             wishes,
             room_names: chance.between(5, 50),
             muted: BTreeSet::new(),
+            strangers: BTreeSet::new(),
             place: Temper::Honest,
             scale: Temper::Honest,
             pulsed: now,
@@ -146,7 +153,7 @@ impl World {
 
     fn took(&mut self, input: Option<&Input>, outcome: Outcome) {
         for event in &outcome.events {
-            self.coverage.note(&event.what);
+            self.note(&event.what);
             self.trace
                 .note(self.steps, self.now, || format!("  told {:?}", event.what));
         }
@@ -161,6 +168,22 @@ impl World {
             "invariant_each_command_is_answered: {input:?}"
         );
         self.open.push((command, outcome));
+    }
+
+    fn note(&mut self, what: &What) {
+        self.coverage.note(what);
+        match what {
+            What::ServerUnknown(told) => {
+                self.strangers.extend(told.instance.clone());
+                if told.reason.contains("marked to be kept") {
+                    self.coverage.count("orphan.kept");
+                }
+            }
+            What::ServerRequested(told) if told.reason.ends_with("the next offer is ordered") => {
+                self.coverage.count("offer.changed");
+            }
+            _ => {}
+        }
     }
 
     /// What is looked at after each input.
@@ -261,7 +284,7 @@ impl World {
     }
 
     fn run(&mut self, effect: &Effect) {
-        self.invariant_orders_follow_durable_intents(effect);
+        orders::run(effect, &self.clients.durable, &mut self.cloud, self.now);
         if let Effect::Scale(ask) = effect {
             let answer = policies::scale(ask, self.scale, &self.model, &mut self.chance);
             if let Some(answer) = answer {
@@ -275,55 +298,64 @@ impl World {
         self.cloud.run(effect, &self.muted, faults, now, &mut self.chance);
     }
 
-    /// Nothing is launched or ended whose intent a crash could forget.
-    fn invariant_orders_follow_durable_intents(&self, effect: &Effect) {
-        let key = match effect {
-            Effect::Launch(order) => &order.key,
-            Effect::Terminate(order) => &order.key,
-            Effect::List(_) | Effect::Watch(_) | Effect::Unwatch(_) | Effect::Probe(_) | Effect::Scale(_) => return,
-        };
-        let is_durable = self.clients.durable.values().any(|record| match record {
-            Record::Server(server) => server.name == key.server && server.attempt == key.attempt,
-            Record::Room(_) | Record::Pool(_) | Record::Meta(_) => false,
-        });
-        // The record may have gone in the same batch: then there was nothing left to order for.
-        let is_new = matches!(effect, Effect::Launch(_)) && !self.cloud.pools.contains_key(key);
-        assert!(
-            is_durable || !is_new,
-            "invariant_orders_follow_durable_intents: {effect:?}"
-        );
-    }
-
     /// The process ends: what was not durable never was. It starts again from what is.
     pub(crate) fn crash(&mut self, config: FleetConfig) {
         self.trace.note(self.steps, self.now, || "CRASH".into());
+        self.coverage.count("crash");
         if self.chance.one_in(2)
             && let Some(batch) = self.sealed.pop_front()
         {
             // Durable, and nobody was told.
+            self.coverage.count("crash.before_it_was_told");
             for (command, outcome) in &batch {
                 self.clients.follow(command.as_ref(), outcome, false);
                 self.note_durable(outcome);
             }
         }
-        self.sealed.clear();
-        self.open.clear();
         self.cloud.forget_the_process();
-        self.now = self.now + Duration::from_millis(self.chance.below(20_000));
         self.clients.invariant_nothing_acknowledged_is_lost();
         self.memory.placement = self.memory.durable_placement;
-        self.model = Model::recovered(config.clone(), &self.clients.durable, self.now);
+        self.start(config);
         assert!(
             self.model.last_placement().0 <= self.memory.durable_placement.map_or(0, |last| last.0),
             "invariant_placement_numbers_grow: over a crash"
         );
-        let mut records: Vec<Record> = self.clients.durable.values().cloned().collect();
-        self.chance.shuffle(&mut records);
-        self.fleet = Fleet::recover(config, records, self.now);
-        self.readers = vec![Reader::default(); 3];
-        self.is_honest = self.place != Temper::Lying;
         self.resumed();
         self.tick();
+    }
+
+    /// The data folder is lost with everything in it, and what exists goes on: a new installation of the same fleet starts.
+    pub(crate) fn lose_the_store(&mut self) {
+        self.trace.note(self.steps, self.now, || "THE STORE IS LOST".into());
+        self.coverage.count("store.lost");
+        if self.cloud.instances.values().any(|made| made.is_up(self.now)) {
+            self.coverage.count("store.lost_with_servers");
+        }
+        self.cloud.forget_the_installation();
+        self.clients = Clients::default();
+        self.memory = Memory::default();
+        self.paid = whole::Paid::default();
+        self.start(self.model.config.clone());
+        self.resumed();
+        self.sync_all();
+        self.tick();
+    }
+
+    /// A process starts with what is durable.
+    fn start(&mut self, config: FleetConfig) {
+        self.sealed.clear();
+        self.open.clear();
+        self.strangers.clear();
+        self.now = self.now + Duration::from_millis(self.chance.below(20_000));
+        self.model = Model::recovered(config.clone(), &self.clients.durable, self.now);
+        let mut records: Vec<Record> = self.clients.durable.values().cloned().collect();
+        self.chance.shuffle(&mut records);
+        self.fleet = match records.is_empty() {
+            true => Fleet::new(config, self.now),
+            false => Fleet::recover(config, records, self.now),
+        };
+        self.readers = vec![Reader::default(); 3];
+        self.is_honest = self.place != Temper::Lying;
     }
 
     /// Other policies serve from now on.

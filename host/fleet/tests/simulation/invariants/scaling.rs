@@ -22,7 +22,10 @@ pub(super) fn made(model: &mut Model, server: &ServerRecord, input: Option<&Inpu
         "invariant_server_numbers_are_reserved: {server:?}, next is {next:?}"
     );
     match server.phase {
-        Phase::Requested(_) => invariant_launches_stay_within_every_ceiling(model, server),
+        Phase::Requested(_) => {
+            invariant_launches_stay_within_every_ceiling(model, server);
+            invariant_a_new_installation_looks_before_it_launches(model, server);
+        }
         Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) | Phase::Failed(_) | Phase::Terminating(_) => {
             assert!(
                 matches!(input, Some(Input::Command(Command::RegisterServer(command))) if command.server == server.name),
@@ -62,12 +65,9 @@ fn invariant_launches_stay_within_every_ceiling(model: &mut Model, server: &Serv
         "{name}: launches_in_flight_max of {}",
         pool.name
     );
-    let price: Microdollars = model.servers.values().map(|server| server.price_per_hour).sum();
     assert!(
-        fleet
-            .price_per_hour_max
-            .is_none_or(|max| price + server.price_per_hour <= max),
-        "{name}: fleet_dollars_per_hour_max: {price} and {} more",
+        is_affordable(model, server.price_per_hour),
+        "{name}: fleet_dollars_per_hour_max or fleet_dollars_per_month_max: {} more",
         server.price_per_hour
     );
     let record = &model.pools[&pool.name];
@@ -90,6 +90,50 @@ fn invariant_launches_stay_within_every_ceiling(model: &mut Model, server: &Serv
         "{name}: launches_per_minute_max of {}",
         pool.name
     );
+}
+
+/// Whether the operator's own figures let one more server of a pool be launched: no cool-down, circuit or shortage counts.
+pub(crate) fn is_below_every_ceiling(model: &Model, pool: &PoolConfig) -> bool {
+    let counting = |server: &&ServerRecord| server.phase.counts();
+    let fleet = &model.config.guards;
+    let price = pool.offers.iter().map(|offer| offer.price_per_hour).min();
+    let price = price.unwrap_or(pool.price_per_hour);
+    in_pool(model, &pool.name).filter(counting).count() < pool.guards.servers_max as usize
+        && model.servers.values().filter(counting).count() < fleet.servers_max as usize
+        && is_affordable(model, price)
+}
+
+/// Whether the ceilings over dollars let the fleet cost `more` an hour: what all records cost an hour, and what this month has
+/// cost, by the bills that were written.
+fn is_affordable(model: &Model, more: Microdollars) -> bool {
+    let guards = &model.config.guards;
+    let per_hour: Microdollars = model.servers.values().map(|server| server.price_per_hour).sum();
+    let month: Microdollars = model
+        .pools
+        .values()
+        .map(|pool| pool.bill.month + pool.bill.rate.per_hour_over(model.now.since(pool.bill.until)))
+        .sum();
+    let is_within = |used: Microdollars, max: Option<Microdollars>| max.is_none_or(|max| used + more <= max);
+    more == Microdollars(0)
+        || is_within(per_hour, guards.price_per_hour_max) && is_within(month, guards.price_per_month_max)
+}
+
+/// A dearer offer is about to be ordered than the one before.
+pub(super) fn invariant_another_offer_stays_within_the_dollars(model: &Model, old: &ServerRecord, new: &ServerRecord) {
+    let more = Microdollars(new.price_per_hour.0.saturating_sub(old.price_per_hour.0));
+    assert!(
+        is_affordable(model, more),
+        "invariant_another_offer_stays_within_the_dollars: {old:?} -> {new:?}"
+    );
+}
+
+/// An installation without records knows nothing of what it may have launched before.
+fn invariant_a_new_installation_looks_before_it_launches(model: &Model, server: &ServerRecord) {
+    let name = "invariant_a_new_installation_looks_before_it_launches";
+    let has_looked = !model.began_empty || model.listed.contains(&server.pool);
+    assert!(has_looked, "{name}: {server:?}");
+    let found_others = model.pools[&server.pool].has_found_others;
+    assert!(!found_others, "{name}: {server:?}, and nobody has switched scaling on");
 }
 
 fn staying(model: &Model, pool: &PoolConfig) -> usize {

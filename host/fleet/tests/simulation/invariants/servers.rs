@@ -12,14 +12,21 @@ use crate::simulation::cloud::Cloud;
 use crate::simulation::model::Model;
 
 /// A server's record is about to change; the model is as it was before.
-pub(super) fn changed(model: &Model, old: &ServerRecord, new: &ServerRecord, input: Option<&Input>) {
+pub(super) fn changed(model: &Model, old: &ServerRecord, new: &ServerRecord, input: Option<&Input>, cloud: &Cloud) {
     invariant_a_server_only_moves_forward(old, new);
     invariant_an_attempt_has_one_offer(old, new, input);
+    if old.attempt != new.attempt {
+        scaling::invariant_another_offer_stays_within_the_dollars(model, old, new);
+    }
+    invariant_a_record_names_its_own_instance(new, cloud);
+    if matches!(new.phase, Phase::Failed(_)) && !matches!(old.phase, Phase::Failed(_)) {
+        invariant_boots_fail_for_a_cause(model, old, input, cloud);
+    }
     invariant_holds_are_lifted_by_whom_they_belong_to(model, old, new, input);
     let is_ending = |server: &ServerRecord| matches!(server.phase, Phase::Terminating(_));
     let is_let_go = (is_ending(new) && !is_ending(old)) || (new.left && !old.left);
     if is_let_go {
-        invariant_no_server_with_rooms_goes_without_cause(model, old, input);
+        invariant_no_server_with_rooms_goes_without_cause(model, old, input, cloud);
     }
     let drain = |server: &ServerRecord| match &server.hold {
         Some(Hold::Draining(hold)) if hold.owner == HoldOwner::Policy => Some(hold.since),
@@ -99,7 +106,52 @@ fn invariant_holds_are_lifted_by_whom_they_belong_to(
     );
 }
 
-fn invariant_no_server_with_rooms_goes_without_cause(model: &Model, old: &ServerRecord, input: Option<&Input>) {
+/// What a server is called by its provider is what was launched for it: never what another installation launched under the same
+/// name.
+fn invariant_a_record_names_its_own_instance(new: &ServerRecord, cloud: &Cloud) {
+    let Some(instance) = &new.instance else { return };
+    assert_eq!(
+        *instance,
+        cloud.name_of(&key_of(new)),
+        "invariant_a_record_names_its_own_instance: {new:?}"
+    );
+}
+
+/// A boot has failed when its time is up, or when its instance has really ended: one that a list lacks may be too new for it.
+fn invariant_boots_fail_for_a_cause(model: &Model, old: &ServerRecord, input: Option<&Input>, cloud: &Cloud) {
+    let deadline = match &old.phase {
+        Phase::Launching(launching) => Some(launching.deadline),
+        Phase::Booting(booting) => booting.deadline,
+        Phase::Requested(_) | Phase::Ready(_) | Phase::Failed(_) | Phase::Terminating(_) => None,
+    };
+    let is_late = deadline.is_some_and(|deadline| deadline <= model.now);
+    let has_ended = !is_up(old, model, cloud);
+    assert!(
+        is_late || has_ended,
+        "invariant_boots_fail_for_a_cause: {old:?} by {input:?}: {:?}",
+        cloud.instances.get(&key_of(old))
+    );
+}
+
+fn is_up(server: &ServerRecord, model: &Model, cloud: &Cloud) -> bool {
+    let made = cloud.instances.get(&key_of(server));
+    made.is_some_and(|made| made.is_up(model.now))
+}
+
+fn key_of(server: &ServerRecord) -> OrderKey {
+    OrderKey {
+        server: server.name.clone(),
+        attempt: server.attempt,
+    }
+}
+
+/// Nobody's conference ends but by the hand of an operator, a deadline that was told, or because its machine is gone.
+fn invariant_no_server_with_rooms_goes_without_cause(
+    model: &Model,
+    old: &ServerRecord,
+    input: Option<&Input>,
+    cloud: &Cloud,
+) {
     let is_removed = match input {
         Some(Input::Command(Command::RemoveServer(command))) if command.server == old.name => {
             command.force || model.is_empty(old.no)
@@ -109,7 +161,8 @@ fn invariant_no_server_with_rooms_goes_without_cause(model: &Model, old: &Server
     let is_ended_behind = matches!(
         input,
         Some(Input::Observation(Observation::Listed(listed))) if listed.pool == old.pool
-    ) && matches!(old.phase, Phase::Ready(_));
+    ) && matches!(old.phase, Phase::Ready(_))
+        && !is_up(old, model, cloud);
     let heard = &model.heard[&old.no];
     let is_lost = old
         .lost
@@ -121,7 +174,8 @@ fn invariant_no_server_with_rooms_goes_without_cause(model: &Model, old: &Server
         }
         Some(Hold::Cordoned(_)) | None => false,
     };
-    let has_failed = matches!(old.phase, Phase::Failed(_));
+    // What was never answered cannot have rooms.
+    let has_failed = matches!(old.phase, Phase::Failed(_) | Phase::Requested(_));
     assert!(
         has_failed || is_removed || is_ended_behind || is_lost || is_drained,
         "invariant_no_server_with_rooms_goes_without_cause: {old:?} with {heard:?} by {input:?}"
@@ -148,10 +202,7 @@ pub(super) fn invariant_records_go_only_when_nothing_is_left(
     let name = "invariant_records_go_only_when_nothing_is_left";
     let server = &model.servers[&no];
     assert!(model.rooms_on(no).next().is_none(), "{name}: {server:?} has rooms");
-    let key = OrderKey {
-        server: server.name.clone(),
-        attempt: server.attempt,
-    };
+    let key = key_of(server);
     if cloud.external.contains(&server.pool) {
         let is_ending = matches!(server.phase, Phase::Terminating(_));
         return assert!(is_ending, "{name}: external {server:?} by {input:?}");
@@ -168,7 +219,7 @@ pub(super) fn invariant_records_go_only_when_nothing_is_left(
     };
     assert!(is_confirmed, "{name}: {server:?} by {input:?}");
     assert!(
-        !cloud.instances.contains_key(&key) || cloud.foreign.contains(&key),
+        cloud.living(&key, model.now).is_none() || cloud.foreign.contains(&key),
         "{name}: {server:?} still exists"
     );
 }
