@@ -64,6 +64,8 @@ impl Order {
 
 #[derive(Debug)]
 pub(crate) struct Cloud {
+    /// What time it is, whatever a process is told.
+    pub(crate) now: Timestamp,
     pub(crate) habits: Habits,
     pub(crate) weather: Weather,
     /// Which installation this is: another one each time the data folder is lost.
@@ -95,6 +97,7 @@ impl Cloud {
     pub(crate) fn new(config: &FleetConfig, habits: Habits) -> Cloud {
         let external = config.pools.iter().filter(|pool| !pool.automatic);
         Cloud {
+            now: Timestamp(0),
             habits,
             weather: Weather::default(),
             installation: 1,

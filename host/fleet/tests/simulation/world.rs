@@ -134,6 +134,7 @@ impl World {
         };
         let at = Timestamp(self.now.0 - back);
         self.steps += 1;
+        self.cloud.now = self.now;
         self.trace.note(self.steps, at, || format!("{input:?}"));
         let mut chain = self.chain();
         let outcome = self.fleet.handle(at, input.clone(), &mut chain);

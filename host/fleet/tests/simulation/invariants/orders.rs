@@ -23,11 +23,11 @@ pub(crate) fn run(effect: &Effect, durable: &BTreeMap<RecordKey, Record>, cloud:
             // The record may have gone in the same batch: then there was nothing left to order for.
             let is_new = !cloud.ordered.contains_key(&order.key);
             assert!(
-                !is_new || phase_of(&order.key, durable).is_some(),
+                !is_new || phase_of(&order.key, durable, cloud).is_some(),
                 "invariant_launches_follow_durable_intents: {order:?}"
             );
         }
-        Effect::Terminate(order) => match phase_of(&order.key, durable) {
+        Effect::Terminate(order) => match phase_of(&order.key, durable, cloud) {
             Some(phase) => assert!(
                 matches!(phase, Phase::Terminating(_)),
                 "invariant_ends_follow_durable_intents: {order:?} while {phase:?}"
@@ -40,9 +40,12 @@ pub(crate) fn run(effect: &Effect, durable: &BTreeMap<RecordKey, Record>, cloud:
     }
 }
 
-fn phase_of<'a>(key: &OrderKey, durable: &'a BTreeMap<RecordKey, Record>) -> Option<&'a Phase> {
+/// Returns how far the server is that was launched under a key; one of the same name that somebody else made is another.
+fn phase_of<'a>(key: &OrderKey, durable: &'a BTreeMap<RecordKey, Record>, cloud: &Cloud) -> Option<&'a Phase> {
     durable.values().find_map(|record| match record {
-        Record::Server(server) if server.name == key.server && server.attempt == key.attempt => Some(&server.phase),
+        Record::Server(server) if server.name == key.server && server.attempt == key.attempt => {
+            (!cloud.external.contains(&server.pool)).then_some(&server.phase)
+        }
         Record::Server(_) | Record::Room(_) | Record::Pool(_) | Record::Meta(_) => None,
     })
 }

@@ -125,7 +125,7 @@ fn invariant_boots_fail_for_a_cause(model: &Model, old: &ServerRecord, input: Op
         Phase::Requested(_) | Phase::Ready(_) | Phase::Failed(_) | Phase::Terminating(_) => None,
     };
     let is_late = deadline.is_some_and(|deadline| deadline <= model.now);
-    let has_ended = !is_up(old, model, cloud);
+    let has_ended = !is_up(old, cloud);
     assert!(
         is_late || has_ended,
         "invariant_boots_fail_for_a_cause: {old:?} by {input:?}: {:?}",
@@ -133,9 +133,9 @@ fn invariant_boots_fail_for_a_cause(model: &Model, old: &ServerRecord, input: Op
     );
 }
 
-fn is_up(server: &ServerRecord, model: &Model, cloud: &Cloud) -> bool {
+fn is_up(server: &ServerRecord, cloud: &Cloud) -> bool {
     let made = cloud.instances.get(&key_of(server));
-    made.is_some_and(|made| made.is_up(model.now))
+    made.is_some_and(|made| made.is_up(cloud.now))
 }
 
 fn key_of(server: &ServerRecord) -> OrderKey {
@@ -162,7 +162,7 @@ fn invariant_no_server_with_rooms_goes_without_cause(
         input,
         Some(Input::Observation(Observation::Listed(listed))) if listed.pool == old.pool
     ) && matches!(old.phase, Phase::Ready(_))
-        && !is_up(old, model, cloud);
+        && !is_up(old, cloud);
     let heard = &model.heard[&old.no];
     let is_lost = old
         .lost
@@ -219,7 +219,7 @@ pub(super) fn invariant_records_go_only_when_nothing_is_left(
     };
     assert!(is_confirmed, "{name}: {server:?} by {input:?}");
     assert!(
-        cloud.living(&key, model.now).is_none() || cloud.foreign.contains(&key),
+        cloud.living(&key, cloud.now).is_none() || cloud.foreign.contains(&key),
         "{name}: {server:?} still exists"
     );
 }
