@@ -184,6 +184,12 @@ impl Loader {
         }
     }
 
+    /// Has the host take in what was handed over, then shows and tells it: whoever sees that a version serves is decided by it.
+    fn tell_change(&self, event: PolicyEvent) {
+        self.host.chain_changed();
+        self.tell(event);
+    }
+
     /// Tells the host, and shows first what it will find when it looks.
     fn tell(&self, event: PolicyEvent) {
         self.post();

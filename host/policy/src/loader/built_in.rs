@@ -93,8 +93,7 @@ impl Loader {
                 self.handover.put_built_in(place);
                 self.scale.send(ScaleMessage::BuiltIn(scale));
                 self.built_in.settings = hash;
-                self.tell(PolicyEvent::Loaded(self.built_in.event("", "has new settings")));
-                self.host.chain_changed();
+                self.tell_change(PolicyEvent::Loaded(self.built_in.event("", "has new settings")));
             }
             Err(error) => {
                 let reason = error.to_string();

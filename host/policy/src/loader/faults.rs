@@ -114,8 +114,7 @@ impl Loader {
         };
         self.shelf.quarantine(name, out);
         let event = body(name, Some(policy), Some(version), decision.word(), &why);
-        self.tell(PolicyEvent::Quarantined(event));
-        self.host.chain_changed();
+        self.tell_change(PolicyEvent::Quarantined(event));
         if self.policies.get(name).is_some_and(|policy| policy.returning.is_some()) {
             return;
         }

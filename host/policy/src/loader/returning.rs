@@ -188,8 +188,7 @@ impl Loader {
                 let policy = self.serve(recipe, tried);
                 tracing::warn!(policy = &**name.text(), version = &*policy.version, "{reason}");
                 let event = body(&name, Some(&policy), Some(version), "", &reason);
-                self.tell(PolicyEvent::RolledBack(event));
-                self.host.chain_changed();
+                self.tell_change(PolicyEvent::RolledBack(event));
                 returning.answer(Ok(()));
             }
             Err(error) => self.stays_away(&name, &error.to_string()),

@@ -50,8 +50,7 @@ impl Loader {
         self.want(&name, Some(recipe.version), WantedNow::Serving);
         let policy = self.serve(recipe.clone(), tried);
         let event = body(&name, Some(&policy), Some(recipe.version), "", "serves");
-        self.tell(PolicyEvent::Loaded(event));
-        self.host.chain_changed();
+        self.tell_change(PolicyEvent::Loaded(event));
     }
 
     /// Passes a recipe through the gates that need the fleet, for the decisions that it may take.

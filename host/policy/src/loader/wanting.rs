@@ -152,7 +152,6 @@ impl Loader {
         }
         let (policy_ref, version) = served.map(|served| (served.policy, served.recipe.version)).unzip();
         let event = body(name, policy_ref.as_ref(), version, "", "its file is gone");
-        self.tell(PolicyEvent::Removed(event));
-        self.host.chain_changed();
+        self.tell_change(PolicyEvent::Removed(event));
     }
 }
