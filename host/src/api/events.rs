@@ -287,18 +287,27 @@ fn data_of(id: EventId, event: &Event) -> Option<Value> {
         What::BudgetNear(_) => &[("used", "used_dollars"), ("max", "max_dollars")],
         _ => &[("price_per_hour", "price_per_hour")],
     };
+    in_dollars(fields, money);
+    if let Some(Value::Object(offer)) = fields.get_mut("offer") {
+        in_dollars(offer, money);
+    }
+    Some(data)
+}
+
+/// Writes amounts in dollars, each under its name there, that are microdollars inside.
+fn in_dollars(fields: &mut serde_json::Map<String, Value>, money: &[(&str, &str)]) {
     for (inside, outside) in money {
         if let Some(micros) = fields.remove(*inside).and_then(|value| value.as_u64()) {
             let dollars = usher_fleet::units::Microdollars(micros).dollars();
             fields.insert((*outside).to_owned(), dollars.into());
         }
     }
-    Some(data)
 }
 
 #[cfg(test)]
 mod tests {
     use usher_fleet::Timestamp;
+    use usher_fleet::config::Offer;
     use usher_fleet::event::{BudgetNear, RoomEnded, ServerEvent};
     use usher_fleet::units::Microdollars;
     use usher_store::BatchNo;
@@ -310,7 +319,12 @@ mod tests {
             server: "demo-1".parse().unwrap(),
             pool: "demo".parse().unwrap(),
             instance: None,
-            offer: None,
+            offer: Some(Offer {
+                instance_type: "c7i.2xlarge".to_owned(),
+                zone: "eu-central-1a".to_owned(),
+                market: "spot".to_owned(),
+                price_per_hour: Microdollars(348_000),
+            }),
             price_per_hour: Microdollars(348_000),
             rooms: 0,
             reason: "it reports".to_owned(),
@@ -341,6 +355,9 @@ mod tests {
         let expected = serde_json::json!({
             "id": "7-2", "type": "server.ready", "at": "2026-11-22T09:00:00Z", "server": "demo-1", "pool": "demo",
             "price_per_hour": 0.348, "rooms": 0, "reason": "it reports",
+            "offer": {
+                "instance_type": "c7i.2xlarge", "zone": "eu-central-1a", "market": "spot", "price_per_hour": 0.348,
+            },
         });
         assert_eq!(serde_json::from_str::<Value>(data).unwrap(), expected);
         let used = Microdollars(45_000_000);
