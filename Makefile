@@ -19,7 +19,7 @@ test: ## installs what the tests need (Debian packages, PyPI, the wasm target), 
 	@cd examples/janus && python3 -B -m unittest -q
 
 bench: policies ## the figures of the README, one a line: name value unit
-	@$(CARGO) build --release -p usher -p usher-tests --bin usher --bin bench
+	@$(CARGO) build --release -p usher -p usher-agent -p usher-tests --bin usher --bin usher-agent --bin bench
 	@"$${CARGO_TARGET_DIR:-target}/release/bench"
 
 lint: ## formatting, clippy, docs, licences and advisories of dependencies

@@ -23,9 +23,9 @@ const ROOMS_MAX: usize = SERVERS * ROOMS_PER_SERVER * 9 / 10;
 
 /// Prints rates, their ratio and latencies for each number of connections.
 pub(crate) async fn measure(usher: &Path, policy: &Path, target: &Path) -> anyhow::Result<()> {
-    let installation = Installation::new(usher, policy, target)?;
+    let installation = Installation::new(usher, policy, target, ROOMS_PER_SERVER)?;
     let host = installation.start().await?;
-    host.register().await?;
+    host.register(SERVERS).await?;
     let bare = Bare::start(&host.sample().await?)?;
     let mut round = Round(1);
     for connections in CONNECTIONS {

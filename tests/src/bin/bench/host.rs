@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::load::REGION;
+use crate::process;
 use crate::wire::{self, Connection};
 
 /// Servers that are registered.
@@ -40,8 +41,13 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Makes one in a new folder below `target`.
-    pub(crate) fn new(program: &Path, policy: &Path, target: &Path) -> anyhow::Result<Installation> {
+    /// Makes one in a new folder below `target`, whose servers hold so many rooms each.
+    pub(crate) fn new(
+        program: &Path,
+        policy: &Path,
+        target: &Path,
+        rooms_per_server: usize,
+    ) -> anyhow::Result<Installation> {
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(target);
         let folder = folder.with_context(|| format!("cannot make a folder in {}", target.display()))?;
         refuse_memory(folder.path())?;
@@ -55,7 +61,7 @@ impl Installation {
             "listen = \"{address}\"\ndata_dir = \"data\"\npolicies_dir = \"policies\"\n\
              [guards]\nfleet_servers_max = {SERVERS}\n\
              [[pool]]\nname = \"external\"\nprovider = \"external\"\nregion = \"{REGION}\"\nhealth = \"none\"\n\
-             rooms_per_server = {ROOMS_PER_SERVER}\nservers_max = {SERVERS}\n"
+             rooms_per_server = {rooms_per_server}\nservers_max = {SERVERS}\n"
         );
         std::fs::write(folder.path().join("usher.toml"), config).context("cannot write the configuration")?;
         Ok(Installation {
@@ -185,10 +191,10 @@ impl Host {
         bail!("the host has not ended after {} s", STOPPED_MAX.as_secs())
     }
 
-    /// Registers all servers.
-    pub(crate) async fn register(&self) -> anyhow::Result<()> {
+    /// Registers so many servers: `media-0` and so on.
+    pub(crate) async fn register(&self, servers: usize) -> anyhow::Result<()> {
         let mut connection = Connection::open(self.address).await?;
-        for number in 0..SERVERS {
+        for number in 0..servers {
             let json = format!(r#"{{"pool":"external","url":"wss://media-{number}.example.com/janus"}}"#);
             let request = wire::with_json("PUT", &format!("/v1/servers/media-{number}"), &json);
             let answer = connection.ask(&request).await?;
@@ -247,20 +253,16 @@ impl Host {
 
     /// Returns the memory that it has now, in MiB.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        let status = status.context("cannot read how much memory the host has")?;
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = kib.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        Ok(kib.context("the system does not tell how much memory the host has")? / 1024.0)
+        process::resident_mib(&self.process)
     }
 
     /// Waits until what it does in the background is done, so that it takes nothing from what is measured next.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let began = Instant::now();
-        let mut worked = self.worked_ticks()?;
+        let mut worked = process::worked_ticks(&self.process)?;
         while began.elapsed() < SETTLED_MAX {
             tokio::time::sleep(QUIET).await;
-            let before = std::mem::replace(&mut worked, self.worked_ticks()?);
+            let before = std::mem::replace(&mut worked, process::worked_ticks(&self.process)?);
             if worked == before {
                 break;
             }
@@ -268,26 +270,13 @@ impl Host {
         Ok(())
     }
 
-    /// Returns how long it has worked so far, in the system's ticks of 10 ms.
-    fn worked_ticks(&self) -> anyhow::Result<u64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()));
-        worked_ticks(&stat.context("cannot read how long the host has worked")?)
-            .context("the system does not tell how long the host has worked")
-    }
-
-    async fn get(&self, path: &str) -> anyhow::Result<String> {
+    /// Returns what it answers to a question.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<String> {
         let mut connection = Connection::open(self.address).await?;
         let answer = connection.ask(&wire::plain("GET", path)).await?;
         ensure!(answer.status == 200, "{path} was answered {}", answer.status);
         String::from_utf8(answer.body.to_vec()).context("an answer is not text")
     }
-}
-
-/// Reads fields 14 and 15, user and system time; the second, the program's name, may have spaces but ends with the last `)`.
-fn worked_ticks(stat: &str) -> Option<u64> {
-    let (_, after_name) = stat.rsplit_once(") ")?;
-    let mut fields = after_name.split(' ').skip(11);
-    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
 fn metric(metrics: &str, name: &str) -> anyhow::Result<f64> {
@@ -304,13 +293,6 @@ fn metric(metrics: &str, name: &str) -> anyhow::Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn work_is_user_and_system_time() {
-        let stat = "17 (usher (x) y) S 1 2 3 4 5 6 7 8 9 10 300 20 0 0 20 0 9 0 1";
-        assert_eq!(worked_ticks(stat), Some(320));
-        assert_eq!(worked_ticks("17 (usher) S 1"), None);
-    }
 
     #[test]
     fn a_metric_is_found_by_its_whole_name() {

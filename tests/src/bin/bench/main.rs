@@ -1,25 +1,30 @@
 //! `make bench`: measures the real host on this machine, and prints one line a figure: `name value unit`. With an argument, only
-//! the figures of that name: `host` or `policies`.
+//! the figures of that name: `host`, `agent` or `policies`.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `policies` | what decisions cost, natively and in wasm, whatever the size of the fleet; chains, and replacements under load |
 //! | `comparison` | placements of the host beside requests of bare hyper, in turns |
 //! | `restart` | how long a host with many rooms takes to serve again, and what memory it has then |
+//! | `agent` | what the agent takes beside a real Janus |
 //! | `load` | the client: rooms placed and released over connections that stay open |
 //! | `wire` | HTTP/1.1 as the client speaks it |
-//! | `host`, `bare` | the two processes that are measured |
+//! | `host`, `bare`, `janus` | the processes that are measured, or measured beside |
+//! | `process` | what a process takes of the machine |
 //! | `figures` | medians, percentiles and lines |
 //!
 //! Figures go to stdout alone; what is going on goes to stderr. Everything listens on the loopback address, and ends when this
 //! program ends or is told to.
 
+mod agent;
 mod bare;
 mod comparison;
 mod figures;
 mod host;
+mod janus;
 mod load;
 mod policies;
+mod process;
 mod restart;
 mod wire;
 
@@ -32,16 +37,21 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The host's figures take less than half of it on two idle cores; a hung host ends the run instead of holding up a pipeline.
 const RUN_MAX: Duration = Duration::from_secs(175);
 
+/// The agent is watched for two minutes and a half.
+const AGENT_RUN_MAX: Duration = Duration::from_secs(230);
+
 fn main() -> anyhow::Result<()> {
     match std::env::args().nth(1).as_deref() {
         None => {
             measure_policies()?;
-            measure_host()
+            within(RUN_MAX, place_in_host())?;
+            within(AGENT_RUN_MAX, watch_agent())
         }
-        Some("host") => measure_host(),
+        Some("host") => within(RUN_MAX, place_in_host()),
+        Some("agent") => within(AGENT_RUN_MAX, watch_agent()),
         Some("policies") => measure_policies(),
         Some(bare::ARGUMENT) => bare::serve(),
-        Some(other) => bail!("there are figures of `host` and of `policies`, not of `{other}`"),
+        Some(other) => bail!("there are figures of `host`, `agent` and `policies`, not of `{other}`"),
     }
 }
 
@@ -50,7 +60,7 @@ fn measure_policies() -> anyhow::Result<()> {
     policies::measure(&standard()?, &beside_this()?)
 }
 
-fn measure_host() -> anyhow::Result<()> {
+fn within(run_max: Duration, measure: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     // One thread: the client takes as little as it can of the two cores that it shares with what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,8 +71,8 @@ fn measure_host() -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         // Whichever comes first, what was started is dropped, and ends with it.
         tokio::select! {
-            done = place_in_host() => done,
-            () = tokio::time::sleep(RUN_MAX) => bail!("the figures took longer than {} s", RUN_MAX.as_secs()),
+            done = measure => done,
+            () = tokio::time::sleep(run_max) => bail!("the figures took longer than {} s", run_max.as_secs()),
             _ = interrupt.recv() => bail!("interrupted"),
             _ = terminate.recv() => bail!("told to end"),
         }
@@ -76,6 +86,17 @@ async fn place_in_host() -> anyhow::Result<()> {
     warn_of_others();
     comparison::measure(&usher, &policy, &target).await?;
     restart::measure(&usher, &policy, &target).await
+}
+
+async fn watch_agent() -> anyhow::Result<()> {
+    let (target, policy) = (beside_this()?, standard()?);
+    let (agent, usher) = (beside(&target, "usher-agent")?, beside(&target, "usher")?);
+    let programs = agent::Programs {
+        agent: &agent,
+        usher: &usher,
+        policy: &policy,
+    };
+    agent::measure(&programs, &target).await
 }
 
 /// Returns the folder in which this program is, and with it what `make bench` has built.

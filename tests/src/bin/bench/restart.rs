@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 use crate::figures::{figure, progress};
-use crate::host::{Host, Installation};
+use crate::host::{Host, Installation, ROOMS_PER_SERVER, SERVERS};
 use crate::load::{self, End, Round};
 
 /// Rooms that live when it ends.
@@ -20,10 +20,10 @@ const TOLD_MAX: Duration = Duration::from_secs(5);
 
 /// Prints the figures.
 pub(crate) async fn measure(usher: &Path, policy: &Path, target: &Path) -> anyhow::Result<()> {
-    let installation = Installation::new(usher, policy, target)?;
+    let installation = Installation::new(usher, policy, target, ROOMS_PER_SERVER)?;
     let host = installation.start().await?;
     let empty = host.ready_after;
-    host.register().await?;
+    host.register(SERVERS).await?;
     let end = End {
         after: FILL_MAX,
         rooms_max: ROOMS,
