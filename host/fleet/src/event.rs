@@ -1,5 +1,7 @@
 //! What has happened, as those who follow are told. An event carries the thing itself and why, in one flat JSON object.
 
+mod kind;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::Offer;
@@ -134,6 +136,12 @@ pub enum What {
     /// A policy's file is gone.
     #[serde(rename = "policy.removed")]
     PolicyRemoved(PolicyEventBody),
+    /// The webhook's receiver has not taken what happened a while ago.
+    #[serde(rename = "webhook.behind")]
+    WebhookBehind(WebhookLag),
+    /// It has taken it by now.
+    #[serde(rename = "webhook.caught_up")]
+    WebhookCaughtUp(WebhookLag),
 }
 
 /// A room's new home.
@@ -177,6 +185,9 @@ pub struct RoomMoved {
     /// The new home; none while it waits for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<ServerName>,
+    /// Where clients reach the new home, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// The new placement, or the one that ended.
     pub placement: PlacementNo,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -321,5 +332,33 @@ pub struct PolicyEventBody {
     /// The step that failed, or the decision that faulted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub step: String,
+    pub reason: String,
+}
+
+/// Something that happened to the webhook, by kind; the fleet passes it on as an event.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "see the variants of What")]
+pub enum WebhookEvent {
+    Behind(WebhookLag),
+    CaughtUp(WebhookLag),
+}
+
+impl From<WebhookEvent> for What {
+    fn from(event: WebhookEvent) -> What {
+        match event {
+            WebhookEvent::Behind(lag) => What::WebhookBehind(lag),
+            WebhookEvent::CaughtUp(lag) => What::WebhookCaughtUp(lag),
+        }
+    }
+}
+
+/// How far behind the webhook is, or was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WebhookLag {
+    /// Whom it calls: the URL without its path, which may hold a secret.
+    pub receiver: String,
+    /// The age of the oldest event that the receiver has not taken, or how long it was behind.
+    pub lag_seconds: u64,
+    /// What came of the last call.
     pub reason: String,
 }

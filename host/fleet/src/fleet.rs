@@ -256,6 +256,7 @@ impl Fleet {
             Observation::Reported(reported) => self.reported(reported),
             Observation::Scaled(answer) => self.scaled(answer),
             Observation::Policy(event) => self.tell(What::from(event)),
+            Observation::Webhook(event) => self.tell(What::from(event)),
             Observation::PoliciesChanged => self.queue.begin_anew(),
             Observation::Configured(config) => {
                 self.config = *config;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::advice::ScaleAnswer;
 use crate::config::FleetConfig;
-use crate::event::PolicyEvent;
+use crate::event::{PolicyEvent, WebhookEvent};
 use crate::ids::{Attempt, PlacementNo, PoolName, RoomId, ServerName, ServerNo};
 use crate::units::Microdollars;
 
@@ -25,6 +25,8 @@ pub enum Observation {
     Scaled(ScaleAnswer),
     /// Something happened to a policy; it becomes an event.
     Policy(PolicyEvent),
+    /// Something happened to the webhook; it becomes an event.
+    Webhook(WebhookEvent),
     /// The chain of policies has changed: whatever waits is asked again.
     PoliciesChanged,
     /// The configuration was read anew.

@@ -193,7 +193,9 @@ fn tenant_of_room(what: &What) -> Option<Option<&Tenant>> {
         | What::PolicyFault(_)
         | What::PolicyQuarantined(_)
         | What::PolicyRolledBack(_)
-        | What::PolicyRemoved(_) => None,
+        | What::PolicyRemoved(_)
+        | What::WebhookBehind(_)
+        | What::WebhookCaughtUp(_) => None,
     }
 }
 

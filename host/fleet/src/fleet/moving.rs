@@ -73,6 +73,7 @@ impl Fleet {
             room: id.clone(),
             from: self.server_name(from),
             to: None,
+            url: None,
             placement,
             tenant: record.wish.tenant.clone(),
             reason,

@@ -154,11 +154,13 @@ impl Fleet {
         };
         let cost = self.reservation(pool, &record.wish);
         let (to, pool) = (server.record.name.clone(), server.record.pool.clone());
+        let url = server.record.url.clone();
         let what = match &record.state {
             RoomState::Moving(moving) => What::RoomMoved(RoomMoved {
                 room: record.id.clone(),
                 from: self.server_name(moving.from),
                 to: Some(to),
+                url,
                 placement,
                 tenant: record.wish.tenant.clone(),
                 reason: decision.reason.clone().unwrap_or_default(),

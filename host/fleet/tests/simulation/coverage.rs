@@ -159,5 +159,6 @@ fn kind(what: &What) -> &'static str {
         | What::PolicyQuarantined(_)
         | What::PolicyRolledBack(_)
         | What::PolicyRemoved(_) => "policy",
+        What::WebhookBehind(_) | What::WebhookCaughtUp(_) => "webhook",
     }
 }

@@ -232,6 +232,7 @@ fn of_rooms_and_servers() -> [What; 4] {
             room,
             from: server.clone(),
             to: None,
+            url: None,
             placement: PlacementNo(1),
             tenant: None,
             reason: reason.clone(),
