@@ -4,11 +4,9 @@
 //! copies the identity: two hosts with one would take each other's servers for their own. Without the key no agent's token
 //! can be checked; a new one means new tokens.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use anyhow::Context as _;
 use hmac::{Hmac, Mac as _};
@@ -16,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use usher_fleet::command::TokenNo;
 use usher_fleet::ids::ServerNo;
+
+use crate::durable_file;
 
 /// The file's name in the data folder.
 const FILE: &str = "installation.json";
@@ -51,7 +51,7 @@ impl Installation {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let new = Installation::new()?;
-                new.keep(data_dir, &path)
+                new.keep(data_dir)
                     .with_context(|| format!("cannot write {}", path.display()))?;
                 Ok(new)
             }
@@ -71,23 +71,12 @@ impl Installation {
     }
 
     /// Writes the file whole or not at all.
-    fn keep(&self, data_dir: &Path, path: &Path) -> io::Result<()> {
+    fn keep(&self, data_dir: &Path) -> io::Result<()> {
         let kept = Kept {
             id: self.id.clone(),
             key: hex(&self.key),
         };
-        let new = data_dir.join(format!("{FILE}.new"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        serde_json::to_writer(&mut file, &kept)?;
-        file.flush()?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        fs::File::open(data_dir)?.sync_all()
+        durable_file::replace(data_dir, FILE, &serde_json::to_vec(&kept)?)
     }
 
     /// Returns the word that marks its servers.

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod config;
 mod demo;
 pub mod driver;
+mod durable_file;
 pub mod installation;
 pub mod listen;
 pub mod metrics;
