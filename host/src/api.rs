@@ -16,7 +16,7 @@
 
 mod bill;
 mod decisions;
-mod events;
+pub(crate) mod events;
 mod health;
 mod policies;
 mod pools;

@@ -17,6 +17,7 @@ mod query;
 mod serving;
 mod table;
 mod token;
+mod webhook;
 
 use std::io::Write;
 
@@ -34,6 +35,7 @@ use policies::{PoliciesArgs, RollbackArgs};
 use policy::PolicyCommand;
 use serving::ServeArgs;
 use token::TokenCommand;
+use webhook::WebhookCommand;
 
 use crate::demo::{self, DemoArgs};
 
@@ -113,6 +115,9 @@ enum Command {
     /// Tokens for the API.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// The secret that signs what a host's webhook sends.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// The config file.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -181,6 +186,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Release(args) => act::release(args, out),
         Command::Policy(command) => policy::run(command, out),
         Command::Token(command) => token::run(command, out),
+        Command::Webhook(command) => webhook::run(command, out),
         Command::Config(command) => configuration::run(command, out),
         Command::CompilePolicy => compile_policy::run(out),
     }

@@ -26,6 +26,8 @@ use usher_cloud::PoolSetup;
 use usher_fleet::config::FleetConfig;
 use usher_fleet::units::Microdollars;
 
+use crate::webhook::WebhookConfig;
+
 pub use problem::{ConfigProblems, Problem};
 pub use reference::reference;
 pub use reload::ReloadCheck;
@@ -61,6 +63,8 @@ pub struct Config {
     pub bill: BillConfig,
     /// How long events are kept.
     pub events: EventsConfig,
+    /// Who is told of events; `None` = nobody.
+    pub webhook: Option<WebhookConfig>,
     /// What the command line said instead of the file.
     pub overrides: Overrides,
     /// What is allowed and probably not meant.

@@ -24,3 +24,4 @@ pub mod metrics;
 pub mod policies;
 pub mod serve;
 pub mod telemetry;
+pub mod webhook;

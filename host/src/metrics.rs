@@ -30,6 +30,8 @@
 //! | `usher_store_sync_seconds` | | histogram: how long a batch took to become durable |
 //! | `usher_batch_inputs` | | histogram: commands and observations in one durable batch |
 //! | `usher_refused_total` | `reason` | requests refused before the fleet saw them: `busy` or `stopping` |
+//! | `usher_webhook_calls_total` | `outcome` | the webhook's calls: `delivered`, `refused`, `gone` (410), `timed_out`, `unreachable` |
+//! | `usher_webhook_lag_seconds` | | the age of the oldest event that its receiver has not taken; 0 where there is none |
 //!
 //! Gauges are published by the driver once a second, so that reading them asks nobody. A label's value that no server has any
 //! more stays, at 0. Counters start at 0 with the process. The policies' figures are those of the moment; they begin anew
@@ -126,6 +128,12 @@ fn describe() {
     );
     describe_histogram!("usher_batch_inputs", "commands and observations in one durable batch");
     describe_counter!("usher_refused_total", "requests refused before the fleet saw them");
+    describe_counter!("usher_webhook_calls_total", "the webhook's calls by what came of them");
+    describe_gauge!(
+        "usher_webhook_lag_seconds",
+        Unit::Seconds,
+        "the age of the oldest event that the webhook's receiver has not taken"
+    );
 }
 
 /// Counts a batch that has become durable.
@@ -137,6 +145,16 @@ pub fn batch_committed(took: Duration, inputs: usize) {
 /// Counts a request that was refused before the fleet saw it.
 pub fn refused(reason: &'static str) {
     counter!("usher_refused_total", "reason" => reason).increment(1);
+}
+
+/// Counts a call of the webhook.
+pub fn webhook_called(outcome: &'static str) {
+    counter!("usher_webhook_calls_total", "outcome" => outcome).increment(1);
+}
+
+/// Shows how far the webhook's receiver is behind.
+pub fn webhook_lag(lag: Duration) {
+    gauge!("usher_webhook_lag_seconds").set(lag.as_secs_f64());
 }
 
 /// What the driver counts and publishes.
@@ -336,6 +354,8 @@ mod tests {
         meters.decisions.insert(("place", "accepted"), 1);
         batch_committed(Duration::from_millis(1), 3);
         refused("busy");
+        webhook_called("delivered");
+        webhook_lag(Duration::ZERO);
         let mut fleet = Fleet::recover(one_pool(), [], Timestamp(0));
         fleet.resume(Timestamp(0));
         meters.publish(&fleet, Timestamp(0));

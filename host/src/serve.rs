@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::driver::{self, Mailbox, Running, World};
 use crate::installation::Installation;
 use crate::policies::{self, BetweenInputs};
+use crate::webhook::Webhook;
 use crate::{api, listen, metrics};
 
 /// The longest that connections have to end after a stop was asked for: longer than a placement takes in a bad hour, shorter
@@ -181,7 +182,7 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
     });
     let running = driver::start(driver::Start {
         fleet,
-        clock,
+        clock: clock.clone(),
         last: snapshot.last,
         last_event: events.newest(),
         store: Box::new(store),
@@ -196,7 +197,7 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
     let router = api::router(api::Parts {
         mailbox: mailbox.clone(),
         decisions: running.decisions.clone(),
-        events,
+        events: events.clone(),
         newest: running.newest.clone(),
         doorkeeper: Doorkeeper::new(config.auth.as_ref(), installation),
         baseline_per_hour: config.bill.baseline_per_hour,
@@ -223,13 +224,23 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
             }
         }),
     ];
+    let (webhook, webhook_config) = watch::channel(config.webhook.clone());
+    let calls = Webhook {
+        log: events,
+        newest: running.newest.clone(),
+        config: webhook_config,
+        data_dir: config.data_dir.clone(),
+        clock,
+        mailbox: mailbox.clone(),
+    };
+    beside.push(tokio::spawn(calls.run()));
     if let Some(path) = config_path {
-        beside.push(tokio::spawn(reload::watch(
-            path,
-            config,
-            mailbox.clone(),
-            outside.cloud.clone(),
-        )));
+        let follow = reload::Followers {
+            mailbox: mailbox.clone(),
+            cloud: outside.cloud.clone(),
+            webhook,
+        };
+        beside.push(tokio::spawn(reload::watch(path, config, follow)));
     }
     tracing::info!(%address, records, "serving on http://{address}");
     Ok(Serving {

@@ -266,9 +266,14 @@ impl Follower {
 }
 
 fn reset(newest: EventId) -> Bytes {
-    let why = "events after the id asked for are not kept any more: read the lists anew, then go on from here";
-    let data = serde_json::json!({ "type": "reset", "id": newest.to_string(), "reason": why });
+    let data = reset_data(newest);
     format!("id: {newest}\nevent: reset\ndata: {data}\n\n").into()
+}
+
+/// Returns what clients are told where events that they have not seen are gone.
+pub(crate) fn reset_data(newest: EventId) -> Value {
+    let why = "events after the id asked for are not kept any more: read the lists anew, then go on from here";
+    serde_json::json!({ "type": "reset", "id": newest.to_string(), "reason": why })
 }
 
 fn frame(frames: &mut String, id: EventId, event: &Event) {
@@ -280,7 +285,7 @@ fn frame(frames: &mut String, id: EventId, event: &Event) {
 }
 
 /// Returns the event as clients see it: time in RFC 3339, money in dollars.
-fn data_of(id: EventId, event: &Event) -> Option<Value> {
+pub(crate) fn data_of(id: EventId, event: &Event) -> Option<Value> {
     let mut data = serde_json::to_value(&event.what).ok()?;
     let fields = data.as_object_mut()?;
     fields.insert("id".to_owned(), id.to_string().into());

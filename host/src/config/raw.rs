@@ -3,6 +3,8 @@
 //! From these lines come the reader, the suggestion for an unknown key, and the reference that `usher config reference`
 //! prints. Nothing is decided here; see `resolve`.
 
+mod webhook;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use usher_fleet::ids::{PoolName, Tenant};
@@ -14,6 +16,7 @@ use super::problem::{Collector, Place};
 use super::section::Shown::{Example, Preset, Required};
 use super::section::{Entry, Key, Section, section, with_section};
 use super::unknown::unknown;
+pub(super) use webhook::RawWebhook;
 
 section! {
     /// Usher's configuration. Relative paths count from this file's folder. Pools and guards are read again when the
@@ -42,6 +45,8 @@ section! {
         servers: RawServers = Preset(""),
         /// How long events can be read again.
         events: RawEvents = Preset(""),
+        /// Who is told of events as they happen.
+        webhook: RawWebhook = Example(""),
         /// What the bill is compared with.
         bill: RawBill = Preset(""),
         /// The pools.

@@ -4,6 +4,7 @@ mod auth;
 mod ec2;
 mod exec;
 mod pool;
+mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ pub(super) fn resolve(raw: &Raw, base_dir: &Path, overrides: &Overrides, problem
         auth,
         bill: bill(raw),
         events: events(raw),
+        webhook: webhook::webhook(&raw.webhook, base_dir, problems),
         overrides: overrides.clone(),
         warnings: Vec::new(),
     }

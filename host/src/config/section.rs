@@ -105,9 +105,9 @@ macro_rules! section {
     }) => {
         $(#[doc = $about])+
         #[derive(Debug)]
-        pub(super) struct $name {
-            $($(#[doc = $doc])+ pub(super) $key: Entry<<$kind as Kind>::Value>,)*
-            $(pub(super) $with: $With,)?
+        pub(in crate::config) struct $name {
+            $($(#[doc = $doc])+ pub(in crate::config) $key: Entry<<$kind as Kind>::Value>,)*
+            $(pub(in crate::config) $with: $With,)?
         }
 
         impl $name {

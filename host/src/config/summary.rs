@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use usher_fleet::config::{HealthSource, PoolConfig};
+use usher_fleet::event::What;
 use usher_fleet::units::Microdollars;
 
 use super::Config;
+use crate::webhook::WebhookConfig;
 
 /// Returns what holds: the lines that `usher serve` says at start and `usher config check` prints.
 pub fn summary(config: &Config) -> Vec<String> {
@@ -19,6 +21,7 @@ pub fn summary(config: &Config) -> Vec<String> {
         ),
         fleet_guards(config),
     ];
+    lines.extend(config.webhook.as_ref().map(webhook));
     lines.extend(config.fleet.pools.iter().map(pool));
     lines
 }
@@ -34,6 +37,14 @@ fn auth(config: &Config) -> String {
             auth.server.len()
         ),
     }
+}
+
+fn webhook(webhook: &WebhookConfig) -> String {
+    let (chosen, all) = (webhook.choice.count(), What::KINDS.len());
+    format!(
+        "webhook: {} is told {chosen} of {all} types of events",
+        webhook.receiver()
+    )
 }
 
 fn fleet_guards(config: &Config) -> String {

@@ -662,3 +662,119 @@ fn user_data_is_read_when_the_file_is_and_its_words_are_checked() {
         assert!(problems[0].wrong.contains(wrong), "{}", problems[0]);
     }
 }
+
+/// Returns what a `[webhook]` with these lines is read as, beside a file `good` with a secret and others.
+fn webhook(lines: &str) -> Result<Config, ConfigProblems> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("good");
+    std::fs::write(&good, format!("{}\n", crate::webhook::new_secret().unwrap())).unwrap();
+    std::fs::set_permissions(&good, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(folder.path().join("bad"), "whsec_secret").unwrap();
+    let text = format!("[webhook]\n{lines}");
+    Config::parse(&text, folder.path(), &Overrides::default())
+}
+
+#[test]
+fn a_webhook_is_whom_to_call_with_a_secret_about_what() {
+    let config = webhook("url = \"https://app.example.com/usher?a=b\"\nsecret_file = \"good\"\n").unwrap();
+    let read = config.webhook.clone().unwrap();
+    assert_eq!(read.receiver(), "https://app.example.com");
+    assert_eq!(read.timeout.as_secs(), 10);
+    assert!(read.choice.has("server.lost") && !read.choice.has("room.placed"));
+    assert!(
+        summary(&config)
+            .iter()
+            .any(|line| line.starts_with("webhook: https://app.example.com is told 13 of"))
+    );
+    let chosen = webhook(
+        "url = \"http://[::1]:9/\"\nsecret_file = \"good\"\nevents = [\"policy.*\", \"room.moved\"]\ntimeout_seconds = 3\n",
+    );
+    let config = chosen.unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(
+        !config.warnings.iter().any(|warning| warning.key.starts_with("webhook")),
+        "{:?}",
+        config.warnings
+    );
+    assert_eq!(config.webhook.unwrap().choice.count(), 7);
+    assert!(parse(POOL).unwrap().webhook.is_none());
+}
+
+#[test]
+fn what_is_wrong_with_a_webhook_is_named_at_once_and_its_secret_is_not_shown() {
+    let cases: [(&str, &[(&str, &str)]); 6] = [
+        (
+            "",
+            &[("webhook.url", "is missing"), ("webhook.secret_file", "is missing")],
+        ),
+        (
+            "url = \"ftp://a\"\nsecret_file = \"bad\"\nevents = [\"server.lots\"]\n",
+            &[
+                ("webhook.url", "must be an address that begins with http:// or https://"),
+                (
+                    "webhook.secret_file",
+                    "must hold a secret as `usher webhook new-secret` makes it",
+                ),
+                (
+                    "webhook.events[1]",
+                    "did you mean server.lost? The types are room.placed, ",
+                ),
+            ],
+        ),
+        (
+            "url = \"https://me:word@a\"\nsecret_file = \"none\"\nevents = []\n",
+            &[
+                ("webhook.url", "has no user in it"),
+                ("webhook.secret_file", "usher webhook new-secret /"),
+                ("webhook.events", "chooses no events"),
+            ],
+        ),
+        (
+            "url = \"https://a\"\nsecret_file = \"good\"\nevents = [7]\n",
+            &[("webhook.events[1]", "must be the type of an event")],
+        ),
+        (
+            "url = \"https://a\"\nsecret_file = \"good\"\nevents = [\"xyzzy.*\"]\ntimeout_seconds = 0\n",
+            &[
+                ("webhook.events[1]", "\"server.*\" is a group"),
+                ("webhook.timeout_seconds", "from 1 to 60"),
+            ],
+        ),
+        (
+            "url = \"https://a\"\nsecret = \"whsec_word\"\nsecret_file = \"good\"\n",
+            &[("webhook.secret", "it is called secret_file")],
+        ),
+    ];
+    for (lines, expected) in cases {
+        let problems = webhook(lines).unwrap_err().problems;
+        assert_eq!(problems.len(), expected.len(), "{lines}\n{problems:#?}");
+        for (problem, (key, said)) in problems.iter().zip(expected) {
+            let text = problem.to_string();
+            assert_eq!(problem.key, *key, "{text}");
+            assert!(text.contains(said), "{text}\nwanted: {said}");
+            assert!(!text.contains("whsec_secret") && !text.contains("whsec_word"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_webhook_that_is_allowed_and_probably_not_meant_is_warned_of() {
+    for (lines, key, wrong) in [
+        (
+            "url = \"http://example.com/\"\nsecret_file = \"good\"\n",
+            "webhook.url",
+            "everybody on the way can read it",
+        ),
+        (
+            "url = \"https://a/\"\nsecret_file = \"good\"\nevents = [\"server.*\"]\n",
+            "webhook.events",
+            "has server.lost and not room.moved",
+        ),
+    ] {
+        let warnings = webhook(lines).unwrap().warnings;
+        let found = warnings
+            .iter()
+            .any(|warning| warning.key == key && warning.wrong.contains(wrong));
+        assert!(found, "{lines}\n{warnings:#?}");
+    }
+}

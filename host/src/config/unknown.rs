@@ -13,6 +13,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("seats_max", "seats_per_server"),
     ("load_max", "load_per_server"),
     ("type", "instance_type"),
+    ("secret", "secret_file"),
     ("price_microdollars_per_hour", "price_per_hour"),
 ];
 

@@ -6,20 +6,42 @@ use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use usher_cloud::Cloud;
 use usher_fleet::Observation;
 
 use crate::config::Config;
 use crate::driver::Mailbox;
+use crate::webhook::WebhookConfig;
 
 /// How often the file is read without a hint that it has changed: hints get lost, on network folders for one.
 const POLL: Duration = Duration::from_secs(2);
 /// How long a changed file must rest before it counts: editors write in steps.
 const QUIET: Duration = Duration::from_millis(300);
 
+/// Who goes by the file's newest version.
+pub(super) struct Followers {
+    pub(super) mailbox: Mailbox,
+    pub(super) cloud: Cloud,
+    pub(super) webhook: watch::Sender<Option<WebhookConfig>>,
+}
+
+impl Followers {
+    fn take_over(&self, config: &Config) {
+        self.mailbox
+            .observe(Observation::Configured(Box::new(config.fleet.clone())));
+        self.cloud.configure(config.pools.clone());
+        // A call that is being tried goes on where nothing of it has changed.
+        self.webhook.send_if_modified(|held| {
+            let is_other = *held != config.webhook;
+            held.clone_from(&config.webhook);
+            is_other
+        });
+    }
+}
+
 /// Watches the file at `path` for ever, and takes over what `served` does not hold yet.
-pub(super) async fn watch(path: PathBuf, mut served: Config, mailbox: Mailbox, cloud: Cloud) {
+pub(super) async fn watch(path: PathBuf, mut served: Config, followers: Followers) {
     let changed = Arc::new(Notify::new());
     let _watcher = watcher(&path, Arc::clone(&changed));
     let mut known = digest(&path).await;
@@ -39,8 +61,7 @@ pub(super) async fn watch(path: PathBuf, mut served: Config, mailbox: Mailbox, c
         }
         known = found;
         if let Some(config) = take_over(&path, &served).await {
-            mailbox.observe(Observation::Configured(Box::new(config.fleet.clone())));
-            cloud.configure(config.pools.clone());
+            followers.take_over(&config);
             served = config;
         }
     }

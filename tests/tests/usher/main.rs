@@ -43,3 +43,4 @@ mod store;
 mod story;
 mod tokens;
 mod versions;
+mod webhook;
