@@ -220,6 +220,7 @@ fn every_link_leads_somewhere() {
         "examples/aws/README.md",
         "examples/janus/README.md",
         "examples/policies/README.md",
+        "examples/webhook/README.md",
     ] {
         let path = repository().join(file);
         let text = fs::read_to_string(&path).unwrap();
@@ -230,4 +231,22 @@ fn every_link_leads_somewhere() {
             }
         }
     }
+}
+
+#[test]
+fn the_webhook_is_configured_as_the_readme_says() {
+    let readme = readme();
+    let being_told = readme.split_once("\n### Being told\n").expect("the section is there").1;
+    let config = fenced(being_told, "toml");
+    let site = Site::new(config);
+    let made = commands(being_told).remove(0);
+    let arguments: Vec<&str> = made.split_whitespace().skip(1).collect();
+    assert!(site.usher(&arguments).status.success(), "{made}");
+    let checked = site.usher(&["config", "check"]);
+    assert!(checked.status.success(), "{}", written(&checked));
+    assert!(
+        written(&checked).contains("webhook: https://app.example.com is told"),
+        "{}",
+        written(&checked)
+    );
 }
