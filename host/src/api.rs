@@ -141,6 +141,11 @@ pub fn router(parts: Parts) -> Router {
         .with_state(Arc::new(api))
 }
 
+/// Answers who speaks plain HTTP where only HTTPS is spoken. It leads nobody on: a token would have been sent in clear by then.
+pub fn only_https() -> Router {
+    Router::new().fallback(async || Problem::new(Code::HttpsOnly, "write https:// instead of http://"))
+}
+
 /// Returns the OpenAPI document of a host with tokens.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     documented(false).1

@@ -26,6 +26,7 @@ use usher_cloud::PoolSetup;
 use usher_fleet::config::FleetConfig;
 use usher_fleet::units::Microdollars;
 
+use crate::tls::TlsFiles;
 use crate::webhook::WebhookConfig;
 
 pub use problem::{ConfigProblems, Problem};
@@ -47,6 +48,8 @@ pub struct Config {
     pub fleet_name: String,
     /// Where the API listens.
     pub listen: SocketAddr,
+    /// The certificate that the API is served with; `None` = plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Where the durable records are, absolute.
     pub data_dir: PathBuf,
     /// The folder that is watched for policies, absolute.
@@ -121,14 +124,20 @@ impl Config {
     /// See [`Config::load`].
     pub fn load_with(path: Option<&Path>, overrides: &Overrides) -> Result<Config, ConfigProblems> {
         let default = Path::new(FILE_NAME);
-        let file = match path {
-            Some(file) => file,
-            None if default.exists() => default,
-            None => return Config::parse(WITHOUT_FILE, &absolute(Path::new("")), overrides),
-        };
-        let text = read(file).map_err(|wrong| ConfigProblems::unreadable(file, wrong))?;
-        let folder = absolute(file.parent().unwrap_or(Path::new("")));
-        Config::parse(&text, &folder, overrides).map_err(|problems| problems.of_file(file))
+        match path {
+            Some(file) => Config::of_file(file, overrides, None),
+            None if default.exists() => Config::of_file(default, overrides, None),
+            None => Config::parse(WITHOUT_FILE, &absolute(Path::new("")), overrides),
+        }
+    }
+
+    /// Reads the file again while `served` is served. Its certificate is not judged again: that is watched for itself, and
+    /// may be half written just now.
+    ///
+    /// # Errors
+    /// See [`Config::load`].
+    pub fn load_anew(file: &Path, served: &Config) -> Result<Config, ConfigProblems> {
+        Config::of_file(file, &served.overrides, served.tls.as_ref())
     }
 
     /// Resolves the text of a config file that stands in the folder `base_dir`.
@@ -136,10 +145,33 @@ impl Config {
     /// # Errors
     /// Every problem of the text at once, each with its line and key.
     pub fn parse(text: &str, base_dir: &Path, overrides: &Overrides) -> Result<Config, ConfigProblems> {
+        Config::resolved(text, base_dir, overrides, None)
+    }
+
+    fn of_file(file: &Path, overrides: &Overrides, served: Option<&TlsFiles>) -> Result<Config, ConfigProblems> {
+        let text = read(file).map_err(|wrong| ConfigProblems::unreadable(file, wrong))?;
+        let folder = absolute(file.parent().unwrap_or(Path::new("")));
+        Config::resolved(&text, &folder, overrides, served).map_err(|problems| problems.of_file(file))
+    }
+
+    fn resolved(
+        text: &str,
+        base_dir: &Path,
+        overrides: &Overrides,
+        served: Option<&TlsFiles>,
+    ) -> Result<Config, ConfigProblems> {
         let mut problems = problem::Collector::new(text);
         let raw = raw::read(text, &mut problems);
-        let config = resolve::resolve(&raw, base_dir, overrides, &mut problems);
+        let config = resolve::resolve(&raw, base_dir, overrides, served, &mut problems);
         problems.finish(config)
+    }
+
+    /// Returns how the API is spoken to.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// Returns what is served where there is no file, for tests that need any config.

@@ -24,4 +24,6 @@ pub mod metrics;
 pub mod policies;
 pub mod serve;
 pub mod telemetry;
+pub mod tls;
+mod watched;
 pub mod webhook;

@@ -1,7 +1,9 @@
-//! Serves HTTP on a socket: bounds on how many connect, how long they may take, and how they end.
+//! Serves HTTP on a socket, with or without TLS: bounds on how many connect, how long they may take, and how they end.
 //!
-//! A connection costs some kilobytes while it idles. Whoever sends a request slowly, or does not take its answer, is cut; it
-//! never holds anybody else up.
+//! A connection costs some kilobytes while it idles, 25 of them over TLS. Whoever shakes hands or sends a request slowly, or does not take its
+//! answer, is cut; it never holds anybody else up.
+
+mod handshake;
 
 use std::io;
 use std::pin::Pin;
@@ -16,12 +18,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
 use tower::Service;
+
+use self::handshake::Opened;
 
 /// Connections at the same time: some thousand app servers and dashboards, each with a few.
 pub const CONNECTIONS_MAX: usize = 20_000;
@@ -51,10 +57,19 @@ pub fn connections_max() -> usize {
     usize::try_from(connections).unwrap_or(usize::MAX).min(CONNECTIONS_MAX)
 }
 
+/// What is served on a socket.
+#[derive(Debug, Clone)]
+pub enum Served {
+    /// This, in plain HTTP.
+    Plain(Router),
+    /// The first over TLS as the settings have it, the second to those who speak plain HTTP all the same.
+    Tls(Arc<ServerConfig>, Router, Router),
+}
+
 /// Accepts and serves connections until `stopping`, then waits for the answers that are under way, at most `grace`.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    served: Served,
     connections_max: usize,
     mut stopping: watch::Receiver<bool>,
     grace: Duration,
@@ -78,7 +93,9 @@ pub async fn serve(
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             continue;
         };
-        let connection = connection(stream, router.clone(), &graceful);
+        // It only saves waiting; a socket that refuses it works all the same.
+        let _ = stream.set_nodelay(true);
+        let connection = connection(stream, served.clone(), graceful.watcher(), stopping.clone());
         tokio::spawn(async move {
             connection.await;
             drop(place);
@@ -90,9 +107,24 @@ pub async fn serve(
     }
 }
 
-fn connection(stream: TcpStream, router: Router, graceful: &GracefulShutdown) -> impl Future<Output = ()> + use<> {
-    // It only saves waiting; a socket that refuses it works all the same.
-    let _ = stream.set_nodelay(true);
+/// Serves a connection to its end. One that still shakes hands when the host stops has nothing under way, and is dropped.
+async fn connection(stream: TcpStream, served: Served, watcher: Watcher, mut stopping: watch::Receiver<bool>) {
+    let (config, router, only_https) = match served {
+        Served::Plain(router) => return requests(Impatient::new(stream), router, watcher).await,
+        Served::Tls(config, router, only_https) => (config, router, only_https),
+    };
+    let opened = tokio::select! {
+        opened = handshake::open(stream, TlsAcceptor::from(config)) => opened,
+        _ = stopping.wait_for(|stopping| *stopping) => return,
+    };
+    match opened {
+        Some(Opened::Tls(stream)) => requests(*stream, router, watcher).await,
+        Some(Opened::Plain(stream)) => requests(stream, only_https, watcher).await,
+        None => {}
+    }
+}
+
+async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, router: Router, watcher: Watcher) {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         Service::call(&mut router, request.map(Body::new))
@@ -102,17 +134,15 @@ fn connection(stream: TcpStream, router: Router, graceful: &GracefulShutdown) ->
         .header_read_timeout(HEAD_WAIT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Impatient::new(stream)), service);
-    let connection = graceful.watch(connection);
-    async move {
-        // A client that breaks off is its own affair.
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
-        }
+        .serve_connection(TokioIo::new(stream), service);
+    // A client that breaks off is its own affair.
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 
 /// A stream that fails when its other end takes nothing for [`WRITE_STALL_MAX`].
+#[derive(Debug)]
 struct Impatient {
     stream: TcpStream,
     stalled: Option<Pin<Box<Sleep>>>,

@@ -32,6 +32,8 @@
 //! | `usher_refused_total` | `reason` | requests refused before the fleet saw them: `busy` or `stopping` |
 //! | `usher_webhook_calls_total` | `outcome` | the webhook's calls: `delivered`, `refused`, `gone` (410), `timed_out`, `unreachable` |
 //! | `usher_webhook_lag_seconds` | | the age of the oldest event that its receiver has not taken; 0 where there is none |
+//! | `usher_tls_handshakes_failed_total` | `reason` | connections that came to no request: `late`, `broken_off`, `plain_http`, or `refused` by one side |
+//! | `usher_certificate_expires_timestamp_seconds` | | when the certificate that is shown expires, in seconds since 1970; only with `[tls]` |
 //!
 //! Gauges are published by the driver once a second, so that reading them asks nobody. A label's value that no server has any
 //! more stays, at 0. Counters start at 0 with the process. The policies' figures are those of the moment; they begin anew
@@ -134,6 +136,15 @@ fn describe() {
         Unit::Seconds,
         "the age of the oldest event that the webhook's receiver has not taken"
     );
+    describe_counter!(
+        "usher_tls_handshakes_failed_total",
+        "connections that came to no request, by reason"
+    );
+    describe_gauge!(
+        "usher_certificate_expires_timestamp_seconds",
+        Unit::Seconds,
+        "when the certificate that is shown expires, since 1970"
+    );
 }
 
 /// Counts a batch that has become durable.
@@ -155,6 +166,16 @@ pub fn webhook_called(outcome: &'static str) {
 /// Shows how far the webhook's receiver is behind.
 pub fn webhook_lag(lag: Duration) {
     gauge!("usher_webhook_lag_seconds").set(lag.as_secs_f64());
+}
+
+/// Counts a connection that came to no request for want of TLS.
+pub fn handshake_failed(reason: &'static str) {
+    counter!("usher_tls_handshakes_failed_total", "reason" => reason).increment(1);
+}
+
+/// Says when the certificate that is shown expires, in seconds since 1970.
+pub fn certificate_expires(seconds: i64) {
+    gauge!("usher_certificate_expires_timestamp_seconds").set(seconds as f64);
 }
 
 /// What the driver counts and publishes.
@@ -356,6 +377,8 @@ mod tests {
         refused("busy");
         webhook_called("delivered");
         webhook_lag(Duration::ZERO);
+        handshake_failed("late");
+        certificate_expires(1);
         let mut fleet = Fleet::recover(one_pool(), [], Timestamp(0));
         fleet.resume(Timestamp(0));
         meters.publish(&fleet, Timestamp(0));

@@ -30,7 +30,7 @@ use crate::driver::{self, Mailbox, Running, World};
 use crate::installation::Installation;
 use crate::policies::{self, BetweenInputs};
 use crate::webhook::Webhook;
-use crate::{api, listen, metrics};
+use crate::{api, listen, metrics, tls};
 
 /// The longest that connections have to end after a stop was asked for: longer than a placement takes in a bad hour, shorter
 /// than the 30 s after which supervisors kill.
@@ -161,6 +161,12 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
     let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the socket has no address")?;
     let figures = metrics::install();
+    let (tls, renewal) = match &config.tls {
+        Some(files) => tls::open(files.clone())
+            .await
+            .map(|(tls, renewal)| (Some(tls), Some(renewal)))?,
+        None => (None, None),
+    };
 
     let (store, snapshot) = open(&config).await?;
     let installation = Installation::open(&config.data_dir)?;
@@ -214,7 +220,12 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
         is_disk_low: Arc::clone(&is_disk_low),
         stopping: stopping.clone(),
     });
-    let listening = tokio::spawn(listen::serve(listener, router, connections_max, stopping, GRACE));
+    let served = match tls {
+        Some(tls) => listen::Served::Tls(tls, router, api::only_https()),
+        None => listen::Served::Plain(router),
+    };
+    let scheme = config.scheme();
+    let listening = tokio::spawn(listen::serve(listener, served, connections_max, stopping, GRACE));
     let mut beside = vec![
         tokio::spawn(watch_disk(config.data_dir.clone(), is_disk_low)),
         tokio::spawn(async move {
@@ -234,6 +245,7 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
         mailbox: mailbox.clone(),
     };
     beside.push(tokio::spawn(calls.run()));
+    beside.extend(renewal.map(|renewal| tokio::spawn(renewal.run())));
     if let Some(path) = config_path {
         let follow = reload::Followers {
             mailbox: mailbox.clone(),
@@ -242,7 +254,7 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
         };
         beside.push(tokio::spawn(reload::watch(path, config, follow)));
     }
-    tracing::info!(%address, records, "serving on http://{address}");
+    tracing::info!(%address, records, "serving on {scheme}://{address}");
     Ok(Serving {
         address,
         mailbox,

@@ -32,6 +32,7 @@ pub(super) enum Code {
     InvalidQuery,
     InvalidJson,
     InvalidEventId,
+    HttpsOnly,
     Unauthenticated,
     WrongScope,
     NotFound,
@@ -70,11 +71,12 @@ pub(super) enum Code {
 
 impl Code {
     /// Every code, in the order of their status.
-    pub(super) const ALL: [Code; 38] = [
+    pub(super) const ALL: [Code; 39] = [
         Code::InvalidId,
         Code::InvalidQuery,
         Code::InvalidJson,
         Code::InvalidEventId,
+        Code::HttpsOnly,
         Code::Unauthenticated,
         Code::WrongScope,
         Code::NotFound,
@@ -119,6 +121,7 @@ impl Code {
             Code::InvalidQuery => (S::BAD_REQUEST, "invalid_query", "The query is not valid"),
             Code::InvalidJson => (S::BAD_REQUEST, "invalid_json", "The body is not valid JSON"),
             Code::InvalidEventId => (S::BAD_REQUEST, "invalid_event_id", "The event id is not valid"),
+            Code::HttpsOnly => (S::BAD_REQUEST, "https_only", "This port speaks HTTPS only"),
             Code::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "A known token is needed"),
             Code::WrongScope => (S::FORBIDDEN, "wrong_scope", "The token does not allow this"),
             Code::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here"),

@@ -28,6 +28,9 @@ section! {
         fleet: Id<PoolName> = Preset(r#""default""#),
         /// Where the API listens. Without [auth] only a loopback address is allowed.
         listen: Address = Preset(r#""127.0.0.1:7070""#),
+        /// Whether a proxy in front of Usher speaks TLS with those outside. Without it and without [tls] Usher warns where it
+        /// listens to other machines, since tokens would pass in clear.
+        behind_proxy: Flag = Preset("false"),
         /// The folder of the durable records.
         data_dir: Text = Preset(r#""usher-data""#),
         /// The folder that is watched for policies (`*.wasm`, and `*.toml` with their settings).
@@ -37,6 +40,8 @@ section! {
         tick_seconds: Seconds<1, 3600> = Preset("5"),
         /// Who may call the API.
         auth: RawAuth = Example(""),
+        /// With it the API speaks HTTPS only.
+        tls: RawTls = Example(""),
         /// What is true whatever a policy says.
         guards: RawGuards = Preset(""),
         /// How long rooms are kept without a word.
@@ -67,6 +72,17 @@ section! {
         register_tokens: List<TokenEntry> = Example(r#"[{ hash = "sha256:0000000000000000000000000000000000000000000000000000000000000003", pool = "example" }]"#),
         /// May report for servers; with `pool` only for those of that pool.
         server_tokens: List<TokenEntry> = Example(r#"[{ hash = "sha256:0000000000000000000000000000000000000000000000000000000000000004", pool = "example" }]"#),
+    }
+}
+
+section! {
+    /// With it the API speaks HTTPS only. The files are watched: a renewed certificate is taken over within seconds, and no
+    /// connection is cut.
+    RawTls {
+        /// The certificate in PEM form, with those that lead to its authority behind it.
+        certificate: Text = Required(r#""fullchain.pem""#),
+        /// Its private key in PEM form, without a passphrase.
+        key: Text = Required(r#""privkey.pem""#),
     }
 }
 

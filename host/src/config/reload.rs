@@ -33,6 +33,7 @@ pub(super) fn check(older: &Config, newer: &Config) -> ReloadCheck {
         ),
         ("policies_dir", older.policies_dir != newer.policies_dir),
         ("auth", older.auth != newer.auth),
+        ("tls", older.tls != newer.tls),
         ("events", older.events != newer.events),
         ("bill", older.bill != newer.bill),
     ];

@@ -4,6 +4,7 @@ mod auth;
 mod ec2;
 mod exec;
 mod pool;
+mod tls;
 mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,7 +14,9 @@ use usher_fleet::config::{FleetConfig, FleetGuards, PoolGuards};
 
 use super::problem::{Collector, Place};
 use super::raw::{Raw, RawGuards, RawPoolGuards};
+use super::section::Entry;
 use super::{BillConfig, Config, EventsConfig, Overrides};
+use crate::tls::TlsFiles;
 
 /// Where the API listens unless the file says otherwise.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070);
@@ -21,8 +24,15 @@ const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 /// The installation's name unless the file says otherwise.
 const FLEET_DEFAULT: &str = "default";
 
-/// Resolves a file that stands in the folder `base_dir`. With problems the result is not to be used.
-pub(super) fn resolve(raw: &Raw, base_dir: &Path, overrides: &Overrides, problems: &mut Collector<'_>) -> Config {
+/// Resolves a file that stands in the folder `base_dir`, while the certificate `served` is served, if any. With problems the
+/// result is not to be used.
+pub(super) fn resolve(
+    raw: &Raw,
+    base_dir: &Path,
+    overrides: &Overrides,
+    served: Option<&TlsFiles>,
+    problems: &mut Collector<'_>,
+) -> Config {
     let guards = guards(&raw.guards.get(), problems);
     let mut fleet = FleetConfig {
         guards: guards.0,
@@ -41,11 +51,14 @@ pub(super) fn resolve(raw: &Raw, base_dir: &Path, overrides: &Overrides, problem
     check_ownership(raw, &fleet, problems);
     let auth = auth::auth(&raw.auth, &fleet.pools, problems);
     let listen = overrides.listen.unwrap_or(raw.listen.or(LISTEN_DEFAULT));
-    check_listen(listen, &raw.listen.at, raw.auth.is_written, problems);
+    check_listen(listen, raw, problems);
+    let tls = tls::tls(&raw.tls, base_dir, served, problems);
+    tls::check_host_urls(raw, problems);
     let (data_dir, policies_dir) = folders(raw, base_dir, overrides, problems);
     Config {
         fleet_name,
         listen,
+        tls,
         data_dir,
         policies_dir,
         base_dir: base_dir.to_owned(),
@@ -196,8 +209,18 @@ fn check_ownership(raw: &Raw, fleet: &FleetConfig, problems: &mut Collector<'_>)
     }
 }
 
-fn check_listen(listen: SocketAddr, at: &Place, has_auth: bool, problems: &mut Collector<'_>) {
-    if has_auth || listen.ip().is_loopback() {
+/// Others than this machine's own are let in by tokens only, and tokens are for nobody else's eyes.
+fn check_listen(listen: SocketAddr, raw: &Raw, problems: &mut Collector<'_>) {
+    if listen.ip().is_loopback() {
+        return;
+    }
+    let at = &raw.listen.at;
+    if raw.auth.is_written {
+        if !raw.tls.is_written && !raw.behind_proxy.or(false) {
+            let wrong = format!("{listen} is reached in plain HTTP: whoever is on the way reads the tokens");
+            let remedy = "add [tls] with a certificate and its key, or write behind_proxy = true where TLS ends at a proxy in front";
+            problems.warning(at, wrong, remedy);
+        }
         return;
     }
     let wrong = format!("without [auth] everybody who reaches {listen} could end your servers");
@@ -209,7 +232,7 @@ fn check_listen(listen: SocketAddr, at: &Place, has_auth: bool, problems: &mut C
 }
 
 fn folders(raw: &Raw, base_dir: &Path, overrides: &Overrides, problems: &mut Collector<'_>) -> (PathBuf, PathBuf) {
-    let written = |entry: &super::section::Entry<String>, default: &str| base_dir.join(entry.or(default.to_owned()));
+    let written = |entry: &Entry<String>, default: &str| base_dir.join(entry.or(default.to_owned()));
     let data_dir = match &overrides.data_dir {
         Some(folder) => super::absolute(folder),
         None => written(&raw.data_dir, "usher-data"),

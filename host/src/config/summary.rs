@@ -12,7 +12,12 @@ use crate::webhook::WebhookConfig;
 /// Returns what holds: the lines that `usher serve` says at start and `usher config check` prints.
 pub fn summary(config: &Config) -> Vec<String> {
     let mut lines = vec![
-        format!("fleet {}, listening on http://{}", config.fleet_name, config.listen),
+        format!(
+            "fleet {}, listening on {}://{}",
+            config.fleet_name,
+            config.scheme(),
+            config.listen
+        ),
         auth(config),
         format!(
             "records in {}, policies from {}",

@@ -1,23 +1,15 @@
 //! Reads the config file anew when it changes. A file with any problem changes nothing.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher};
-use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use usher_cloud::Cloud;
 use usher_fleet::Observation;
 
 use crate::config::Config;
 use crate::driver::Mailbox;
+use crate::watched::Watched;
 use crate::webhook::WebhookConfig;
-
-/// How often the file is read without a hint that it has changed: hints get lost, on network folders for one.
-const POLL: Duration = Duration::from_secs(2);
-/// How long a changed file must rest before it counts: editors write in steps.
-const QUIET: Duration = Duration::from_millis(300);
 
 /// Who goes by the file's newest version.
 pub(super) struct Followers {
@@ -42,24 +34,12 @@ impl Followers {
 
 /// Watches the file at `path` for ever, and takes over what `served` does not hold yet.
 pub(super) async fn watch(path: PathBuf, mut served: Config, followers: Followers) {
-    let changed = Arc::new(Notify::new());
-    let _watcher = watcher(&path, Arc::clone(&changed));
-    let mut known = digest(&path).await;
+    let mut watched = Watched::begin(vec![path.clone()]).await;
     loop {
-        let _ = tokio::time::timeout(POLL, changed.notified()).await;
-        let mut found = digest(&path).await;
-        if found == known || found.is_none() {
+        watched.changed().await;
+        if !path.exists() {
             continue;
         }
-        loop {
-            tokio::time::sleep(QUIET).await;
-            let rested = digest(&path).await;
-            if rested == found {
-                break;
-            }
-            found = rested;
-        }
-        known = found;
         if let Some(config) = take_over(&path, &served).await {
             followers.take_over(&config);
             served = config;
@@ -70,8 +50,8 @@ pub(super) async fn watch(path: PathBuf, mut served: Config, followers: Follower
 /// Reads the file; `None`, and the reasons in the log, where it must not be taken over.
 async fn take_over(path: &Path, served: &Config) -> Option<Config> {
     let file = path.to_owned();
-    let overrides = served.overrides.clone();
-    let read = tokio::task::spawn_blocking(move || Config::load_with(Some(&file), &overrides))
+    let before = served.clone();
+    let read = tokio::task::spawn_blocking(move || Config::load_anew(&file, &before))
         .await
         .ok()?;
     let config = match read {
@@ -93,32 +73,4 @@ async fn take_over(path: &Path, served: &Config) -> Option<Config> {
     }
     tracing::info!("the config file has changed and is taken over");
     Some(config)
-}
-
-/// Watches the file's folder, so that a file that is replaced is seen too. Without hints the file is polled all the same.
-fn watcher(path: &Path, changed: Arc<Notify>) -> Option<notify::RecommendedWatcher> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    // That somebody reads the file is no change; we do, and would wake ourselves for ever.
-    let hint = move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            changed.notify_one();
-        }
-    };
-    let watching = notify::recommended_watcher(hint)
-        .and_then(|mut watcher| watcher.watch(folder, RecursiveMode::NonRecursive).map(|()| watcher));
-    match watching {
-        Ok(watcher) => Some(watcher),
-        Err(error) => {
-            tracing::warn!(%error, "the config file's folder cannot be watched; it is read every 2 s");
-            None
-        }
-    }
-}
-
-async fn digest(path: &Path) -> Option<[u8; 32]> {
-    let bytes = tokio::fs::read(path).await.ok()?;
-    Some(Sha256::digest(&bytes).into())
 }

@@ -11,7 +11,13 @@ use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder, Schema};
 use super::Code;
 
 /// What every call under `/v1` may be answered.
-const ALWAYS: &[Code] = &[Code::Unauthenticated, Code::WrongScope, Code::Busy, Code::Stopping];
+const ALWAYS: &[Code] = &[
+    Code::HttpsOnly,
+    Code::Unauthenticated,
+    Code::WrongScope,
+    Code::Busy,
+    Code::Stopping,
+];
 /// What a name in the path adds.
 const PATH: &[Code] = &[Code::InvalidId, Code::NotFound];
 /// What a query adds.
