@@ -20,6 +20,7 @@ mod token;
 mod webhook;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use usher_fleet::ids::ServerName;
@@ -136,6 +137,9 @@ struct HostArgs {
     /// The bearer token; better in the environment than on the command line, where other users can see it.
     #[arg(long, env = "USHER_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// A PEM file with more authorities to trust over https, besides the system's.
+    #[arg(long, env = "USHER_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 /// A list of the host's.

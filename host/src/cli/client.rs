@@ -1,4 +1,6 @@
-//! Asks a host over HTTP. Plain HTTP only; TLS ends at a proxy or a tunnel in front of the host.
+//! Asks a host over HTTP or HTTPS.
+
+mod trust;
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, Uri};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -30,7 +33,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(super) struct Client {
     base: String,
     authorization: Option<HeaderValue>,
-    pool: Pool<HttpConnector, Full<Bytes>>,
+    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 /// An answer that was not a refusal.
@@ -44,13 +47,24 @@ impl Client {
     /// Makes a client; it connects when it is asked something.
     pub(super) fn new(host: &HostArgs) -> Result<Client, Failure> {
         let base = host.url.trim_end_matches('/').to_owned();
-        check_url(&base)?;
+        let is_https = is_https(&base)?;
         let authorization = match host.token.as_deref().filter(|token| !token.is_empty()) {
             Some(token) => Some(bearer(token)?),
             None => None,
         };
         let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let tls = match is_https {
+            true => trust::settings(host.ca_file.as_deref())?,
+            // The system's authorities take their time, and are not asked.
+            false => trust::nobody()?,
+        };
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
         Ok(Client {
             base,
             authorization,
@@ -126,7 +140,7 @@ impl Client {
         self.pool
             .request(request)
             .await
-            .map_err(|error| self.unreachable(root_cause(&error)))
+            .map_err(|error| trust::refusal(&self.base, &error).unwrap_or_else(|| self.unreachable(root_cause(&error))))
     }
 
     async fn answered(&self, response: Response<Incoming>) -> Result<Answer, Failure> {
@@ -162,18 +176,17 @@ pub(super) fn block_on<T>(asking: impl Future<Output = Result<T, Failure>>) -> R
     runtime.map_err(|error| Failure::Ended(error.into()))?.block_on(asking)
 }
 
-fn check_url(url: &str) -> Result<(), Failure> {
+fn is_https(url: &str) -> Result<bool, Failure> {
     let parsed: Uri = url
         .parse()
         .map_err(|error| Failure::Usage(format!("--url {url}: {error}")))?;
-    let wrong = match (parsed.scheme_str(), parsed.host()) {
-        (Some("http"), Some(_)) => return Ok(()),
-        (Some("https"), _) => {
-            "https is not spoken here; ask the host itself, or through a tunnel (ssh -L 7070:127.0.0.1:7070)"
-        }
-        (Some(_) | None, _) => "write for example --url http://127.0.0.1:7070",
-    };
-    Err(Failure::Usage(format!("--url {url}: {wrong}")))
+    match (parsed.scheme_str(), parsed.host()) {
+        (Some("http"), Some(_)) => Ok(false),
+        (Some("https"), Some(_)) => Ok(true),
+        (Some(_) | None, _) => Err(Failure::Usage(format!(
+            "--url {url}: write for example --url http://127.0.0.1:7070 or --url https://usher.example.com"
+        ))),
+    }
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, Failure> {

@@ -29,6 +29,23 @@ pub enum Failure {
         /// What happened instead.
         why: String,
     },
+    /// A host answers, and cannot prove who it is.
+    #[error(
+        "the certificate of {url} is not trusted ({why}); ask by a name that it has, and where a private authority made it, \
+         name that with --ca-file or USHER_CA_FILE"
+    )]
+    Untrusted {
+        /// Where it was asked.
+        url: String,
+        /// What is wrong with its certificate.
+        why: String,
+    },
+    /// A host was asked by HTTPS, and does not speak it.
+    #[error("{url} speaks no TLS; write http:// instead of https://, if nobody reads along on the way")]
+    NoTls {
+        /// Where it was asked.
+        url: String,
+    },
     /// What came is not what a host says.
     #[error("{url} answered what Usher does not: {why}; is something else listening there?")]
     Strange {
@@ -87,7 +104,7 @@ impl Failure {
             | Failure::Ended(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Refused(_) => 3,
-            Failure::Unreachable { .. } => 4,
+            Failure::Unreachable { .. } | Failure::Untrusted { .. } | Failure::NoTls { .. } => 4,
         }
     }
 

@@ -139,7 +139,9 @@ fn what_makes_no_sense_is_refused_before_anything_is_asked() {
         "usher token new --scope app --pool p",
         "usher token new --scope admin --tenant t",
         "usher release a b --placement 3",
-        "usher rooms --url https://h",
+        "usher rooms --url https://h --ca-file /nowhere/ca.pem",
+        "usher rooms --url https://h --ca-file /dev/null",
+        "usher rooms --url ftp://h",
         "usher rooms --url nonsense",
     ] {
         let failure = run(parse(line).unwrap(), &mut Vec::new()).unwrap_err();
