@@ -230,7 +230,8 @@ impl Agent {
         if self.troubles.host.is_due(&text, now) {
             match failure {
                 Failure::Away { .. } | Failure::Busy { .. } => tracing::warn!("{text}"),
-                Failure::Denied { .. }
+                Failure::Untrusted { .. }
+                | Failure::Denied { .. }
                 | Failure::UnknownServer { .. }
                 | Failure::Refused { .. }
                 | Failure::Unreadable { .. } => tracing::error!("{text}"),
@@ -241,7 +242,9 @@ impl Agent {
             Failure::Denied { .. } => DENIED_WAIT,
             // It answers, and the next report may be a better one.
             Failure::UnknownServer { .. } | Failure::Refused { .. } => Duration::ZERO,
-            Failure::Away { .. } | Failure::Unreadable { .. } => self.back_off.failed(self.interval, chance::draw()),
+            Failure::Away { .. } | Failure::Untrusted { .. } | Failure::Unreadable { .. } => {
+                self.back_off.failed(self.interval, chance::draw())
+            }
             Failure::Busy { retry_after, .. } => self
                 .back_off
                 .failed(self.interval, chance::draw())

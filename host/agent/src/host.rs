@@ -1,9 +1,12 @@
 //! The host's API: one report, one answer, within a time.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, StatusCode, Url};
+use rustls::CertificateError;
 use serde::Deserialize;
 
 use crate::CannotStart;
@@ -73,6 +76,11 @@ pub(crate) enum Failure {
     /// Nobody answered, or not in time.
     #[error("the host cannot be reached: {why}")]
     Away { why: String },
+    /// Somebody answers, and cannot prove to be the host.
+    #[error(
+        "the host's certificate is not trusted ({why}); give --url a name that it has, and where a private authority made it, name that with --ca-file or USHER_CA_FILE"
+    )]
+    Untrusted { why: String },
     /// It is there, and cannot take it now.
     #[error("the host answers {status}: {detail}")]
     Busy {
@@ -159,12 +167,11 @@ impl Host {
     }
 
     async fn exchange(&self, report: &Report) -> Result<Answer, Failure> {
-        let away = |error: reqwest::Error| Failure::Away { why: chain(&error) };
         let mut request = self.client.post(self.report_url.clone()).json(report);
         if let Some(token) = self.token.as_str() {
             request = request.bearer_auth(token);
         }
-        let response = request.send().await.map_err(away)?;
+        let response = request.send().await.map_err(unreached)?;
         let status = response.status();
         let retry_after = retry_after(&response);
         let bytes = body(response).await?;
@@ -206,6 +213,30 @@ impl Host {
     /// Reads the token's file again; returns whether another one is there by now.
     pub(crate) fn refresh_token(&mut self) -> bool {
         self.token.refresh()
+    }
+}
+
+fn unreached(error: reqwest::Error) -> Failure {
+    let mut causes = std::iter::successors(Some(&error as &(dyn Error + 'static)), |error| cause(*error));
+    match causes.find_map(|error| error.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(why)) => Failure::Untrusted { why: shown(why) },
+        Some(_) | None => Failure::Away { why: chain(&error) },
+    }
+}
+
+/// Returns why a certificate is refused, in the word of who judged it.
+fn shown(why: &CertificateError) -> String {
+    match why {
+        CertificateError::Other(other) => other.0.to_string(),
+        why => why.to_string(),
+    }
+}
+
+/// Returns what an error came of. An I/O error's source is not what it holds, but the source of that.
+fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(held) => Some(held),
+        None => error.source(),
     }
 }
 

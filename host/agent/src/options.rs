@@ -46,8 +46,8 @@ pub struct Options {
     /// A file with the token. It is read again when the host refuses the token, and written when the host gives a new one.
     #[arg(long, env = "USHER_AGENT_TOKEN_FILE", value_name = "FILE", help_heading = "The host")]
     pub token_file: Option<PathBuf>,
-    /// A PEM file with one more authority to trust, besides the system's.
-    #[arg(long, env = "USHER_AGENT_CA_FILE", value_name = "FILE", help_heading = "The host")]
+    /// A PEM file with more authorities to trust over https, besides the system's.
+    #[arg(long, env = "USHER_CA_FILE", value_name = "FILE", help_heading = "The host")]
     pub ca_file: Option<PathBuf>,
     /// Seconds between reports, from 1 to 60; each is moved by up to a tenth at random.
     #[arg(

@@ -319,7 +319,8 @@ impl Check {
             }
             Ok(found)
         });
-        read.map_err(|why| self.problems.push(format!("--ca-file: {why}"))).ok()
+        read.map_err(|why| self.problems.push(format!("--ca-file (USHER_CA_FILE): {why}")))
+            .ok()
     }
 }
 
