@@ -13,6 +13,7 @@ USHER_AGENT_TOKEN_FILE=/var/lib/usher-agent/token
 USHER_AGENT_MEDIA=janus
 USHER_AGENT_JANUS_ADMIN_SECRET=file:/etc/janus/admin-secret
 USHER_AGENT_SPOT_NOTICES=true
+#USHER_CA_FILE=/usr/local/share/usher/ca.pem
 USHER
 
 # The name that clients are told, {{server}}.media.example.com, has to lead here before the first report: see README.md.
