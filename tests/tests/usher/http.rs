@@ -1,5 +1,6 @@
 //! An HTTP client of the API: JSON in, JSON out, every call bounded.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -7,9 +8,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request, Response};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
 /// The longest that a call may take: the longest long-poll (60 s) and then some.
@@ -24,9 +28,20 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// Asks one host; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: String,
     token: Option<String>,
+}
+
+/// Returns how TLS is spoken by who believes this authority, and nobody else.
+pub(crate) fn tls_settings(authority: Option<&CertificateDer<'static>>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authority.cloned());
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 /// What was answered.
@@ -46,9 +61,21 @@ pub(crate) struct NoAnswer(String);
 
 impl Client {
     pub(crate) fn new(base: &str) -> Client {
+        Client::trusting(base, None)
+    }
+
+    /// Returns one that believes this authority over HTTPS, and nobody else.
+    pub(crate) fn trusting(base: &str, authority: Option<&CertificateDer<'static>>) -> Client {
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls_settings(authority))
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .build(HttpConnector::new());
+            .build(connector);
         Client {
             http,
             base: base.to_owned(),

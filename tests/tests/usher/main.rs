@@ -41,6 +41,7 @@ mod sdk;
 mod slow_clients;
 mod store;
 mod story;
+mod tls;
 mod tokens;
 mod versions;
 mod webhook;

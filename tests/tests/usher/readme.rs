@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::patience::{eventually, seconds};
 use crate::site::{AGENT, Port, Site, USHER, repository, written};
 use crate::sse::all_events;
+use crate::tls::authority::Authority;
 
 fn readme() -> String {
     fs::read_to_string(repository().join("README.md")).unwrap()
@@ -183,6 +184,49 @@ async fn a_policy_of_ones_own_and_settings_without_code_are_as_the_readme_says()
     let events = all_events(&client).await;
     let refused: Vec<_> = events.iter().filter(|event| event.kind == "policy.refused").collect();
     assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_host_is_reached_from_other_machines_as_the_readme_says() {
+    let readme = readme();
+    let section = section(&readme, "Running it");
+    let authority = Authority::new();
+    let (site, _) = authority.site("");
+    let token = "a-token-of-this-test-and-nobody-else";
+    let text = fenced(&section, "toml")
+        .replace("/etc/letsencrypt/live/usher.example.com", "certs")
+        .replace(
+            &format!("sha256:{:064}", 1),
+            &usher::config::TokenHash::of(token).to_string(),
+        );
+    let port = site.address().port().to_string();
+    let outside = text.replace("7070", &port);
+    site.write("usher.toml", &outside.replace("0.0.0.0", "127.0.0.1"));
+    let host = site.start().await;
+    host.client().with_token(token).get("/v1/rooms").await.expect(200);
+    // Nobody outside is served by a test: that file is only checked.
+    site.write("usher.toml", &outside);
+    let [own] = &commands(&section)[..] else {
+        panic!("{section}")
+    };
+    let own = own
+        .replace("usher.example.com:7070", &site.address().to_string())
+        .replace("put-the-token-here", token)
+        .replace("usher config", &format!("{USHER} config"))
+        .replace("usher servers", &format!("{USHER} servers"));
+    let done = Command::new("sh")
+        .args(["-exc", &own])
+        .current_dir(site.path("."))
+        .env("USHER_CA_FILE", "ca.pem")
+        .output()
+        .unwrap();
+    let told = written(&done);
+    assert!(done.status.success(), "{told}");
+    assert!(
+        told.contains(&format!("listening on https://0.0.0.0:{port}")) && !told.contains("warning: line"),
+        "{told}"
+    );
+    assert!(told.contains("SERVER") || told.contains("no servers"), "{told}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 
 use crate::http::Client;
@@ -70,6 +71,8 @@ pub(crate) struct Site {
     folder: TempDir,
     port: Port,
     environment: Vec<(String, String)>,
+    /// Who vouches for the host, where it speaks HTTPS.
+    authority: Option<CertificateDer<'static>>,
 }
 
 impl Site {
@@ -81,6 +84,7 @@ impl Site {
             folder,
             port: Port::free(),
             environment: Vec::new(),
+            authority: None,
         };
         site.configure(config);
         site
@@ -91,6 +95,14 @@ impl Site {
         let value = value.as_ref().to_str().unwrap().to_owned();
         self.environment.push((name.to_owned(), value));
         self
+    }
+
+    /// Has everybody ask by HTTPS, and believe this authority.
+    pub(crate) fn over_https(self, authority: CertificateDer<'static>) -> Site {
+        Site {
+            authority: Some(authority),
+            ..self
+        }
     }
 
     /// Writes the config, at once and whole.
@@ -111,7 +123,13 @@ impl Site {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port.number)
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port.number)
+    }
+
+    /// Returns a client that has no connection yet.
+    pub(crate) fn client(&self) -> Client {
+        Client::trusting(&self.url(), self.authority.as_ref())
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -140,7 +158,7 @@ impl Site {
             .unwrap();
         Host {
             child: Some(child),
-            client: Client::new(&self.url()),
+            client: self.client(),
             log,
         }
     }
@@ -153,6 +171,7 @@ impl Site {
             .current_dir(self.folder.path())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("USHER_URL", self.url())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .output()
             .unwrap()
@@ -167,7 +186,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    async fn ready(mut self) -> Host {
+    pub(crate) async fn ready(mut self) -> Host {
         let client = self.client.clone();
         let child = self.child.as_mut().unwrap();
         let ended = eventually("the host is ready", READY_WAIT, async || {
