@@ -90,7 +90,7 @@ const MET: [&str; 44] = [
 
 impl Coverage {
     pub(crate) fn note(&mut self, what: &What) {
-        self.count(kind(what));
+        self.count(what.kind());
     }
 
     /// One more of a kind.
@@ -116,49 +116,5 @@ impl Coverage {
             "no world has met {missing:?}; they met {:?}",
             self.0
         );
-    }
-}
-
-fn kind(what: &What) -> &'static str {
-    match what {
-        What::RoomPlaced(_) => "room.placed",
-        What::RoomWaiting(_) => "room.waiting",
-        What::RoomMoved(_) => "room.moved",
-        What::RoomReleased(_) => "room.released",
-        What::RoomExpired(_) => "room.expired",
-        What::RoomStale(_) => "room.stale",
-        What::RoomUnplaceable(_) => "room.unplaceable",
-        What::RoomUnknown(_) => "room.unknown",
-        What::RoomUnreported(_) => "room.unreported",
-        What::ServerRequested(_) => "server.requested",
-        What::ServerReady(_) => "server.ready",
-        What::ServerSilent(_) => "server.silent",
-        What::ServerRecovered(_) => "server.recovered",
-        What::ServerLost(_) => "server.lost",
-        What::ServerCordoned(_) => "server.cordoned",
-        What::ServerDraining(_) => "server.draining",
-        What::ServerUncordoned(_) => "server.uncordoned",
-        What::ServerLeft(_) => "server.left",
-        What::ServerFailed(_) => "server.failed",
-        What::ServerTerminating(_) => "server.terminating",
-        What::ServerTerminated(_) => "server.terminated",
-        What::ServerUnknown(_) => "server.unknown",
-        What::ServerReaped(_) => "server.reaped",
-        What::ScaleWanted(_) => "scale.wanted",
-        What::ScaleUnwanted(_) => "scale.unwanted",
-        What::ScaleRefused(_) => "scale.refused",
-        What::CircuitOpened(_) => "scale.circuit_opened",
-        What::CircuitClosed(_) => "scale.circuit_closed",
-        What::Frozen(_) => "scale.frozen",
-        What::Thawed(_) => "scale.thawed",
-        What::BudgetNear(_) => "scale.budget_near",
-        What::ScalingSwitched(_) => "scale.switched",
-        What::PolicyLoaded(_)
-        | What::PolicyRefused(_)
-        | What::PolicyFault(_)
-        | What::PolicyQuarantined(_)
-        | What::PolicyRolledBack(_)
-        | What::PolicyRemoved(_) => "policy",
-        What::WebhookBehind(_) | What::WebhookCaughtUp(_) => "webhook",
     }
 }
