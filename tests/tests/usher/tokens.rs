@@ -175,7 +175,10 @@ async fn whoever_registers_a_server_gets_the_token_for_its_agent() {
     let token = registered["token"].as_str().expect("a token stands in the answer");
     let agent = clients.nobody.with_token(token);
     let report = json!({ "cpu_permille": 100 });
-    agent.post("/v1/servers/media-1/report", report.clone()).await.expect(200);
+    agent
+        .post("/v1/servers/media-1/report", report.clone())
+        .await
+        .expect(200);
     // It is that server's alone, and shown once.
     register(&clients.register, "media-2", "media").await.expect(201);
     agent.post("/v1/servers/media-2/report", report).await.expect(403);
