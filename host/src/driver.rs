@@ -348,7 +348,8 @@ impl<C: Chain> Driver<C> {
             | Effect::List(_)
             | Effect::Watch(_)
             | Effect::Unwatch(_)
-            | Effect::Probe(_) => Parcel::Effect(effect),
+            | Effect::Probe(_)
+            | Effect::Examine(_) => Parcel::Effect(effect),
         }
     }
 

@@ -196,8 +196,8 @@ impl Meters {
             histogram!("usher_room_wait_seconds").record(f64::from(placed.waited_seconds));
         } else if let What::ServerRequested(server) = what {
             counter!("usher_launches_total", "pool" => server.pool.to_string()).increment(1);
-        } else if let What::ServerFailed(server) = what {
-            counter!("usher_launch_failures_total", "pool" => server.pool.to_string()).increment(1);
+        } else if let What::ServerFailed(failed) = what {
+            counter!("usher_launch_failures_total", "pool" => failed.server.pool.to_string()).increment(1);
         }
     }
 
@@ -368,7 +368,7 @@ mod tests {
         for what in [
             What::RoomPlaced(placed),
             What::ServerRequested(server("p")),
-            What::ServerFailed(server("p")),
+            What::ServerFailed(server("p").into()),
         ] {
             meters.event(&what);
         }

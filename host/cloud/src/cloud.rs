@@ -11,9 +11,9 @@ use tokio::time::timeout;
 use tracing::{debug, error};
 
 use usher_fleet::config::Offer;
-use usher_fleet::effect::{Effect, Watch};
+use usher_fleet::effect::{Effect, Examine, Watch};
 use usher_fleet::ids::{PoolName, ServerName, ServerNo};
-use usher_fleet::observation::{Launched, Listed, OrderKey, Probed, ProviderError, Terminated};
+use usher_fleet::observation::{Evidence, Examined, Launched, Listed, OrderKey, Probed, ProviderError, Terminated};
 use usher_fleet::status::ServerStatus;
 use usher_fleet::{Observation, Timestamp};
 
@@ -164,6 +164,7 @@ impl Cloud {
             Effect::Watch(watch) => self.0.watches.begin(&self.0, watch),
             Effect::Unwatch(server) => self.0.watches.end(&server),
             Effect::Probe(watch) => self.probe_once(watch),
+            Effect::Examine(examine) => self.examine(examine),
             Effect::Scale(ask) => error!(?ask, "a scale ask came to the cloud; it is the policies'"),
         }
     }
@@ -214,6 +215,21 @@ impl Cloud {
             };
             shared.lists.lock().expect(LOCK).remove(&pool);
             (shared.observe)(Observation::Listed(Listed { pool, asked, result }));
+        });
+    }
+
+    fn examine(&self, examine: Examine) {
+        let shared = Arc::clone(&self.0);
+        self.0.spawn(async move {
+            let evidence = match shared.provider(&examine.pool) {
+                Ok(provider) => provider.examine(&examine.instance).await,
+                Err(error) => Evidence {
+                    cause: None,
+                    console: Some(error.to_string()),
+                },
+            };
+            let key = examine.key;
+            (shared.observe)(Observation::Examined(Examined { key, evidence }));
         });
     }
 

@@ -38,7 +38,7 @@ use usher_fleet::observation::{Found, Instance};
 
 use crate::cloud::{Clock, Installation};
 use crate::config::{Ec2Config, PoolSetup};
-use crate::provider::{Answer, Findings, Provider};
+use crate::provider::{Answer, Examination, Findings, Provider};
 
 /// How long one attempt of a call may take: EC2 answers a launch in 1 to 3 s, a slow list in 10.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -139,6 +139,10 @@ impl Provider for Ec2 {
 
     fn list(&self) -> Answer<'_, Vec<Found>> {
         Box::pin(self.list_now())
+    }
+
+    fn examine<'a>(&'a self, instance: &'a str) -> Examination<'a> {
+        Box::pin(self.evidence_of(instance))
     }
 
     fn list_lag(&self) -> Duration {

@@ -36,6 +36,6 @@ pub use config::{Ec2Config, ExecConfig, PoolSetup, ProbeConfig, ProbeTiming, Pro
 pub use ec2::Ec2;
 pub use exec::Exec;
 pub use finding::{Finding, Verdict};
-pub use provider::{Answer, Findings, Provider};
+pub use provider::{Answer, Examination, Findings, Provider};
 pub use simulated::Simulated;
 pub use user_data::{USER_DATA, USER_DATA_BYTES_MAX, WORDS, unknown_words};

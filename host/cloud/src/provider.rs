@@ -6,7 +6,7 @@ use std::time::Duration;
 use usher_fleet::config::Offer;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
 use usher_fleet::ids::ServerName;
-use usher_fleet::observation::{Found, Instance, ProviderError};
+use usher_fleet::observation::{Evidence, Found, Instance, ProviderError};
 use usher_fleet::status::ServerStatus;
 
 use crate::config::PoolSetup;
@@ -17,6 +17,9 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> +
 
 /// What a provider will say of the world once it has looked.
 pub type Findings<'a> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
+
+/// What a provider will have found out about an instance.
+pub type Examination<'a> = Pin<Box<dyn Future<Output = Evidence> + Send + 'a>>;
 
 /// Makes, ends and lists the servers of one pool.
 ///
@@ -36,6 +39,11 @@ pub trait Provider: Send + Sync {
     /// Looks whether it could do as it would be ordered, and changes nothing. `offers` are those of its pool.
     fn check<'a>(&'a self, _offers: &'a [Offer]) -> Findings<'a> {
         Box::pin(async { Vec::new() })
+    }
+
+    /// Says what there is to be known of an instance that never served, and changes nothing. It bounds its own time.
+    fn examine<'a>(&'a self, _instance: &'a str) -> Examination<'a> {
+        Box::pin(async { Evidence::default() })
     }
 
     /// How far its list may lag behind: what was made within that time may be missing from it rightly.

@@ -92,6 +92,10 @@ pub struct PoolConfig {
     pub adopt_rooms: bool,
     /// Whether rooms that their server reported, and reports no more, are released after `room_empty`.
     pub release_unreported_rooms: bool,
+    /// Whether its provider can say why a server never became ready.
+    pub leaves_evidence: bool,
+    /// How many servers that never became ready are kept to be looked at.
+    pub keep_failed_servers: u32,
     /// The pool's guards.
     pub guards: PoolGuards,
 }

@@ -23,6 +23,8 @@ pub enum Effect {
     /// Probe a server's URL once: the second witness of its loss; answered by
     /// [`Observation::Probed`](crate::Observation::Probed).
     Probe(Watch),
+    /// Find out why a server never became ready; answered by [`Observation::Examined`](crate::Observation::Examined).
+    Examine(Examine),
     /// Ask a scale policy; answered by [`Observation::Scaled`](crate::Observation::Scaled).
     Scale(ScaleAsk),
 }
@@ -55,6 +57,17 @@ pub struct TerminateOrder {
     pub instance: Option<String>,
     /// Since when its end is ordered: what was launched a moment before may not be visible yet.
     pub since: Timestamp,
+}
+
+/// See [`Effect::Examine`]. It changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examine {
+    /// Which launch.
+    pub key: OrderKey,
+    /// The pool, whose configuration says how.
+    pub pool: PoolName,
+    /// The provider's own name for it.
+    pub instance: String,
 }
 
 /// See [`Effect::Watch`].

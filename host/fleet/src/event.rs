@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Offer;
 use crate::ids::{PlacementNo, PoolName, RoomId, ServerName, Tenant};
+use crate::server::BootPhase;
 use crate::units::{Microdollars, Timestamp};
 
 /// Something that happened, and when.
@@ -78,7 +79,7 @@ pub enum What {
     ServerLeft(ServerEvent),
     /// A launched server never became ready, or the launch was refused.
     #[serde(rename = "server.failed")]
-    ServerFailed(ServerEvent),
+    ServerFailed(ServerFailed),
     /// A server is being ended.
     #[serde(rename = "server.terminating")]
     ServerTerminating(ServerEvent),
@@ -237,6 +238,35 @@ pub struct ServerEvent {
     pub reason: String,
 }
 
+/// A server that never served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the glossary's words")]
+pub struct ServerFailed {
+    #[serde(flatten)]
+    pub server: ServerEvent,
+    /// How far it had come; none where nothing was launched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_phase: Option<BootPhase>,
+    /// The end of what it wrote on its console, or why that could not be read; none where its provider has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<String>,
+    /// Whether it stays to be looked at, after the pool's `keep_failed_servers`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_kept: bool,
+}
+
+impl From<ServerEvent> for ServerFailed {
+    /// One of which nothing was launched, or nothing more is known.
+    fn from(server: ServerEvent) -> ServerFailed {
+        ServerFailed {
+            server,
+            last_phase: None,
+            console: None,
+            is_kept: false,
+        }
+    }
+}
+
 /// An external pool's level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the glossary's words")]
@@ -244,6 +274,8 @@ pub struct ScaleWanted {
     pub pool: PoolName,
     pub servers_wanted: u32,
     pub before: u32,
+    /// What one server of the pool costs.
+    pub price_per_hour: Microdollars,
     /// Which servers may go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<ServerName>,
@@ -263,6 +295,11 @@ pub struct ScaleRefused {
     pub granted: u32,
     /// Which guard.
     pub code: String,
+    /// What would be ordered next; none where nothing can be, or the provider chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
+    /// What one server of the pool costs, or that offer.
+    pub price_per_hour: Microdollars,
     pub reason: String,
 }
 
@@ -282,6 +319,7 @@ pub struct FreezeEvent {
     pub pool: Option<PoolName>,
     pub silent: u32,
     pub servers: u32,
+    pub reason: String,
 }
 
 /// The fleet's price beside its ceiling.

@@ -10,6 +10,7 @@ mod changes;
 mod choosing;
 mod configuring;
 mod disagreeing;
+mod examining;
 mod failing;
 mod freezing;
 mod growing;
@@ -252,6 +253,7 @@ impl Fleet {
             Observation::Launched(launched) => self.launched(launched),
             Observation::Terminated(terminated) => self.terminated(terminated),
             Observation::Listed(listed) => self.listed(listed),
+            Observation::Examined(examined) => self.examined(examined),
             Observation::Probed(probed) => self.probed(probed),
             Observation::Reported(reported) => self.reported(reported),
             Observation::Scaled(answer) => self.scaled(answer),

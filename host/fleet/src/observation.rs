@@ -17,6 +17,8 @@ pub enum Observation {
     Terminated(Terminated),
     /// A provider listed what exists in a pool.
     Listed(Listed),
+    /// A provider has looked at a server that never became ready.
+    Examined(Examined),
     /// A probe of a server's URL ended.
     Probed(Probed),
     /// A server reported on itself.
@@ -108,6 +110,24 @@ pub struct Terminated {
     pub key: OrderKey,
     /// `Ok` when nothing is left under the key.
     pub result: Result<(), ProviderError>,
+}
+
+/// See [`Observation::Examined`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// Which launch.
+    pub key: OrderKey,
+    /// What was found.
+    pub evidence: Evidence,
+}
+
+/// What a provider knows of a server that never became ready. All of it is for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Why its instance has ended by itself; none where it has not, or nobody can say.
+    pub cause: Option<String>,
+    /// The end of what it wrote on its console, or why that could not be read.
+    pub console: Option<String>,
 }
 
 /// See [`Observation::Listed`].

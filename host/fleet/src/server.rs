@@ -94,7 +94,7 @@ pub enum Phase {
     Booting(Booting),
     /// It has shown that it serves.
     Ready(Ready),
-    /// It was launched and never became ready.
+    /// It was launched and never became ready: it is being examined, and then ended or kept.
     Failed(Failed),
     /// It is being ended; the record goes when the provider has confirmed that nothing is left.
     Terminating(Terminating),
@@ -140,6 +140,25 @@ pub struct Failed {
     pub since: Timestamp,
     /// Why, for people.
     pub reason: String,
+    /// How far it had come.
+    pub last_phase: BootPhase,
+    /// Whether its instance has ended by itself, as far as its provider's word is known: then there is nothing to keep.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_ended: bool,
+    /// Whether it stays until an operator removes it, to be looked at. Otherwise it is ended once its provider has said what it
+    /// finds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_kept: bool,
+}
+
+/// How far a server had come that never became ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BootPhase {
+    /// See [`Phase::Launching`].
+    Launching,
+    /// See [`Phase::Booting`].
+    Booting,
 }
 
 /// See [`Phase::Terminating`].

@@ -29,6 +29,9 @@ mod failing;
 #[path = "claims/launches.rs"]
 mod launches;
 
+#[path = "claims/examining.rs"]
+mod examining;
+
 #[path = "claims/offers.rs"]
 mod offers;
 

@@ -257,6 +257,9 @@ section! {
         adopt_rooms: Flag = Preset("false"),
         /// Whether rooms that their server reported, and has reported no more for `[rooms] empty_seconds`, are released.
         release_unreported_rooms: Flag = Preset("false"),
+        /// So many servers that were launched and never became ready are kept, and paid for, to be looked at until an operator
+        /// removes them. They do not count against `servers_max`.
+        keep_failed_servers: Count<0, 10> = Preset("0"),
         /// How its servers' health is known: "tcp" or "http" = Usher probes their URL; "report" = they report; "none"
         /// = nobody looks. Without it "tcp"; simulated servers report.
         health: Word<Health> = Example(r#""tcp""#),

@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::time::timeout;
 
+use usher_fleet::observation::Evidence;
+
 use super::{Ec2, refusal};
 
 /// How much of a console is told: some 50 lines, and few enough bytes for an event.
@@ -22,6 +24,19 @@ const CONSOLE_TIMEOUT: Duration = Duration::from_secs(15);
 const NOT_LIVE: &str = "UnsupportedOperation";
 
 impl Ec2 {
+    /// Returns what is left to be read of an instance.
+    pub(super) async fn evidence_of(&self, instance: &str) -> Evidence {
+        let (cause, console) = tokio::join!(self.state_reason(instance), self.console_end(instance));
+        let console = match console {
+            Ok(end) if end.is_empty() => "nothing was written on its console, as far as EC2 knows".to_owned(),
+            Ok(end) | Err(end) => end,
+        };
+        Evidence {
+            cause,
+            console: Some(console),
+        }
+    }
+
     /// Returns the end of what an instance has written on its console: at most 4 KiB, from a line's start, without colours and
     /// control characters. It is empty where nothing was written, or EC2 has nothing yet: for types that are not on Nitro it keeps
     /// what was written up to a minute ago or more.
@@ -29,13 +44,13 @@ impl Ec2 {
     /// # Errors
     ///
     /// It cannot be read within 15 s; in words.
-    pub async fn console_end(&self, instance: &str) -> Result<String, String> {
+    pub(super) async fn console_end(&self, instance: &str) -> Result<String, String> {
         self.console_end_within(instance, CONSOLE_TIMEOUT).await
     }
 
     /// Returns why EC2 says that an instance is in its state: `Server.InternalError: Internal error on launch`. None where it says
     /// nothing, or cannot be asked.
-    pub async fn state_reason(&self, instance: &str) -> Option<String> {
+    pub(super) async fn state_reason(&self, instance: &str) -> Option<String> {
         let call = self.client().await.describe_instances().instance_ids(instance);
         let answer = timeout(CONSOLE_TIMEOUT, call.send()).await.ok()?.ok()?;
         let described = answer.reservations().first()?.instances().first()?;

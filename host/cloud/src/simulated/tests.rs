@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use usher_fleet::config::{Labels, Limits};
-use usher_fleet::server::{Booting, Failed, Health, Ready, Requested, Terminating};
+use usher_fleet::server::{BootPhase, Booting, Failed, Health, Ready, Requested, Terminating};
 use usher_fleet::status::ServerCard;
 use usher_fleet::units::{Microdollars, Timestamp};
 
@@ -196,6 +196,9 @@ async fn what_was_recorded_exists_again_after_a_restart() {
             Phase::Failed(Failed {
                 since,
                 reason: reason.clone(),
+                last_phase: BootPhase::Booting,
+                has_ended: false,
+                is_kept: true,
             }),
         ),
         recorded("terminating", Phase::Terminating(Terminating { since, reason })),

@@ -105,7 +105,7 @@ mod tests {
                 "type": kind, "room": "r", "server": "s", "pool": "p", "policy": "standard", "from": "s", "reason": "why",
                 "receiver": "http://a", "lag_seconds": 1, "placement": 1, "seats": 1, "waited_seconds": 0, "rooms": 0,
                 "price_per_hour": 0, "servers_wanted": 1, "before": 0, "asked": 1, "granted": 0, "code": "c", "silent": 1,
-                "key": "k", "used": 1, "max": 2,
+                "key": "k", "used": 1, "max": 2, "participants": 1,
             });
             event["servers"] = servers;
             serde_json::from_value(event)

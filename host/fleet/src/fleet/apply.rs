@@ -403,6 +403,8 @@ fn unconfigured(record: &PoolRecord) -> PoolConfig {
         offers: Vec::new(),
         adopt_rooms: false,
         release_unreported_rooms: false,
+        leaves_evidence: false,
+        keep_failed_servers: 0,
         guards: PoolGuards {
             servers_max: 0,
             ..PoolGuards::default()

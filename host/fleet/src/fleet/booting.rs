@@ -12,7 +12,7 @@ use crate::ids::{PoolName, ServerNo};
 use crate::observation::InstanceState;
 use crate::pool::{Circuit, Open, PoolRecord};
 use crate::record::Record;
-use crate::server::{Booting, Failed, Launching, Phase, Ready};
+use crate::server::{BootPhase, Booting, Failed, Launching, Phase, Ready};
 
 /// How long an opened circuit stays open at first, in seconds; failing again doubles it.
 const CIRCUIT_SECONDS: u32 = 300;
@@ -38,7 +38,7 @@ impl Fleet {
                 since,
                 deadline: Some(deadline),
             }),
-            InstanceState::Ended => return self.boot_failed(no, "its instance ended at once".into()),
+            InstanceState::Ended => return self.boot_failed(no, "its instance ended at once".into(), true),
         };
         let is_running = matches!(phase, Phase::Booting(_));
         if !is_running {
@@ -99,20 +99,26 @@ impl Fleet {
         self.grown.insert(no);
     }
 
-    /// A launched server will not become ready: it is ended, and counts against its pool's circuit.
-    pub(super) fn boot_failed(&mut self, no: ServerNo, reason: String) {
+    /// A launched server will not become ready: it counts against its pool's circuit, is examined, and then ended or kept.
+    pub(super) fn boot_failed(&mut self, no: ServerNo, reason: String, has_ended: bool) {
         let Some(server) = self.servers.get(&no) else { return };
         let pool = server.record.pool.clone();
-        let told = self.server_event(server, reason.clone());
+        let last_phase = match &server.record.phase {
+            Phase::Booting(_) => BootPhase::Booting,
+            _ => BootPhase::Launching,
+        };
         let phase = Phase::Failed(Failed {
             since: self.now,
-            reason: reason.clone(),
+            reason,
+            last_phase,
+            has_ended,
+            is_kept: false,
         });
         self.change_server(no, |record| record.phase = phase);
-        self.tell(What::ServerFailed(told));
+        self.unwatch(no);
         self.verdict_failed(no, "boot_failed", self.now);
         self.boot_ended(&pool, no, None);
-        self.terminate(no, format!("failed to boot: {reason}"));
+        self.examine(no);
     }
 
     /// Counts how a boot ended, and opens or closes the pool's circuit.

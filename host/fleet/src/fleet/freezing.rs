@@ -60,6 +60,13 @@ impl Fleet {
             pool,
             silent: count(silent),
             servers: count(servers),
+            reason: match frozen {
+                true => {
+                    "so many at once are our own trouble: none is declared lost for silence, and nothing is scaled down"
+                }
+                false => "enough of them are heard again, or gone",
+            }
+            .into(),
         };
         self.tell(if frozen {
             What::Frozen(event)

@@ -86,15 +86,18 @@ impl Fleet {
             decision.code,
             until,
         );
-        if is_short {
-            self.tell(What::ScaleRefused(ScaleRefused {
-                pool: name,
+        if is_short && let Some(pool) = self.pools.get(&name) {
+            let event = ScaleRefused {
                 policy: decision.policy.name.clone(),
                 asked,
                 granted,
                 code: allowance.code.into(),
+                offer: self.next_offer(pool),
+                price_per_hour: self.next_price(pool),
                 reason: growth.reason,
-            }));
+                pool: name,
+            };
+            self.tell(What::ScaleRefused(event));
         }
         self.out.decisions.push(decision);
     }
@@ -163,7 +166,7 @@ impl Fleet {
         reason: &str,
     ) {
         let Some(pool) = self.pools.get(name) else { return };
-        let mut record = pool.record.clone();
+        let (mut record, price_per_hour) = (pool.record.clone(), pool.config.price_per_hour);
         let before = std::mem::replace(&mut record.servers_wanted, level);
         if before == level && servers.is_empty() {
             return;
@@ -174,6 +177,7 @@ impl Fleet {
             servers_wanted: level,
             before,
             servers,
+            price_per_hour,
             policy: policy.name.clone(),
             reason: reason.to_owned(),
         };

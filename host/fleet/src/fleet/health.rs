@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::changes::Thing;
 use super::state::{Pool, Server};
-use super::{Fleet, timers::Timer};
+use super::{Fleet, examining::EXAMINED_WITHIN, timers::Timer};
 use crate::effect::{Effect, Watch};
 use crate::event::What;
 use crate::ids::{PoolName, RoomId, ServerNo};
@@ -187,7 +187,8 @@ impl Fleet {
             Some(Hold::Draining(_)) | None => None,
         };
         let phase = match &server.record.phase {
-            Phase::Requested(_) | Phase::Failed(_) | Phase::Terminating(_) => return retry,
+            Phase::Requested(_) | Phase::Terminating(_) => return retry,
+            Phase::Failed(failed) => (!failed.is_kept).then_some(failed.since + EXAMINED_WITHIN),
             Phase::Launching(launching) => Some(self.boot_deadline(launching.deadline)),
             Phase::Booting(booting) => booting.deadline.map(|deadline| self.boot_deadline(deadline)),
             Phase::Ready(_) => self.health_deadline(server),
@@ -226,7 +227,12 @@ impl Fleet {
         self.end_rest(no);
         let Some(server) = self.servers.get(&no) else { return };
         match &server.record.phase {
-            Phase::Requested(_) | Phase::Failed(_) | Phase::Terminating(_) => {}
+            Phase::Requested(_) | Phase::Terminating(_) => {}
+            Phase::Failed(failed) => {
+                if !failed.is_kept && failed.since + EXAMINED_WITHIN <= self.now {
+                    self.examined_in_vain(no);
+                }
+            }
             Phase::Launching(Launching { deadline, .. })
             | Phase::Booting(Booting {
                 deadline: Some(deadline),
@@ -248,7 +254,7 @@ impl Fleet {
             (None, _) => "nothing was heard of it, and no URL is known to probe",
             (Some(_), _) => "it never showed that it serves",
         };
-        self.boot_failed(no, format!("{heard} within boot_seconds_max"));
+        self.boot_failed(no, format!("{heard} within boot_seconds_max"), false);
     }
 
     fn check_health(&mut self, no: ServerNo) {

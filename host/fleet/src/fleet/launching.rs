@@ -189,7 +189,7 @@ impl Fleet {
         let pool = server.record.pool.clone();
         let until = self.now + pause;
         let told = self.server_event(server, error.to_string());
-        self.tell(What::ServerFailed(told));
+        self.tell(What::ServerFailed(told.into()));
         // Where there are offers, each has its own shortage.
         if let Some(pool) = self.pools.get_mut(&pool)
             && (code != "no_capacity" || pool.config.offers.is_empty())
@@ -369,10 +369,8 @@ impl Fleet {
                 Phase::Terminating(_) => {
                     self.order_termination(no);
                 }
-                Phase::Failed(failed) => {
-                    let reason = format!("failed to boot: {}", failed.reason);
-                    self.terminate(no, reason);
-                }
+                Phase::Failed(failed) if failed.is_kept => {}
+                Phase::Failed(_) => self.examine(no),
                 Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) => self.watch(no),
             }
             self.emptied.insert(no);

@@ -151,10 +151,11 @@ impl Fleet {
         let missing: Vec<ServerNo> = self
             .of(pool)
             .filter(|server| {
-                matches!(
+                (matches!(
                     server.record.phase,
                     Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_)
-                ) && server.record.phase.since() < asked
+                ) || server.is_kept_failed())
+                    && server.record.phase.since() < asked
                     && seen.binary_search(&server.no()).is_err()
             })
             .map(super::state::Server::no)
@@ -174,12 +175,13 @@ impl Fleet {
     fn ended_behind_our_back(&mut self, no: ServerNo, reason: &str) {
         let Some(server) = self.servers.get(&no) else { return };
         match &server.record.phase {
-            Phase::Launching(_) | Phase::Booting(_) => self.boot_failed(no, reason.into()),
+            Phase::Launching(_) | Phase::Booting(_) => self.boot_failed(no, reason.into(), true),
             Phase::Ready(_) => {
                 self.lose(no, reason.into());
                 // Nothing can come back: whatever is left under its key may go at once.
                 self.terminate(no, reason.into());
             }
+            Phase::Failed(failed) if failed.is_kept => self.terminate(no, reason.into()),
             Phase::Requested(_) | Phase::Failed(_) | Phase::Terminating(_) => {}
         }
     }

@@ -217,7 +217,8 @@ impl World {
                 | Effect::List(_)
                 | Effect::Watch(_)
                 | Effect::Unwatch(_)
-                | Effect::Probe(_) => self.effects.push(effect),
+                | Effect::Probe(_)
+                | Effect::Examine(_) => self.effects.push(effect),
             }
         }
         outcome.reply
@@ -767,6 +768,8 @@ pub(crate) fn external(name: &str) -> PoolConfig {
         offers: Vec::new(),
         adopt_rooms: false,
         release_unreported_rooms: false,
+        leaves_evidence: false,
+        keep_failed_servers: 0,
         guards: PoolGuards::default(),
     }
 }

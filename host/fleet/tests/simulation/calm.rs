@@ -7,7 +7,7 @@ use usher_fleet::Observation;
 use usher_fleet::command::{Command, DeclareLost, HoldAction, HoldServer, ReleaseRoom, RemoveServer, SetScaling};
 use usher_fleet::observation::OrderKey;
 use usher_fleet::room::RoomWish;
-use usher_fleet::server::ServerRecord;
+use usher_fleet::server::{Phase, ServerRecord};
 
 use super::cloud::Faults;
 use super::invariants::{scaling, waiting};
@@ -41,6 +41,7 @@ impl World {
             let (pool, enabled) = (pool.name, true);
             self.command(Command::SetScaling(SetScaling { pool, enabled }));
         }
+        self.remove_the_kept();
         self.lift_all_holds();
         self.declare_the_dead_lost();
         self.wait_until(
@@ -69,6 +70,7 @@ impl World {
         }
         for pool in &mut config.pools {
             pool.guards.servers_min = 0;
+            pool.keep_failed_servers = 0;
             // A server whose instance never served may have reported once, and will never take that back.
             pool.guards.drains_in_flight_max = None;
             pool.guards.boot_max = pool.guards.boot_max.max(Duration::from_secs(100));
@@ -76,6 +78,16 @@ impl World {
         }
         config.room_silence_max = Duration::from_secs(24 * 3600);
         self.observe(Observation::Configured(Box::new(config)));
+    }
+
+    /// What never became ready has been looked at.
+    fn remove_the_kept(&mut self) {
+        let is_kept = |server: &&ServerRecord| matches!(&server.phase, Phase::Failed(failed) if failed.is_kept);
+        let kept = self.model.servers.values().filter(is_kept);
+        for server in kept.map(|server| server.name.clone()).collect::<Vec<_>>() {
+            let force = false;
+            self.command(Command::RemoveServer(RemoveServer { server, force }));
+        }
     }
 
     /// Where many are silent at once only an operator can say that they are lost, and not we.

@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use usher_fleet::config::FleetConfig;
-use usher_fleet::effect::{LaunchOrder, TerminateOrder, Watch};
+use usher_fleet::effect::{Examine, LaunchOrder, TerminateOrder, Watch};
 use usher_fleet::ids::{Attempt, PoolName, ServerName};
-use usher_fleet::observation::{OrderKey, Probed};
+use usher_fleet::observation::{Evidence, Examined, OrderKey, Probed};
 use usher_fleet::units::Timestamp;
 use usher_fleet::{Effect, Observation};
 
@@ -147,6 +147,7 @@ impl Cloud {
                 let observation = self.probe(watch, is_muted, now);
                 self.answer(observation, faults, now, chance);
             }
+            Effect::Examine(examine) => self.examine(examine, faults, now, chance),
             Effect::Scale(_) => {}
         }
     }
@@ -246,6 +247,20 @@ impl Cloud {
         let is_before = |message: &Message| key.is_some() && key_of(message) == key;
         let first = self.messages[..index].iter().position(is_before).unwrap_or(index);
         Some(self.messages.remove(first).observation)
+    }
+
+    /// Says what there is to be found out about an instance, or never does.
+    fn examine(&mut self, examine: &Examine, faults: Faults, now: Timestamp, chance: &mut Chance) {
+        if chance.percent(faults.percent) {
+            return self.met.count("examination.lost");
+        }
+        let lives = self.living(&examine.key, now).is_some();
+        let evidence = Evidence {
+            cause: (!lives).then(|| "it has ended".into()),
+            console: Some("login:".into()),
+        };
+        let key = examine.key.clone();
+        self.answer(Observation::Examined(Examined { key, evidence }), faults, now, chance);
     }
 
     /// Returns what this installation has made under a key, if it lives.

@@ -41,7 +41,7 @@ const TOLD: [&str; 28] = [
 ];
 
 /// What every long enough run of worlds goes through.
-const MET: [&str; 44] = [
+const MET: [&str; 46] = [
     "answer.twice",
     "boot.died",
     "boot.never",
@@ -55,6 +55,8 @@ const MET: [&str; 44] = [
     "end.throttled",
     "end.unauthorized",
     "end.under_way",
+    "examination.lost",
+    "failed.kept",
     "instance.died",
     "instance.kept",
     "instance.noticed",
@@ -91,6 +93,9 @@ const MET: [&str; 44] = [
 impl Coverage {
     pub(crate) fn note(&mut self, what: &What) {
         self.count(what.kind());
+        if matches!(what, What::ServerFailed(failed) if failed.is_kept) {
+            self.count("failed.kept");
+        }
     }
 
     /// One more of a kind.

@@ -77,6 +77,8 @@ fn pool() -> PoolConfig {
         offers: Vec::new(),
         adopt_rooms: false,
         release_unreported_rooms: false,
+        leaves_evidence: false,
+        keep_failed_servers: 0,
         guards: PoolGuards {
             servers_max: SERVERS,
             cpu_permille_max: None,

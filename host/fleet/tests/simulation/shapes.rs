@@ -72,6 +72,8 @@ fn pool(chance: &mut Chance, index: u32) -> PoolConfig {
         offers: offers(chance, automatic),
         adopt_rooms: false,
         release_unreported_rooms: false,
+        leaves_evidence: automatic && chance.one_in(2),
+        keep_failed_servers: if chance.one_in(3) { chance.between(1, 2) } else { 0 },
         guards: guards(chance),
     }
 }

@@ -91,6 +91,8 @@ fn pool(raw: &RawPool, around: &Around<'_>, problems: &mut Collector<'_>) -> Opt
         offers,
         adopt_rooms: raw.adopt_rooms.or(false),
         release_unreported_rooms: raw.release_unreported_rooms.or(false),
+        leaves_evidence: provider == Provider::Ec2,
+        keep_failed_servers: raw.keep_failed_servers.or(0),
         guards,
     };
     let setup = PoolSetup {

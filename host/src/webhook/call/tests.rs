@@ -171,7 +171,7 @@ fn a_call_has_the_chosen_events_in_order_as_followers_see_them() {
     let log = Story::default()
         .then(1, opened())
         .then(2, released("a", None))
-        .then(3, What::ServerFailed(server("media-1", 0)))
+        .then(3, What::ServerFailed(server("media-1", 0).into()))
         .then(4, released("b", None));
     let call = must_call(&log, start(), at(5));
     assert_eq!(types(&call), ["scale.circuit_opened", "server.failed"]);
@@ -206,7 +206,7 @@ fn a_backlog_is_told_in_calls_of_bounded_size() {
     let long = |n: u64| {
         let mut server = server("media-1", 0);
         server.reason = "x".repeat(100_000);
-        (n, What::ServerFailed(server))
+        (n, What::ServerFailed(server.into()))
     };
     let large = (0..5)
         .map(long)
@@ -221,7 +221,7 @@ fn a_single_event_that_is_too_large_goes_alone() {
     server.reason = "x".repeat(BYTES_MAX + 1);
     let log = Story::default()
         .then(1, opened())
-        .then(2, What::ServerFailed(server))
+        .then(2, What::ServerFailed(server.into()))
         .then(3, opened());
     let sizes: Vec<usize> = told(&log, at(9)).iter().map(Vec::len).collect();
     assert_eq!(sizes, [1, 1, 1]);
@@ -244,7 +244,7 @@ fn a_lost_server_is_one_event_with_its_rooms_and_their_new_servers() {
         .and(leaves("a", "media-1"))
         .and(leaves("b", "media-1"))
         .and(arrives("a", "media-1", "media-2"))
-        .then(3, What::ServerFailed(server("media-9", 0)))
+        .then(3, What::ServerFailed(server("media-9", 0).into()))
         .then(4, arrives("b", "media-1", "media-3"))
         .then(5, opened());
     let call = must_call(&log, start(), at(5));

@@ -36,6 +36,14 @@ pub(crate) fn run(effect: &Effect, durable: &BTreeMap<RecordKey, Record>, cloud:
             None if cloud.ended.contains(&order.key) => {}
             None => invariant_only_our_own_orphans_are_ended(order, cloud, now),
         },
+        Effect::Examine(examine) => {
+            let phase = phase_of(&examine.key, durable, cloud);
+            // Its time may have passed before it was asked for.
+            assert!(
+                phase.is_none_or(|phase| matches!(phase, Phase::Failed(_) | Phase::Terminating(_))),
+                "invariant_only_what_has_failed_is_examined: {examine:?} while {phase:?}"
+            );
+        }
         Effect::List(_) | Effect::Watch(_) | Effect::Unwatch(_) | Effect::Probe(_) | Effect::Scale(_) => {}
     }
 }

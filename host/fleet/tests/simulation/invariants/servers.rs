@@ -22,6 +22,9 @@ pub(super) fn changed(model: &Model, old: &ServerRecord, new: &ServerRecord, inp
     if matches!(new.phase, Phase::Failed(_)) && !matches!(old.phase, Phase::Failed(_)) {
         invariant_boots_fail_for_a_cause(model, old, input, cloud);
     }
+    if is_kept(new) && !is_kept(old) {
+        invariant_so_many_that_failed_are_kept(model, new);
+    }
     invariant_holds_are_lifted_by_whom_they_belong_to(model, old, new, input);
     let is_ending = |server: &ServerRecord| matches!(server.phase, Phase::Terminating(_));
     let is_let_go = (is_ending(new) && !is_ending(old)) || (new.left && !old.left);
@@ -130,6 +133,29 @@ fn invariant_boots_fail_for_a_cause(model: &Model, old: &ServerRecord, input: Op
         is_late || has_ended,
         "invariant_boots_fail_for_a_cause: {old:?} by {input:?}: {:?}",
         cloud.instances.get(&key_of(old))
+    );
+}
+
+fn is_kept(server: &ServerRecord) -> bool {
+    matches!(&server.phase, Phase::Failed(failed) if failed.is_kept)
+}
+
+/// Each is paid for: never more are kept than the pool says.
+fn invariant_so_many_that_failed_are_kept(model: &Model, new: &ServerRecord) {
+    let before = model
+        .servers
+        .values()
+        .filter(|server| server.pool == new.pool && is_kept(server))
+        .count();
+    let pool = model.config.pools.iter().find(|pool| pool.name == new.pool);
+    let max = pool.map_or(0, |pool| pool.keep_failed_servers as usize);
+    assert!(
+        matches!(&new.phase, Phase::Failed(failed) if !failed.has_ended),
+        "invariant_what_has_ended_is_not_kept: {new:?}"
+    );
+    assert!(
+        before < max,
+        "invariant_so_many_that_failed_are_kept: {new:?} beside {before}"
     );
 }
 
