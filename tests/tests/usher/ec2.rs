@@ -13,13 +13,14 @@ use usher_fake_ec2::{
 use crate::http::Client;
 use crate::patience::{eventually, seconds};
 use crate::site::{AGENT, Host, Site};
+use crate::sse::all_events;
 
-const ADMIN: &str = "usher_admin_of_a_test";
-const DEAR: &str = "c7i.4xlarge";
-const CHEAP: &str = "c7i.2xlarge";
+pub(crate) const ADMIN: &str = "usher_admin_of_a_test";
+pub(crate) const DEAR: &str = "c7i.4xlarge";
+pub(crate) const CHEAP: &str = "c7i.2xlarge";
 
 /// What an instance runs: a Janus on its own address, and the agent beside it.
-const USER_DATA: &str = r#"#!/bin/sh
+pub(crate) const USER_DATA: &str = r#"#!/bin/sh
 set -eu
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 http=$(free_port)
@@ -45,14 +46,14 @@ exec @agent@ --url {{url}} --server {{server}} --token-file token --server-url "
 "#;
 
 /// A fake EC2 whose instances are processes, and a host's folder that launches there.
-struct Cloud {
-    fake: FakeEc2,
-    control: Control,
-    site: Site,
+pub(crate) struct Cloud {
+    pub(crate) fake: FakeEc2,
+    pub(crate) control: Control,
+    pub(crate) site: Site,
 }
 
 impl Cloud {
-    async fn new(change: impl FnOnce(&mut Setup)) -> Cloud {
+    pub(crate) async fn new(change: impl FnOnce(&mut Setup)) -> Cloud {
         let mut setup = Setup {
             run_user_data: true,
             life: Life {
@@ -116,20 +117,20 @@ endpoint_url = "{url}"
         )
     }
 
-    fn living(&self) -> Vec<InstanceView> {
+    pub(crate) fn living(&self) -> Vec<InstanceView> {
         let mut instances = self.control.instances();
         instances.retain(|instance| instance.state != InstanceState::Terminated);
         instances
     }
 
-    async fn start(&self) -> (Host, Client) {
+    pub(crate) async fn start(&self) -> (Host, Client) {
         let host = self.site.start().await;
         let client = host.client().with_token(ADMIN);
         (host, client)
     }
 
     /// Every token has made one instance, and no server two.
-    fn assert_none_was_launched_twice(&self) {
+    pub(crate) fn assert_none_was_launched_twice(&self) {
         let by_token = self.control.launched_by_token();
         assert!(by_token.values().all(|instances| instances.len() == 1), "{by_token:?}");
         let servers: Vec<(String, String)> = self
@@ -167,7 +168,7 @@ impl Drop for Cloud {
     }
 }
 
-fn hash(token: &str) -> String {
+pub(crate) fn hash(token: &str) -> String {
     let digest = Sha256::digest(token.as_bytes());
     let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{digits}")
@@ -189,7 +190,7 @@ async fn placed(client: &Client, room: &str) -> Value {
     .await
 }
 
-async fn servers(client: &Client) -> Vec<Value> {
+pub(crate) async fn servers(client: &Client) -> Vec<Value> {
     client.get("/v1/servers").await.expect(200).json["servers"]
         .as_array()
         .unwrap()
@@ -339,4 +340,51 @@ async fn a_spot_notice_moves_the_rooms_before_the_machine_goes() {
     assert_ne!(moved["server"]["name"], first);
     let decided = client.get("/v1/events?follow=false").await.text;
     assert!(decided.contains("takes the machine away"), "{decided}");
+}
+
+#[tokio::test]
+async fn a_boot_that_fails_leaves_its_last_words_and_one_machine_to_look_at() {
+    let cloud = Cloud::new(|_| {}).await;
+    cloud.site.write(
+        "user-data.sh",
+        "#!/bin/sh\necho 'the disk image has no agent'\nexec sleep 600\n",
+    );
+    let config = cloud.config("keep_failed_servers = 1");
+    cloud.site.configure(&config.replace(
+        "[guards]\n",
+        "[guards]\nboot_seconds_max = 3\nboot_failures_max = 100\nboot_failures_window = 100\n",
+    ));
+    let (_host, client) = cloud.start().await;
+    place(&client, &["a"]).await;
+    let failures = eventually("two boots have failed", seconds(60), async || {
+        let mut events = all_events(&client).await;
+        events.retain(|event| event.kind == "server.failed");
+        (events.len() >= 2).then_some(events)
+    })
+    .await;
+    for (failure, is_kept) in failures.iter().zip([true, false]) {
+        let told = &failure.data;
+        assert_eq!(told["console"], "the disk image has no agent", "{told}");
+        assert_eq!(told["last_phase"], "booting");
+        assert_eq!(told["offer"]["price_per_hour"], 0.4, "{told}");
+        assert_eq!(told["is_kept"].as_bool().unwrap_or_default(), is_kept, "{told}");
+    }
+    client.delete("/v1/rooms/a").await.expect(204);
+    let is_kept_alone = |servers: &[Value]| servers.len() == 1 && servers[0]["name"] == "cloud-1";
+    let kept = eventually("one machine stays", seconds(60), async || {
+        Some(servers(&client).await).filter(|servers| is_kept_alone(servers))
+    })
+    .await;
+    assert_eq!(kept[0]["phase"], "failed");
+    assert!(
+        kept[0]["phase_reason"].as_str().unwrap().contains("kept"),
+        "{}",
+        kept[0]
+    );
+    assert_eq!(cloud.living().len(), 1);
+    client.delete("/v1/servers/cloud-1").await.expect(204);
+    eventually("it goes when it is removed", seconds(60), async || {
+        cloud.living().is_empty().then_some(())
+    })
+    .await;
 }

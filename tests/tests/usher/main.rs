@@ -23,6 +23,7 @@ mod calls;
 mod command_line;
 mod compile_bombs;
 mod ec2;
+mod ec2_faults;
 mod events;
 mod example_policies;
 mod herding;
