@@ -89,6 +89,9 @@ pub enum What {
     /// An instance of this fleet exists that no record knows.
     #[serde(rename = "server.unknown")]
     ServerUnknown(ServerEvent),
+    /// An instance that this installation launched after its store was saved is in the books again.
+    #[serde(rename = "server.adopted")]
+    ServerAdopted(ServerEvent),
     /// An instance that this installation launched and no record knows is ended.
     #[serde(rename = "server.reaped")]
     ServerReaped(ServerEvent),

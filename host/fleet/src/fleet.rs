@@ -3,6 +3,7 @@
 //! Durable state lives in records and changes by [`Fleet::apply`] alone, which also keeps every index; the submodules
 //! below decide which records to write. What they want told, done or answered collects in one [`Outcome`].
 
+mod adopting;
 mod apply;
 mod billing;
 mod booting;

@@ -72,9 +72,10 @@ pub struct AgentToken {
 }
 
 impl AgentToken {
-    /// Returns whether a token of this number counts.
+    /// Returns whether a token of this number counts. A later one than the newest was made after the store was saved of which this
+    /// is a copy.
     pub fn accepts(self, generation: u32) -> bool {
-        generation == self.generation || (!self.is_taken && Some(generation) == self.generation.checked_sub(1))
+        generation >= self.generation || (!self.is_taken && Some(generation) == self.generation.checked_sub(1))
     }
 
     fn is_first(&self) -> bool {
@@ -119,9 +120,9 @@ pub struct Launching {
 /// See [`Phase::Booting`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Booting {
-    /// When it was launched, or registered.
+    /// When it was launched, registered or adopted.
     pub since: Timestamp,
-    /// When it counts as failed; none for external servers, which cost nothing here.
+    /// When it counts as failed; none for external servers, which cost nothing here, and adopted ones, on which people may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
 }

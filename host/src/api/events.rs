@@ -178,6 +178,7 @@ fn tenant_of_room(what: &What) -> Option<Option<&Tenant>> {
         | What::ServerTerminating(_)
         | What::ServerTerminated(_)
         | What::ServerUnknown(_)
+        | What::ServerAdopted(_)
         | What::ServerReaped(_)
         | What::ScaleWanted(_)
         | What::ScaleUnwanted(_)

@@ -1,6 +1,9 @@
 //! The whole story on a fake EC2, with the real SDK, real agents and real Janus servers: each instance is a process group on this
 //! machine that runs the user data which the host rendered, and reports where its Janus is.
 
+mod adopted;
+mod failed_boots;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -13,7 +16,6 @@ use usher_fake_ec2::{
 use crate::http::Client;
 use crate::patience::{eventually, seconds};
 use crate::site::{AGENT, Host, Site};
-use crate::sse::all_events;
 
 pub(crate) const ADMIN: &str = "usher_admin_of_a_test";
 pub(crate) const DEAR: &str = "c7i.4xlarge";
@@ -340,51 +342,4 @@ async fn a_spot_notice_moves_the_rooms_before_the_machine_goes() {
     assert_ne!(moved["server"]["name"], first);
     let decided = client.get("/v1/events?follow=false").await.text;
     assert!(decided.contains("takes the machine away"), "{decided}");
-}
-
-#[tokio::test]
-async fn a_boot_that_fails_leaves_its_last_words_and_one_machine_to_look_at() {
-    let cloud = Cloud::new(|_| {}).await;
-    cloud.site.write(
-        "user-data.sh",
-        "#!/bin/sh\necho 'the disk image has no agent'\nexec sleep 600\n",
-    );
-    let config = cloud.config("keep_failed_servers = 1");
-    cloud.site.configure(&config.replace(
-        "[guards]\n",
-        "[guards]\nboot_seconds_max = 3\nboot_failures_max = 100\nboot_failures_window = 100\n",
-    ));
-    let (_host, client) = cloud.start().await;
-    place(&client, &["a"]).await;
-    let failures = eventually("two boots have failed", seconds(60), async || {
-        let mut events = all_events(&client).await;
-        events.retain(|event| event.kind == "server.failed");
-        (events.len() >= 2).then_some(events)
-    })
-    .await;
-    for (failure, is_kept) in failures.iter().zip([true, false]) {
-        let told = &failure.data;
-        assert_eq!(told["console"], "the disk image has no agent", "{told}");
-        assert_eq!(told["last_phase"], "booting");
-        assert_eq!(told["offer"]["price_per_hour"], 0.4, "{told}");
-        assert_eq!(told["is_kept"].as_bool().unwrap_or_default(), is_kept, "{told}");
-    }
-    client.delete("/v1/rooms/a").await.expect(204);
-    let is_kept_alone = |servers: &[Value]| servers.len() == 1 && servers[0]["name"] == "cloud-1";
-    let kept = eventually("one machine stays", seconds(60), async || {
-        Some(servers(&client).await).filter(|servers| is_kept_alone(servers))
-    })
-    .await;
-    assert_eq!(kept[0]["phase"], "failed");
-    assert!(
-        kept[0]["phase_reason"].as_str().unwrap().contains("kept"),
-        "{}",
-        kept[0]
-    );
-    assert_eq!(cloud.living().len(), 1);
-    client.delete("/v1/servers/cloud-1").await.expect(204);
-    eventually("it goes when it is removed", seconds(60), async || {
-        cloud.living().is_empty().then_some(())
-    })
-    .await;
 }

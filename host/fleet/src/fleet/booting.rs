@@ -78,15 +78,16 @@ impl Fleet {
     /// A starting server has shown that it serves.
     pub(super) fn became_ready(&mut self, no: ServerNo, reason: &str) {
         let Some(server) = self.servers.get(&no) else { return };
-        let is_launching = matches!(server.record.phase, Phase::Launching(_) | Phase::Booting(_));
-        if !is_launching {
+        if !matches!(server.record.phase, Phase::Launching(_) | Phase::Booting(_)) {
             return;
         }
+        // One that was adopted has no deadline, and how long it booted nobody knows.
+        let is_adopted = matches!(&server.record.phase, Phase::Booting(booting) if booting.deadline.is_none());
         let (pool, boot) = (server.record.pool.clone(), self.now.since(server.record.created));
         let phase = Phase::Ready(Ready { since: self.now });
         self.change_server(no, |record| record.phase = phase);
         self.tell_ready(no, reason);
-        if self.pools.get(&pool).is_some_and(|pool| pool.config.automatic) {
+        if !is_adopted && self.pools.get(&pool).is_some_and(|pool| pool.config.automatic) {
             self.boot_ended(&pool, no, Some(boot));
         }
         self.time_server(no);

@@ -87,12 +87,12 @@ impl Fleet {
             reason: reason.into(),
         }));
         if adopts {
-            self.adopt(no, reported);
+            self.adopt_room(no, reported);
         }
     }
 
     /// Takes a room into the books where it is, whatever it costs there: it is there already.
-    fn adopt(&mut self, no: ServerNo, reported: ReportedRoom) {
+    fn adopt_room(&mut self, no: ServerNo, reported: ReportedRoom) {
         let record = RoomRecord {
             id: reported.room.clone(),
             wish: RoomWish {

@@ -80,6 +80,7 @@ impl Fleet {
             }
         }
         self.first_list(&listed.pool, &strangers);
+        let strangers = self.adopt_newer(&listed.pool, strangers);
         self.meet_strangers(&listed.pool, strangers, listed.asked);
         seen.sort_unstable();
         self.note_missing(&listed.pool, &seen, listed.asked);
@@ -217,7 +218,9 @@ impl Fleet {
         let attempt = found.key.attempt;
         let who = match found.owner {
             Owner::Us(no) if no < self.meta.next_server => "we launched it",
-            Owner::Us(_) => "we launched it after this store was saved: it is left alone",
+            Owner::Us(_) => {
+                "we launched it after this store was saved, and its name is another's here: it is left alone"
+            }
             Owner::Another => "another installation with this fleet's name launched it: it is left alone",
             Owner::Unknown => "it is left alone",
         };

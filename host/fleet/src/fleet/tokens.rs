@@ -29,6 +29,10 @@ impl Fleet {
         }
         let is_newest = token.generation == before.generation;
         let after = match before.generation {
+            known if token.generation > known => AgentToken {
+                generation: token.generation,
+                is_taken: true,
+            },
             // What lay in its user data anybody on the instance may have read.
             0 if is_launched => AgentToken {
                 generation: 1,

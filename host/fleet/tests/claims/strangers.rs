@@ -1,10 +1,10 @@
 //! Instances that no record knows: told, left alone, or ended where they are certainly ours.
 
 use usher_fleet::Effect;
-use usher_fleet::command::SetScaling;
+use usher_fleet::command::{Reply, SetScaling, TokenNo};
 use usher_fleet::event::What;
-use usher_fleet::ids::ServerNo;
-use usher_fleet::observation::{Found, InstanceState, Owner};
+use usher_fleet::ids::{Attempt, ServerNo};
+use usher_fleet::observation::{Found, InstanceState, Owner, Report};
 use usher_fleet::{Command, Observation, Timestamp};
 
 use crate::world::{START, World, automatic, config, id, instance, key};
@@ -57,10 +57,13 @@ fn what_is_marked_or_not_surely_ours_is_told_once_and_left_alone() {
         is_kept: true,
         ..found("kept", Owner::Us(ServerNo(0)))
     };
-    let from_the_future = found("newer", Owner::Us(ServerNo(77)));
+    let newer_and_kept = Found {
+        is_kept: true,
+        ..found("newer", Owner::Us(ServerNo(77)))
+    };
     for stranger in [
         kept,
-        from_the_future,
+        newer_and_kept,
         found("theirs", Owner::Another),
         found("whose", Owner::Unknown),
     ] {
@@ -198,4 +201,83 @@ fn an_empty_store_that_finds_servers_of_its_fleet_launches_nothing_until_it_is_t
     world.pass(10);
     assert_eq!(world.launches().len(), 2);
     assert!(world.now > Timestamp(START.0));
+}
+
+/// The newest list of a world whose store is an older copy: it has launched nothing yet.
+fn newer(server: &str, no: u32, attempt: u32) -> Found {
+    let mut newer = found(server, Owner::Us(ServerNo(no)));
+    newer.key.attempt = Attempt(attempt);
+    newer.instance.instance = format!("i-{no}-{attempt}");
+    newer
+}
+
+#[test]
+fn what_we_launched_after_the_store_was_saved_is_adopted_and_serves_once_it_is_heard() {
+    let mut world = cloud();
+    world.found("cloud", vec![newer("cloud-7", 7, 1)]);
+    assert_eq!(world.told(|what| matches!(what, What::ServerAdopted(_))), 1);
+    assert_eq!(world.told(|what| matches!(what, What::ServerUnknown(_))), 0);
+    assert_eq!(world.phase_of("cloud-7"), "booting");
+    assert_eq!(world.server("cloud-7").unwrap().instance.as_deref(), Some("i-7-1"));
+    world.pass(3600);
+    assert_eq!(world.phase_of("cloud-7"), "booting", "people may be on it");
+    world.report("cloud-7", Report::default());
+    assert_eq!(world.phase_of("cloud-7"), "ready");
+    assert_eq!(world.pool("cloud").boot_seconds, None, "nobody saw it boot");
+    assert_eq!(world.launch("cloud"), "cloud-8", "its number is not given out again");
+}
+
+#[test]
+fn what_is_adopted_is_known_to_the_next_list_and_after_a_restart() {
+    let mut world = cloud();
+    listed_for_long(&mut world, &[newer("cloud-7", 7, 1)]);
+    world.restart();
+    listed_for_long(&mut world, &[newer("cloud-7", 7, 1)]);
+    assert_eq!(world.told(|what| matches!(what, What::ServerAdopted(_))), 1);
+    assert_eq!((world.phase_of("cloud-7"), reaped(&world)), ("booting", 0));
+    world.drain("cloud-7", None);
+    assert_eq!(
+        (world.phase_of("cloud-7"), world.terminations("cloud-7")),
+        ("terminating", 1)
+    );
+}
+
+#[test]
+fn of_two_attempts_the_newer_is_adopted_and_the_older_ended() {
+    let mut world = cloud();
+    for _ in 0..3 {
+        world.found("cloud", vec![newer("cloud-7", 7, 1), newer("cloud-7", 7, 2)]);
+        world.pass(60);
+    }
+    assert_eq!(world.server("cloud-7").unwrap().instance.as_deref(), Some("i-7-2"));
+    let ended =
+        |effect: &&Effect| matches!(effect, Effect::Terminate(order) if order.instance.as_deref() == Some("i-7-1"));
+    assert_eq!((reaped(&world), world.effects.iter().filter(ended).count()), (1, 1));
+    assert_eq!(world.phase_of("cloud-7"), "booting");
+}
+
+#[test]
+fn an_empty_store_adopts_what_is_its_own_and_launches_nothing_until_told() {
+    let mut world = World::unlisted(config(vec![automatic("cloud")]));
+    world.found("cloud", vec![newer("cloud-7", 7, 1)]);
+    assert_eq!(world.phase_of("cloud-7"), "booting");
+    assert!(!world.pool("cloud").scaling_enabled);
+    assert!(world.launches().is_empty());
+}
+
+#[test]
+fn the_agent_of_one_that_was_adopted_keeps_its_token() {
+    let mut world = cloud();
+    world.found("cloud", vec![newer("cloud-7", 7, 1)]);
+    let no = world.server_no("cloud-7");
+    let mut used = |generation| {
+        let server = id("cloud-7");
+        match world.command(Command::UseToken(TokenNo { server, no, generation })) {
+            Reply::Token(token) => Some(token.generation),
+            _ => None,
+        }
+    };
+    assert_eq!(used(3), Some(3));
+    assert_eq!((used(2), used(0)), (None, None), "older ones were revoked");
+    assert_eq!(used(3), Some(3));
 }

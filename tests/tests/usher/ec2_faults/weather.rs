@@ -32,6 +32,10 @@ pub(super) fn bad(setup: &mut Setup, seed: u64) {
         spot_notice_seconds: 9.0,
         ..Life::default()
     };
+    // However the dice fall, a night has these.
+    for action in ["RunInstances", "TerminateInstances"] {
+        setup.faults.push(Fault::next(action, 1, FaultKind::LostAfter));
+    }
     for (action, chance, what) in [
         ("RunInstances", 0.08, FaultKind::LostBefore),
         ("RunInstances", 0.15, FaultKind::LostAfter),
@@ -102,9 +106,11 @@ impl Weather {
         }
     }
 
-    /// Something happens, or nothing.
+    /// Something happens, or nothing; first what no night goes without.
     pub(super) fn turn(&mut self, chance: &mut Chance) {
         match chance.below(5) {
+            _ if self.killed == 0 => self.kill(chance),
+            _ if self.noticed == 0 => self.notice(chance),
             0 => self.kill(chance),
             1 | 2 => self.notice(chance),
             3 => self.control.fail_boots(1),

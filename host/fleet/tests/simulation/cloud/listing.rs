@@ -123,7 +123,8 @@ impl Cloud {
                     key: OrderKey { server, attempt },
                     instance,
                     owner,
-                    is_kept: false,
+                    // Whatever is not would be adopted, and there is nothing behind it.
+                    is_kept: matches!(owner, Owner::Us(_)),
                 })
             }
         }

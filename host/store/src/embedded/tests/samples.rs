@@ -6,15 +6,15 @@ use usher_fleet::Record;
 use usher_fleet::decision::DecisionNote;
 use usher_fleet::event::{
     BudgetNear, Event, FreezeEvent, PolicyEventBody, PoolEvent, RoomEnded, RoomMoved, RoomPlaced, RoomWaiting,
-    ScaleRefused, ScaleWanted, ServerEvent, What,
+    ScaleRefused, ScaleWanted, ServerEvent, ServerFailed, What,
 };
 use usher_fleet::ids::{Attempt, PlacementNo, PoolName, PoolNo, QueueNo, RoomId, ServerName, ServerNo};
 use usher_fleet::pool::{Circuit, Open, PoolBill, PoolRecord};
 use usher_fleet::record::Meta;
 use usher_fleet::room::{Moving, Placed, RoomRecord, RoomState, RoomWish, Waiting};
 use usher_fleet::server::{
-    AgentToken, Booting, Cordoned, Draining, Failed, Hold, HoldOwner, Launching, Lost, Phase, Ready, Requested,
-    ServerRecord, Terminating,
+    AgentToken, BootPhase, Booting, Cordoned, Draining, Failed, Hold, HoldOwner, Launching, Lost, Phase, Ready,
+    Requested, ServerRecord, Terminating,
 };
 use usher_fleet::units::{Microdollars, Timestamp};
 
@@ -89,6 +89,9 @@ pub(super) fn servers() -> Vec<Record> {
         Phase::Failed(Failed {
             since,
             reason: reason.clone(),
+            last_phase: BootPhase::Booting,
+            has_ended: true,
+            is_kept: false,
         }),
         Phase::Terminating(Terminating {
             since,
@@ -205,10 +208,19 @@ pub(super) fn events_of_every_shape() -> Vec<Event> {
     std::iter::once(released(20, "a")).chain(others.map(told)).collect()
 }
 
-fn of_rooms_and_servers() -> [What; 4] {
+fn of_rooms_and_servers() -> [What; 5] {
     let (room, pool): (RoomId, PoolName) = ("a".parse().unwrap(), "demo".parse().unwrap());
     let server: ServerName = "demo-1".parse().unwrap();
     let reason = String::from("why");
+    let lost = ServerEvent {
+        server: server.clone(),
+        pool: pool.clone(),
+        instance: Some("i-0".to_owned()),
+        offer: None,
+        price_per_hour: Microdollars(u64::MAX),
+        rooms: 4,
+        reason: reason.clone(),
+    };
     [
         What::RoomPlaced(RoomPlaced {
             room: room.clone(),
@@ -237,14 +249,12 @@ fn of_rooms_and_servers() -> [What; 4] {
             tenant: None,
             reason: reason.clone(),
         }),
-        What::ServerLost(ServerEvent {
-            server,
-            pool,
-            instance: Some("i-0".to_owned()),
-            offer: None,
-            price_per_hour: Microdollars(u64::MAX),
-            rooms: 4,
-            reason: reason.clone(),
+        What::ServerLost(lost.clone()),
+        What::ServerFailed(ServerFailed {
+            server: lost,
+            last_phase: Some(BootPhase::Launching),
+            console: Some("login:\n".to_owned()),
+            is_kept: true,
         }),
     ]
 }
@@ -258,6 +268,7 @@ fn of_pools_and_policies() -> [What; 6] {
             servers_wanted: 2,
             before: 1,
             servers: vec![server],
+            price_per_hour: Microdollars(1),
             policy: "standard".into(),
             reason: reason.clone(),
         }),
@@ -267,6 +278,8 @@ fn of_pools_and_policies() -> [What; 6] {
             asked: 9,
             granted: 0,
             code: "servers_max".to_owned(),
+            offer: None,
+            price_per_hour: Microdollars(1),
             reason: reason.clone(),
         }),
         What::CircuitOpened(PoolEvent {
@@ -277,6 +290,7 @@ fn of_pools_and_policies() -> [What; 6] {
             pool: None,
             silent: 5,
             servers: 9,
+            reason: reason.clone(),
         }),
         What::BudgetNear(BudgetNear {
             key: "fleet_dollars_per_hour_max".to_owned(),
