@@ -111,8 +111,6 @@ pub struct Fleet {
     verdicts: Vec<Verdict>,
     next_placement: PlacementNo,
     next_decision: u32,
-    /// No record of any server was there when this process began.
-    began_empty: bool,
     out: Outcome,
 }
 
@@ -147,7 +145,6 @@ impl Fleet {
             verdicts: Vec::new(),
             next_placement: PlacementNo(1),
             next_decision: 1,
-            began_empty: false,
             out: Outcome::default(),
         }
     }

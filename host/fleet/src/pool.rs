@@ -17,7 +17,10 @@ pub struct PoolRecord {
     pub automatic: bool,
     /// The kill switch: whether policies may launch and retire here.
     pub scaling_enabled: bool,
-    /// Nothing at all is launched before scaling is switched on: an empty store found servers of its fleet.
+    /// Nothing is launched before its provider has said what exists already: no record knows yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unlisted: bool,
+    /// Nothing at all is launched before scaling is switched on: its first list had servers of its fleet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_found_others: bool,
     /// External pools: how many servers are wanted, an absolute level.

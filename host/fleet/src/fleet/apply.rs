@@ -70,7 +70,6 @@ impl Fleet {
                     frozen: false,
                     told: None,
                     listed: None,
-                    is_unlisted: false,
                     strangers: BTreeMap::new(),
                     drained_for_failures: None,
                 };

@@ -1,7 +1,6 @@
 //! The pools of the configuration: new ones, changed ones, and those that are gone from it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::Fleet;
 use super::changes::Thing;
@@ -48,36 +47,28 @@ impl Fleet {
             }));
             self.put(Record::Pool(Box::new(new_pool(no, name.clone(), self.now))));
         }
-        if let Some(pool) = self
-            .pools
-            .get(&name)
-            .filter(|pool| pool.record.automatic != config.automatic)
-        {
+        let Some(pool) = self.pools.get(&name) else { return };
+        if pool.record.automatic != config.automatic {
+            // What its provider has made already no record knows: that is looked at first.
             let record = PoolRecord {
                 automatic: config.automatic,
+                is_unlisted: config.automatic,
                 ..pool.record.clone()
             };
             self.put(Record::Pool(Box::new(record)));
         }
         let Some(pool) = self.pools.get_mut(&name) else { return };
-        let is_automatic = config.automatic;
         let was_otherwise = pool.retired || pool.config != config;
         pool.config = config;
         pool.retired = false;
         pool.blocked = None;
-        // An installation that began with nothing looks first at what is there.
-        pool.is_unlisted |= is_new && is_automatic && self.began_empty;
         if was_otherwise {
+            if pool.record.is_unlisted {
+                self.timers.set(self.now, Timer::List(name.clone()));
+            }
             self.changes.touch(Thing::Pool(pool.record.no));
             self.renew_cards(&name);
             self.look_anew(&name);
-        }
-        if is_automatic && is_new {
-            let pause = match self.began_empty {
-                true => Duration::ZERO,
-                false => self.config.reconcile,
-            };
-            self.timers.set(self.now + pause, Timer::List(name));
         }
     }
 
@@ -98,6 +89,7 @@ fn new_pool(no: PoolNo, name: PoolName, now: Timestamp) -> PoolRecord {
         no,
         name,
         automatic: false,
+        is_unlisted: false,
         scaling_enabled: true,
         has_found_others: false,
         servers_wanted: 0,

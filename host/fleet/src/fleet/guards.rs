@@ -133,7 +133,7 @@ impl Fleet {
         if let Some((code, until)) = pool.blocked.filter(|(_, until)| *until > self.now) {
             return Allowance::none(code, Some(until));
         }
-        if pool.is_unlisted {
+        if pool.record.is_unlisted {
             return Allowance::none("not_listed_yet", None);
         }
         if pool.record.has_found_others {

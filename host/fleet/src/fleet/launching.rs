@@ -376,11 +376,9 @@ impl Fleet {
             self.emptied.insert(no);
             self.time_server(no);
         }
-        self.began_empty = self.meta.next_server == ServerNo(1);
-        for name in self.pools.keys().cloned().collect::<Vec<_>>() {
-            if let Some(pool) = self.pools.get_mut(&name) {
-                pool.is_unlisted = self.began_empty && pool.config.automatic;
-            }
+        // A new pool's first list is due as soon as it is configured.
+        let known = self.pools.values().filter(|pool| !pool.record.is_unlisted);
+        for name in known.map(|pool| pool.config.name.clone()).collect::<Vec<_>>() {
             self.ask_for_list(name);
         }
     }

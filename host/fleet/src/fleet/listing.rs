@@ -86,32 +86,36 @@ impl Fleet {
         self.note_missing(&listed.pool, &seen, listed.asked);
     }
 
-    /// The first list after a start with an empty store: servers of this fleet that exist already may be those that a lost store
-    /// knew. Launching more beside them is a human's decision.
+    /// The first list of a pool: servers of this fleet that exist already may be those that a lost store knew. Launching more
+    /// beside them is a human's decision.
     fn first_list(&mut self, name: &PoolName, strangers: &[Found]) {
-        let Some(pool) = self.pools.get_mut(name) else { return };
-        if !std::mem::take(&mut pool.is_unlisted) || strangers.is_empty() {
+        let Some(pool) = self.pools.get(name).filter(|pool| pool.record.is_unlisted) else {
             return;
-        }
+        };
+        let is_alone = strangers.is_empty();
         let record = PoolRecord {
-            scaling_enabled: false,
-            has_found_others: true,
+            is_unlisted: false,
+            scaling_enabled: pool.record.scaling_enabled && is_alone,
+            has_found_others: !is_alone,
             ..pool.record.clone()
         };
         self.put(Record::Pool(Box::new(record)));
+        if is_alone {
+            return;
+        }
         self.tell(What::ScalingSwitched(PoolEvent {
             pool: name.clone(),
             reason: format!(
-                "off: this installation is new, and {} servers of its fleet exist already; end them or keep them, then switch \
+                "off: this installation has not had the pool before, and {} servers of its fleet are in it already; end them or keep them, then switch \
                  scaling on",
                 strangers.len()
             ),
         }));
     }
 
-    /// Nothing is launched before the first list of an installation that is new: it is not waited for as long as others.
+    /// Nothing is launched before a pool's first list: it is not waited for as long as others.
     fn ask_again_for_first_list(&mut self, name: PoolName) {
-        if self.pools.get(&name).is_some_and(|pool| pool.is_unlisted) {
+        if self.pools.get(&name).is_some_and(|pool| pool.record.is_unlisted) {
             self.timers.set(self.now + FIRST_LIST_AGAIN, Timer::List(name));
         }
     }

@@ -223,8 +223,6 @@ pub(super) struct Pool {
     pub(super) told: Option<crate::view::PoolStateRow>,
     /// When the newest list that was heeded was asked for.
     pub(super) listed: Option<Timestamp>,
-    /// Nothing is launched before its first list: the store was empty, and what is there may be ours.
-    pub(super) is_unlisted: bool,
     /// Instances of this fleet that no record knows, as the newest list has them, each by what its provider calls it: several
     /// installations may have used a key.
     pub(super) strangers: BTreeMap<(OrderKey, String), Stranger>,

@@ -7,7 +7,7 @@ use usher_fleet::ids::{Attempt, ServerNo};
 use usher_fleet::observation::{Found, InstanceState, Owner, Report};
 use usher_fleet::{Command, Observation, Timestamp};
 
-use crate::world::{START, World, automatic, config, id, instance, key};
+use crate::world::{START, World, automatic, config, external, id, instance, key};
 
 fn cloud() -> World {
     World::new(config(vec![automatic("cloud")]))
@@ -280,4 +280,17 @@ fn the_agent_of_one_that_was_adopted_keeps_its_token() {
     assert_eq!(used(3), Some(3));
     assert_eq!((used(2), used(0)), (None, None), "older ones were revoked");
     assert_eq!(used(3), Some(3));
+}
+
+#[test]
+fn a_new_pool_is_looked_at_first_whatever_the_store_knows_besides() {
+    let mut world = World::unlisted(config(vec![external("site"), automatic("cloud")]));
+    world.register("site", "media-1");
+    world.restart();
+    assert_eq!(world.grow("cloud", 1), ("refused", "not_listed_yet"));
+    world.first_list(&id("cloud"), Vec::new());
+    assert_eq!(world.grow("cloud", 1), ("accepted", ""));
+    let config = config(vec![external("site"), automatic("cloud"), automatic("other")]);
+    world.observe(Observation::Configured(Box::new(config)));
+    assert_eq!(world.grow("other", 1), ("refused", "not_listed_yet"));
 }

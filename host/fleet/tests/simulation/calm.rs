@@ -37,6 +37,7 @@ impl World {
         self.restore_pools();
         self.sync_all();
         self.change_policies(Temper::Honest, Temper::Honest);
+        self.wait_until("every pool is looked at", TOLD_WITHIN, World::is_all_looked_at);
         for pool in self.all_pools.clone() {
             let (pool, enabled) = (pool.name, true);
             self.command(Command::SetScaling(SetScaling { pool, enabled }));
@@ -150,6 +151,10 @@ impl World {
             })
         };
         !self.model.waiting().any(|room| may_be_launched_for(&room.wish))
+    }
+
+    fn is_all_looked_at(&self) -> bool {
+        self.model.pools.values().all(|pool| !pool.is_unlisted)
     }
 
     /// Whoever lost the data folder knows what is left of before, and may end it by hand.

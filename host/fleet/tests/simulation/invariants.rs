@@ -66,6 +66,7 @@ pub(crate) fn follow(model: &mut Model, memory: &mut Memory, input: Option<&Inpu
             Write::Put(Record::Pool(pool)) => {
                 if let Some(old) = model.pools.get(&pool.name) {
                     scaling::invariant_cool_downs_pass(model, old, pool);
+                    scaling::invariant_only_a_list_looks_at_a_pool(old, pool, input);
                 }
                 model.apply(write);
             }

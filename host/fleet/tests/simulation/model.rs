@@ -1,6 +1,6 @@
 //! What an onlooker knows who sees only inputs, replies and writes: the records, and what was heard since the last start.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use usher_fleet::command::{Command, Reply};
 use usher_fleet::config::{FleetConfig, HealthSource, PoolConfig};
@@ -45,10 +45,6 @@ pub(crate) struct Model {
     /// When each room was last named, at least.
     pub(crate) named: BTreeMap<RoomId, Timestamp>,
     pub(crate) launches: BTreeMap<PoolName, VecDeque<Timestamp>>,
-    /// Whether this process began without a record of any server.
-    pub(crate) began_empty: bool,
-    /// The pools whose list this process has had.
-    pub(crate) listed: BTreeSet<PoolName>,
     /// The newest moment at which nothing was due any more.
     pub(crate) ticked: Timestamp,
 }
@@ -69,7 +65,6 @@ impl Model {
         // How many were launched within a minute is not durable, nor what was heard.
         model.launches.clear();
         model.hear_anew();
-        model.began_empty = model.meta.as_ref().is_none_or(|meta| meta.next_server == ServerNo(1));
         model
     }
 
@@ -142,9 +137,6 @@ impl Model {
             Input::Observation(Observation::Probed(probed)) => self.probed(probed),
             Input::Observation(Observation::Configured(config)) => self.configured(config),
             Input::Observation(Observation::Gap) => self.hear_anew(),
-            Input::Observation(Observation::Listed(listed)) if listed.result.is_ok() => {
-                self.listed.insert(listed.pool.clone());
-            }
             Input::Command(_) | Input::Observation(_) | Input::Tick => {}
         }
     }

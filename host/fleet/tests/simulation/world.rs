@@ -82,7 +82,6 @@ impl World {
                 config: config.clone(),
                 now,
                 meta: None,
-                began_empty: true,
                 ..Model::default()
             },
             cloud: Cloud::new(&config, habits),

@@ -24,7 +24,7 @@ pub(super) fn made(model: &mut Model, server: &ServerRecord, input: Option<&Inpu
     match server.phase {
         Phase::Requested(_) => {
             invariant_launches_stay_within_every_ceiling(model, server);
-            invariant_a_new_installation_looks_before_it_launches(model, server);
+            invariant_a_new_pool_is_looked_at_before_anything_is_launched(model, server);
         }
         Phase::Launching(_) | Phase::Booting(_) | Phase::Ready(_) | Phase::Failed(_) | Phase::Terminating(_) => {
             assert!(
@@ -127,11 +127,10 @@ pub(super) fn invariant_another_offer_stays_within_the_dollars(model: &Model, ol
     );
 }
 
-/// An installation without records knows nothing of what it may have launched before.
-fn invariant_a_new_installation_looks_before_it_launches(model: &Model, server: &ServerRecord) {
-    let name = "invariant_a_new_installation_looks_before_it_launches";
-    let has_looked = !model.began_empty || model.listed.contains(&server.pool);
-    assert!(has_looked, "{name}: {server:?}");
+/// A pool without a record of its own knows nothing of what may have been launched before.
+fn invariant_a_new_pool_is_looked_at_before_anything_is_launched(model: &Model, server: &ServerRecord) {
+    let name = "invariant_a_new_pool_is_looked_at_before_anything_is_launched";
+    assert!(!model.pools[&server.pool].is_unlisted, "{name}: {server:?}");
     let found_others = model.pools[&server.pool].has_found_others;
     assert!(!found_others, "{name}: {server:?}, and nobody has switched scaling on");
 }
@@ -200,4 +199,17 @@ pub(super) fn invariant_cool_downs_pass(model: &Model, old: &PoolRecord, new: &P
         );
     }
     assert_eq!(old.no, new.no, "invariant_a_pool_keeps_its_number: {}", new.name);
+}
+
+/// Only a list says what is there.
+pub(super) fn invariant_only_a_list_looks_at_a_pool(old: &PoolRecord, new: &PoolRecord, input: Option<&Input>) {
+    let is_listed = matches!(
+        input,
+        Some(Input::Observation(Observation::Listed(listed))) if listed.pool == new.name && listed.result.is_ok()
+    );
+    let is_looked_at = old.is_unlisted && !new.is_unlisted;
+    assert!(
+        !is_looked_at || is_listed || !new.automatic,
+        "invariant_only_a_list_looks_at_a_pool: {new:?} by {input:?}"
+    );
 }

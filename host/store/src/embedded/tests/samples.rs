@@ -164,6 +164,7 @@ pub(super) fn pools() -> Vec<Record> {
             name: format!("pool-{no}").parse().unwrap(),
             automatic: true,
             scaling_enabled: false,
+            is_unlisted: no == 1,
             has_found_others: no == 2,
             servers_wanted: 3,
             circuit,
