@@ -12,6 +12,7 @@
 pub mod api;
 pub mod auth;
 pub mod builtin;
+mod cause;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -34,6 +34,7 @@ pub use secret::{SecretError, Secrets};
 
 use crate::clock::Clock;
 use crate::driver::Mailbox;
+use crate::metrics;
 use sending::Sending;
 
 /// Whom to call, and about what.
@@ -90,7 +91,10 @@ impl Webhook {
             let config = changes.borrow_and_update().clone();
             match config {
                 Some(config) => Sending::begin(&self, config, &mut changes).run().await,
-                None => changed(&mut changes).await,
+                None => {
+                    metrics::webhook_lag(Duration::ZERO);
+                    changed(&mut changes).await
+                }
             };
         }
     }

@@ -110,6 +110,8 @@ pub struct Fleet {
     arrivals: rooms::Arrivals,
     verdicts: Vec<Verdict>,
     next_placement: PlacementNo,
+    /// The next server's number when this process began.
+    began_at: ServerNo,
     next_decision: u32,
     out: Outcome,
 }
@@ -119,6 +121,7 @@ impl Fleet {
     pub fn new(config: FleetConfig, now: Timestamp) -> Fleet {
         let meta = Meta {
             next_server: ServerNo(1),
+            servers_elsewhere: Vec::new(),
             next_pool: PoolNo(1),
             placements_reserved: PlacementNo(1),
             now: Timestamp(0),
@@ -144,6 +147,7 @@ impl Fleet {
             arrivals: rooms::Arrivals::default(),
             verdicts: Vec::new(),
             next_placement: PlacementNo(1),
+            began_at: ServerNo(1),
             next_decision: 1,
             out: Outcome::default(),
         }

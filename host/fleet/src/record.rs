@@ -51,6 +51,9 @@ impl Record {
 pub struct Meta {
     /// The next server's number.
     pub next_server: ServerNo,
+    /// Numbers of servers, from and to, that a newer copy of this store may have given out: whose they are is not known here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers_elsewhere: Vec<(ServerNo, ServerNo)>,
     /// The next pool's number.
     pub next_pool: PoolNo,
     /// Every placement numbered below this may have been given out; they are reserved in blocks.

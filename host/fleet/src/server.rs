@@ -60,6 +60,15 @@ pub struct ServerRecord {
     pub left: bool,
 }
 
+impl ServerRecord {
+    /// Whether it was adopted and not heard since: nobody knows who is on it, nor whether it ever will serve.
+    pub fn is_adopted_unheard(&self) -> bool {
+        // A registered server has no instance, and a launched one a deadline.
+        let has_no_deadline = matches!(&self.phase, Phase::Booting(booting) if booting.deadline.is_none());
+        has_no_deadline && self.instance.is_some()
+    }
+}
+
 /// Which of a server's tokens counts. They are numbered; whoever holds the installation's key makes and checks them, so that none is
 /// kept here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

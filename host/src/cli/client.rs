@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::HostArgs;
 use super::failure::{Failure, Problem};
 use super::query::Query;
+use crate::cause::root_cause;
 
 /// How long a connection may take: a host in another continent answers in a tenth of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -194,13 +195,4 @@ fn bearer(token: &str) -> Result<HeaderValue, Failure> {
         .map_err(|_| Failure::Usage("the token has characters that no token has; is it cut or wrapped?".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// Returns the innermost error: `connection refused` says more than `client error (Connect)`.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

@@ -253,7 +253,7 @@ section! {
         /// that are let in.
         only: ByName<List<Text>> = Example(r#"{ tenant = ["acme"] }"#),
         /// Whether rooms with people in them that a server reports and nobody asked for are taken into the books, as if they had
-        /// been placed there.
+        /// been placed there. Such a room has no tenant.
         adopt_rooms: Flag = Preset("false"),
         /// Whether rooms that their server reported, and has reported no more for `[rooms] empty_seconds`, are released.
         release_unreported_rooms: Flag = Preset("false"),

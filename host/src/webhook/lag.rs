@@ -17,6 +17,8 @@ pub(super) struct Lag {
     /// When somebody began to look: what happened while the host was down is not the receiver's fault.
     began: Timestamp,
     behind_since: Option<Timestamp>,
+    /// Whether it wants no more calls: then it catches up no more.
+    has_given_up: bool,
     /// What came of the last call.
     last: String,
 }
@@ -28,6 +30,7 @@ impl Lag {
             receiver,
             began,
             behind_since,
+            has_given_up: false,
             last: "no call has ended yet".to_owned(),
         }
     }
@@ -44,6 +47,9 @@ impl Lag {
 
     /// Judges by the oldest event that is not delivered, if there is one; returns what is to be told.
     pub(super) fn judge(&mut self, oldest: Option<Timestamp>, now: Timestamp) -> Option<WebhookEvent> {
+        if self.has_given_up {
+            return None;
+        }
         let age = |oldest: Timestamp| now.since(oldest);
         match (self.behind_since, oldest) {
             (None, Some(oldest)) if age(oldest.max(self.began)) > BEHIND_AFTER => {
@@ -60,6 +66,7 @@ impl Lag {
 
     /// Judges that it is behind whatever its age: it wants no more calls.
     pub(super) fn gave_up(&mut self, oldest: Option<Timestamp>, now: Timestamp) -> Option<WebhookEvent> {
+        self.has_given_up = true;
         if self.behind_since.is_some() {
             return None;
         }
@@ -131,6 +138,7 @@ mod tests {
         let mut lag = lag();
         assert!(lag.gave_up(Some(at(1000)), at(1001)).is_some());
         assert_eq!(lag.gave_up(Some(at(1000)), at(1002)), None);
-        assert_eq!(lag.judge(Some(at(1000)), at(1100)), None);
+        assert_eq!(lag.judge(Some(at(1000)), at(1002)), None, "young as it is");
+        assert_eq!(lag.judge(None, at(1100)), None);
     }
 }

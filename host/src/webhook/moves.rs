@@ -103,6 +103,7 @@ pub(super) fn gather(
     let until = event.at + MOVES_WAIT;
     let mut gathering = Gathering {
         server: &server.server,
+        batch: id.batch(),
         batch_only: (departure == Departure::Perhaps).then(|| id.batch()),
         until,
         left: server.rooms,
@@ -138,6 +139,8 @@ pub(super) fn gather(
 /// What was found so far.
 struct Gathering<'l> {
     server: &'l ServerName,
+    /// The batch in which it goes.
+    batch: usher_store::BatchNo,
     /// The batch in which the first move must be.
     batch_only: Option<usher_store::BatchNo>,
     until: Timestamp,
@@ -175,7 +178,9 @@ impl Gathering<'_> {
             self.ended(ended, State::Released);
         } else if let What::RoomExpired(ended) = &event.what {
             self.ended(ended, State::Expired);
-        } else if departure(&event.what).is_some_and(|(other, _)| other.server == *self.server && other.rooms > 0) {
+        } else if id.batch() != self.batch
+            && departure(&event.what).is_some_and(|(other, _)| other.server == *self.server && other.rooms > 0)
+        {
             // It came back, and goes again: the moves from there on are told with that.
             return ControlFlow::Break(());
         } else {

@@ -1,7 +1,5 @@
 //! One call of the receiver: signed, within a time, and what came of it.
 
-use std::error::Error;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -19,9 +17,13 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use super::call::Call;
 use super::patience::retry_after;
 use super::secret::Secrets;
+use crate::cause::root_cause;
+use crate::tls;
 
 /// The most of an answer that is read, in bytes: what it says counts by its status, and is shown in part.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// How long the rest of an answer that counts already is waited for.
+const REST_TIMEOUT: Duration = Duration::from_secs(1);
 /// What of an answer is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
 
@@ -67,18 +69,17 @@ impl Receiver {
     /// # Errors
     /// This machine has no authorities to check certificates by.
     pub(super) fn new(url: &Uri, timeout: Duration) -> Result<Receiver, rustls::Error> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?;
-        let tls = match url.scheme_str() {
-            Some("https") => tls.with_platform_verifier()?,
+        let config = ClientConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions()?;
+        let config = match url.scheme_str() {
+            Some("https") => config.with_platform_verifier()?,
             // The system's authorities cost a megabyte, and are not asked.
-            _ => tls.with_root_certificates(RootCertStore::empty()),
+            _ => config.with_root_certificates(RootCertStore::empty()),
         };
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(timeout));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.with_no_client_auth())
+            .with_tls_config(config.with_no_client_auth())
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
@@ -101,7 +102,7 @@ impl Receiver {
         };
         let exchange = async {
             match self.client.request(request).await {
-                Ok(response) => outcome(response).await,
+                Ok(response) => outcome(response, &self.url).await,
                 Err(error) => Outcome::Unreachable {
                     why: root_cause(&error),
                 },
@@ -130,19 +131,24 @@ impl Receiver {
     }
 }
 
-async fn outcome(response: Response<Incoming>) -> Outcome {
+async fn outcome(response: Response<Incoming>, url: &Uri) -> Outcome {
     let status = response.status();
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after = header(RETRY_AFTER).and_then(|text| retry_after(text, jiff::Timestamp::now()));
     let location = header(LOCATION).map(str::to_owned);
-    // Read to its end, so that the connection can be used again; its status has spoken already.
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect();
     if status.is_success() {
+        // Read to its end, so that the connection can be used again; its status has spoken already.
+        let _ = tokio::time::timeout(REST_TIMEOUT, body).await;
         return Outcome::Delivered;
     }
-    let said = body.map(|body| shown(&body.to_bytes())).unwrap_or_default();
+    let body = body.await;
+    let said = body.map(|body| shown(&body.to_bytes(), url)).unwrap_or_default();
     let why = match location.filter(|_| status.is_redirection()) {
-        Some(to) => format!("it answers {status}, and leads to {to:?}; nothing is sent after that: write the new url"),
+        Some(to) => {
+            let to = shown(to.as_bytes(), url);
+            format!("it answers {status}, and leads elsewhere{to}; nothing is sent after that: write the new url")
+        }
         None => format!("it answers {status}{said}"),
     };
     match status {
@@ -151,20 +157,16 @@ async fn outcome(response: Response<Incoming>) -> Outcome {
     }
 }
 
-fn shown(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+/// Returns what somebody answers, for logs and events: bounded, and without the URL's path, which may be a secret.
+fn shown(said: &[u8], url: &Uri) -> String {
+    let text = String::from_utf8_lossy(said);
+    let text = match url.path() {
+        "" | "/" => text.into_owned(),
+        path => text.replace(path, "/…"),
+    };
     let text: String = text.trim().chars().take(SHOWN_CHARS_MAX).collect();
     match text.is_empty() {
         true => String::new(),
         false => format!(": {text:?}"),
     }
-}
-
-/// Returns the innermost error: `connection refused` says more than `client error (Connect)`.
-fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

@@ -189,11 +189,12 @@ async fn a_policy_of_ones_own_and_settings_without_code_are_as_the_readme_says()
 #[tokio::test]
 async fn a_host_is_reached_from_other_machines_as_the_readme_says() {
     let readme = readme();
-    let section = section(&readme, "Running it");
+    let running = section(&readme, "Running it");
+    let (_, section) = running.split_once("\n### From other machines\n").unwrap();
     let authority = Authority::new();
     let (site, _) = authority.site("");
     let token = "a-token-of-this-test-and-nobody-else";
-    let text = fenced(&section, "toml")
+    let text = fenced(section, "toml")
         .replace("/etc/letsencrypt/live/usher.example.com", "certs")
         .replace(
             &format!("sha256:{:064}", 1),
@@ -206,7 +207,7 @@ async fn a_host_is_reached_from_other_machines_as_the_readme_says() {
     host.client().with_token(token).get("/v1/rooms").await.expect(200);
     // Nobody outside is served by a test: that file is only checked.
     site.write("usher.toml", &outside);
-    let [own] = &commands(&section)[..] else {
+    let [own] = &commands(section)[..] else {
         panic!("{section}")
     };
     let own = own

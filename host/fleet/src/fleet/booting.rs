@@ -81,8 +81,8 @@ impl Fleet {
         if !matches!(server.record.phase, Phase::Launching(_) | Phase::Booting(_)) {
             return;
         }
-        // One that was adopted has no deadline, and how long it booted nobody knows.
-        let is_adopted = matches!(&server.record.phase, Phase::Booting(booting) if booting.deadline.is_none());
+        // How long one booted that was adopted nobody knows.
+        let is_adopted = server.record.is_adopted_unheard();
         let (pool, boot) = (server.record.pool.clone(), self.now.since(server.record.created));
         let phase = Phase::Ready(Ready { since: self.now });
         self.change_server(no, |record| record.phase = phase);
@@ -104,6 +104,7 @@ impl Fleet {
     pub(super) fn boot_failed(&mut self, no: ServerNo, reason: String, has_ended: bool) {
         let Some(server) = self.servers.get(&no) else { return };
         let pool = server.record.pool.clone();
+        let is_adopted = server.record.is_adopted_unheard();
         let last_phase = match &server.record.phase {
             Phase::Booting(_) => BootPhase::Booting,
             _ => BootPhase::Launching,
@@ -118,7 +119,9 @@ impl Fleet {
         self.change_server(no, |record| record.phase = phase);
         self.unwatch(no);
         self.verdict_failed(no, "boot_failed", self.now);
-        self.boot_ended(&pool, no, None);
+        if !is_adopted {
+            self.boot_ended(&pool, no, None);
+        }
         self.examine(no);
     }
 

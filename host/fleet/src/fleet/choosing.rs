@@ -22,6 +22,17 @@ pub(super) enum Choice {
 }
 
 impl Fleet {
+    /// Whether any other server would have the room now.
+    fn fits_beside(&self, no: ServerNo, record: &RoomRecord) -> bool {
+        let others = self.servers.values().filter(|server| server.no() != no);
+        others
+            .filter_map(|server| Some((server, self.pools.get(&server.record.pool)?)))
+            .any(|(server, pool)| {
+                let cost = self.reservation(pool, &record.wish);
+                self.refusal(server, &record.wish, cost, Some(&record.id)).is_none()
+            })
+    }
+
     /// Asks the chain for one room until an advice holds.
     pub(super) fn choose(&mut self, record: &RoomRecord, advisor: &mut dyn Advisor) -> Choice {
         let decision = self.next_decision();
@@ -31,8 +42,9 @@ impl Fleet {
             RoomState::Moving(moving) => (moving.since, Some(moving.from)),
             RoomState::Placed(placed) => (placed.at, Some(placed.server)),
         };
-        // A server that takes rooms again may have this one, too.
-        let avoid = left.filter(|no| !self.is_open(*no));
+        // A server that takes rooms again may have this one, too; one on which it failed only where no other would.
+        let may_return = |no| record.failures == 0 || !self.fits_beside(no, record);
+        let avoid = left.filter(|no| !self.is_open(*no) || !may_return(*no));
         let labels = record.wish.labels_for_policies();
         for link in 0..LINKS_MAX {
             let ask = PlaceAsk {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Fleet;
 use super::rooms::End;
-use super::state::Room;
+use super::state::{Room, Server};
 use crate::decision::{DecisionNote, PolicyRef};
 use crate::event::{RoomUnknown, What};
 use crate::ids::{RoomId, ServerNo};
@@ -55,7 +55,9 @@ impl Fleet {
                 is_told: false,
             };
             let mut known = server.met.get(id).copied().unwrap_or(first);
-            if !known.is_told && self.now.since(known.since) >= DISAGREE_MIN {
+            // One that people come to later is told again, as it is adopted then.
+            let is_news = !known.is_told || self.is_to_be_adopted(server, reported);
+            if is_news && self.now.since(known.since) >= DISAGREE_MIN {
                 known.is_told = true;
                 told.push(reported.clone());
             }
@@ -71,10 +73,7 @@ impl Fleet {
 
     fn tell_unknown(&mut self, no: ServerNo, reported: ReportedRoom) {
         let Some(server) = self.servers.get(&no) else { return };
-        // A room that its app has released may stand empty on its media server for ever.
-        let is_used = reported.participants > 0;
-        let pool = self.pools.get(&server.record.pool);
-        let adopts = is_used && pool.is_some_and(|pool| pool.config.adopt_rooms);
+        let adopts = self.is_to_be_adopted(server, &reported);
         let reason = match adopts {
             true => "its server reports it, and nobody asked for it: it is adopted",
             false => "its server reports it, and nobody asked for it: it counts there until it ends",
@@ -89,6 +88,12 @@ impl Fleet {
         if adopts {
             self.adopt_room(no, reported);
         }
+    }
+
+    /// A room that its app has released may stand empty on its media server for ever.
+    fn is_to_be_adopted(&self, server: &Server, reported: &ReportedRoom) -> bool {
+        let pool = self.pools.get(&server.record.pool);
+        reported.participants > 0 && pool.is_some_and(|pool| pool.config.adopt_rooms)
     }
 
     /// Takes a room into the books where it is, whatever it costs there: it is there already.

@@ -117,13 +117,14 @@ impl Fleet {
         let (no, is_first) = (placed.server, room.record.failures == 0);
         let reason = format!("its app could not create it there: {}", command.reason);
         self.move_room(&command.room, no, Cause::RoomFailed(reason));
+        // A room that fails wherever it comes shall not close one server after the other.
         if is_first {
             self.note(no, Ending::Failed);
+            self.rest(
+                no,
+                format!("{} could not be created there: {}", command.room, command.reason),
+            );
         }
-        self.rest(
-            no,
-            format!("{} could not be created there: {}", command.room, command.reason),
-        );
         Ok(self.room_reply(&command.room, RoomOutcome::Waiting))
     }
 
@@ -158,10 +159,15 @@ impl Fleet {
         let Some(pool) = self.pools.get(&server.record.pool) else {
             return;
         };
+        // What an operator holds is his to look at; what is lost or ending goes anyway.
+        let is_free = server.record.hold.is_none() || is_closed(server) && !server.is_draining();
+        if !is_free || !server.record.phase.is_ready() || server.is_lost() {
+            return;
+        }
         let max = pool.config.guards.room_failures_max as usize;
         let here = server.past.endings(self.now);
         let has_waited = pool.drained_for_failures.is_none_or(|at| self.now.since(at) >= LATELY);
-        if max == 0 || here.bad() < max || 2 * here.bad() < here.all || server.is_draining() || !has_waited {
+        if max == 0 || here.bad() < max || 2 * here.bad() < here.all || !has_waited {
             return;
         }
         let name = server.record.pool.clone();

@@ -11,7 +11,7 @@ use crate::effect::{Effect, Watch};
 use crate::event::What;
 use crate::ids::{PoolName, RoomId, ServerNo};
 use crate::observation::Probed;
-use crate::server::{Booting, Draining, Health, Hold, HoldOwner, Launching, Lost, Phase};
+use crate::server::{Booting, Draining, Failed, Health, Hold, HoldOwner, Launching, Lost, Phase};
 use crate::units::Timestamp;
 
 /// Losses by silence are counted over this span; at most a tenth of the servers, and one at least, are declared within it.
@@ -188,7 +188,7 @@ impl Fleet {
         };
         let phase = match &server.record.phase {
             Phase::Requested(_) | Phase::Terminating(_) => return retry,
-            Phase::Failed(failed) => (!failed.is_kept).then_some(failed.since + EXAMINED_WITHIN),
+            Phase::Failed(failed) => (!failed.is_kept).then(|| self.examined_until(failed)),
             Phase::Launching(launching) => Some(self.boot_deadline(launching.deadline)),
             Phase::Booting(booting) => booting.deadline.map(|deadline| self.boot_deadline(deadline)),
             Phase::Ready(_) => self.health_deadline(server),
@@ -201,6 +201,11 @@ impl Fleet {
     /// Returns when a boot has failed: not before the server could be heard again after a time in which nobody could be.
     fn boot_deadline(&self, deadline: Timestamp) -> Timestamp {
         deadline.max(self.health.heard_anew + self.config.silent_after)
+    }
+
+    /// Returns until when a failed server's provider has time to say what it finds; after a restart it is asked again.
+    fn examined_until(&self, failed: &Failed) -> Timestamp {
+        failed.since.max(self.health.heard_anew) + EXAMINED_WITHIN
     }
 
     fn health_deadline(&self, server: &Server) -> Option<Timestamp> {
@@ -229,7 +234,7 @@ impl Fleet {
         match &server.record.phase {
             Phase::Requested(_) | Phase::Terminating(_) => {}
             Phase::Failed(failed) => {
-                if !failed.is_kept && failed.since + EXAMINED_WITHIN <= self.now {
+                if !failed.is_kept && self.examined_until(failed) <= self.now {
                     self.examined_in_vain(no);
                 }
             }

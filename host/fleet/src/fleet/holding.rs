@@ -222,12 +222,13 @@ impl Fleet {
         }
     }
 
-    /// Whether what is known of a server's rooms can be believed: nothing can be on one that is starting; one that serves
+    /// Whether what is known of a server's rooms can be believed: nothing can be on one that is starting, unless it was adopted; one that serves
     /// has been heard since this process started, where anybody looks.
     fn is_heard(&self, server: &Server) -> bool {
         let is_looked_at = self.pools.get(&server.record.pool).is_some_and(Pool::is_looked_at);
         match server.health {
             Health::Ok => true,
+            Health::Unknown if server.record.is_adopted_unheard() => false,
             Health::Unknown => !server.record.phase.is_ready() || !is_looked_at,
             Health::Silent { .. } | Health::Lost => false,
         }

@@ -376,6 +376,7 @@ impl Fleet {
             self.emptied.insert(no);
             self.time_server(no);
         }
+        self.began_at = self.meta.next_server;
         // A new pool's first list is due as soon as it is configured.
         let known = self.pools.values().filter(|pool| !pool.record.is_unlisted);
         for name in known.map(|pool| pool.config.name.clone()).collect::<Vec<_>>() {

@@ -221,10 +221,10 @@ impl Fleet {
     fn stranger_reason(&self, found: &Found) -> String {
         let attempt = found.key.attempt;
         let who = match found.owner {
-            Owner::Us(no) if no < self.meta.next_server => "we launched it",
-            Owner::Us(_) => {
-                "we launched it after this store was saved, and its name is another's here: it is left alone"
+            Owner::Us(no) if self.is_given_out_elsewhere(no) => {
+                "we launched it after this store was saved, and cannot have it here: it is left alone"
             }
+            Owner::Us(_) => "we launched it",
             Owner::Another => "another installation with this fleet's name launched it: it is left alone",
             Owner::Unknown => "it is left alone",
         };
@@ -236,10 +236,14 @@ impl Fleet {
         format!("its provider lists attempt {attempt} of it, and no record knows it; {who}{kept}")
     }
 
-    /// Whether an instance is a leftover of ours: our own ledger gave out its number, nobody wants it kept, and it has been
-    /// there for a while.
+    /// Whether an instance is a leftover of ours: our own ledger gave out its number and knows of a later attempt, or of none;
+    /// nobody wants it kept, and it has been there for a while.
     fn is_orphan(&self, pool: &PoolName, found: &Found) -> bool {
-        let is_ours = matches!(found.owner, Owner::Us(no) if no < self.meta.next_server);
+        let Owner::Us(no) = found.owner else { return false };
+        let is_ours = match self.servers.get(&no).map(|server| &server.record) {
+            Some(known) => known.name == found.key.server && known.attempt > found.key.attempt,
+            None => !self.is_given_out_elsewhere(no),
+        };
         let first = self
             .pools
             .get(pool)

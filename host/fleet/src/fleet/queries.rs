@@ -204,7 +204,9 @@ impl Fleet {
         };
         let starting = fitting().flat_map(|pool| {
             let usual = boot_seconds(pool);
-            let servers = self.of(pool).filter(|server| server.record.phase.is_starting());
+            let is_starting =
+                |server: &&Server| server.record.phase.is_starting() && !server.record.is_adopted_unheard();
+            let servers = self.of(pool).filter(is_starting);
             servers.map(move |server| {
                 let so_far = u32::try_from(self.now.since(server.record.created).as_secs()).unwrap_or(u32::MAX);
                 usual.map(|usual| usual.saturating_sub(so_far).max(1))

@@ -213,7 +213,8 @@ fn figure_rows(server: &Server) -> Vec<ViewChange> {
 }
 
 fn phase(server: &Server) -> PhaseView {
-    if server.is_lost() {
+    // Nobody shall wait for one that may never be heard.
+    if server.is_lost() || server.record.is_adopted_unheard() {
         return PhaseView::Ending;
     }
     match &server.record.phase {

@@ -240,6 +240,7 @@ impl Pool {
 
     /// Whether a server was let through the open circuit as a trial: its outcome closes it or opens it anew.
     pub(super) fn is_trial(&self, server: &Server) -> bool {
-        matches!(&self.record.circuit, Circuit::Open(open) if server.record.created >= open.until)
+        let is_since = matches!(&self.record.circuit, Circuit::Open(open) if server.record.created >= open.until);
+        is_since && !server.record.is_adopted_unheard()
     }
 }

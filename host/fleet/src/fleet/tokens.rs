@@ -11,8 +11,9 @@ impl Fleet {
     pub(super) fn renew_token(&mut self, server: &ServerName) -> Result<Reply, Rejection> {
         let no = self.number(server)?;
         let before = self.known(no, server)?.record.token;
+        // By the clock, so that what a newer copy of this store has numbered since counts no more.
         let token = AgentToken {
-            generation: before.generation.saturating_add(1),
+            generation: before.generation.saturating_add(1).max(self.now.seconds()),
             is_taken: true,
         };
         self.change_server(no, |record| record.token = token);

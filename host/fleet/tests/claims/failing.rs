@@ -83,17 +83,60 @@ fn a_failure_of_an_unknown_room_is_told_so() {
 #[test]
 fn a_server_that_failed_a_room_rests_before_it_takes_the_next_and_longer_each_time() {
     let mut world = world_of(1);
-    for seconds in [10, 20, 40] {
-        world.place("standup");
-        assert_eq!(world.place_of("standup"), "on s0");
-        world.fail("standup", None);
+    for (room, seconds) in [("a", 10), ("b", 20), ("c", 40)] {
+        world.place(room);
+        assert_eq!(world.place_of(room), "on s0");
+        world.fail(room, None);
         assert_eq!(world.hold_of("s0"), Some("cordoned by health".into()));
         world.pass(seconds - 1);
-        assert_eq!(world.place_of("standup"), "moving from s0");
+        assert_eq!(world.place_of(room), "moving from s0");
         world.pass(2);
         assert_eq!(world.hold_of("s0"), None);
-        assert_eq!(world.place_of("standup"), "on s0", "there is nowhere else");
+        assert_eq!(world.place_of(room), "on s0", "there is nowhere else");
     }
+}
+
+#[test]
+fn a_room_that_fails_wherever_it_comes_closes_a_server_once() {
+    let mut world = world_of(1);
+    world.place("poison");
+    world.fail("poison", None);
+    world.pass(11);
+    for _ in 0..5 {
+        world.fail("poison", None);
+        assert_eq!(world.hold_of("s0"), None);
+        world.pass(1);
+    }
+}
+
+#[test]
+fn a_room_goes_back_to_where_it_failed_only_if_no_other_server_would_have_it() {
+    let mut world = world_of(3);
+    world.place("other");
+    world.fail("other", None);
+    let rests = world.place_of("other");
+    world.place("room");
+    let failed_on = world.place_of("room");
+    world.fail("room", None);
+    assert_ne!(world.place_of("room"), failed_on, "while one rests, {rests}");
+}
+
+#[test]
+fn what_an_operator_holds_is_not_drained_for_its_failures() {
+    let mut world = world_of(2);
+    world.place_all("r", 10);
+    let on = |world: &World, server: &str| -> Vec<String> {
+        let names = (0..10).map(|no| format!("r-{no}"));
+        names
+            .filter(|room| world.place_of(room) == format!("on {server}"))
+            .collect()
+    };
+    let rooms = on(&world, "s0");
+    world.cordon("s0");
+    for room in rooms {
+        world.fail(&room, None);
+    }
+    assert_eq!(world.hold_of("s0"), Some("cordoned by operator".into()));
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use usher_fleet::Effect;
 use usher_fleet::command::{Reply, SetScaling, TokenNo};
+use usher_fleet::config::{HealthSource, PoolConfig};
 use usher_fleet::event::What;
 use usher_fleet::ids::{Attempt, ServerNo};
 use usher_fleet::observation::{Found, InstanceState, Owner, Report};
+use usher_fleet::status::WaitingFor;
 use usher_fleet::{Command, Observation, Timestamp};
 
 use crate::world::{START, World, automatic, config, external, id, instance, key};
@@ -235,7 +237,7 @@ fn what_is_adopted_is_known_to_the_next_list_and_after_a_restart() {
     listed_for_long(&mut world, &[newer("cloud-7", 7, 1)]);
     assert_eq!(world.told(|what| matches!(what, What::ServerAdopted(_))), 1);
     assert_eq!((world.phase_of("cloud-7"), reaped(&world)), ("booting", 0));
-    world.drain("cloud-7", None);
+    world.remove("cloud-7", false);
     assert_eq!(
         (world.phase_of("cloud-7"), world.terminations("cloud-7")),
         ("terminating", 1)
@@ -293,4 +295,98 @@ fn a_new_pool_is_looked_at_first_whatever_the_store_knows_besides() {
     let config = config(vec![external("site"), automatic("cloud"), automatic("other")]);
     world.observe(Observation::Configured(Box::new(config)));
     assert_eq!(world.grow("other", 1), ("refused", "not_listed_yet"));
+}
+
+#[test]
+fn whatever_a_newer_copy_may_have_launched_is_never_ended_as_a_leftover() {
+    let pools = vec![automatic("cloud"), automatic("other")];
+    let mut world = World::new(config(pools));
+    // Given out here and there: the newer copy's number 1 is another server.
+    let server = world.launch("cloud");
+    world.found(
+        "cloud",
+        vec![found(&server, Owner::Us(ServerNo(1))), newer("cloud-15", 15, 1)],
+    );
+    assert_eq!(world.phase_of("cloud-15"), "booting");
+    for _ in 0..10 {
+        world.pass(60);
+        world.found(
+            "other",
+            vec![
+                newer("other-1", 1, 1),
+                newer("other-11", 11, 1),
+                newer("other-12", 12, 1),
+            ],
+        );
+    }
+    assert_eq!(
+        (world.phase_of("other-11"), world.phase_of("other-12")),
+        ("booting", "booting")
+    );
+    assert_eq!((reaped(&world), world.phase_of("other-1")), (0, "gone"));
+}
+
+#[test]
+fn a_later_attempt_than_the_books_have_is_left_alone() {
+    let mut world = cloud();
+    assert_eq!(world.grow("cloud", 1), ("accepted", ""));
+    listed_for_long(&mut world, &[newer("cloud-1", 1, 2)]);
+    assert_eq!(
+        (
+            reaped(&world),
+            world.told(|what| matches!(what, What::ServerUnknown(_)))
+        ),
+        (0, 1)
+    );
+}
+
+#[test]
+fn nobody_waits_for_an_adopted_server_and_a_drain_waits_until_it_is_heard() {
+    let mut world = cloud();
+    world.found("cloud", vec![newer("cloud-7", 7, 1)]);
+    world.place("a");
+    assert_eq!(world.wait_of("a").1, WaitingFor::Capacity);
+    world.drain("cloud-7", None);
+    world.pass(600);
+    assert_eq!(
+        (world.phase_of("cloud-7"), world.terminations("cloud-7")),
+        ("booting", 0)
+    );
+    world.report("cloud-7", Report::default());
+    world.pass(1);
+    assert_eq!(world.phase_of("cloud-7"), "terminating");
+}
+
+#[test]
+fn where_nobody_reports_an_adopted_server_waits_for_an_operator() {
+    let mut world = World::new(config(vec![PoolConfig {
+        health: HealthSource::None,
+        ..automatic("cloud")
+    }]));
+    world.found("cloud", vec![newer("cloud-7", 7, 1)]);
+    assert_eq!(world.phase_of("cloud-7"), "ready");
+    assert!(
+        world.hold_of("cloud-7").is_some(),
+        "it takes no rooms, and no policy lets it go"
+    );
+    world.uncordon("cloud-7");
+    assert_eq!(world.hold_of("cloud-7"), None);
+}
+
+#[test]
+fn an_adopted_server_that_ends_is_no_failed_boot() {
+    let mut world = cloud();
+    world.found(
+        "cloud",
+        vec![newer("cloud-7", 7, 1), newer("cloud-8", 8, 1), newer("cloud-9", 9, 1)],
+    );
+    let ended = |no| {
+        let mut found = newer(&format!("cloud-{no}"), no, 1);
+        found.instance.state = InstanceState::Ended;
+        found
+    };
+    world.pass(60);
+    world.found("cloud", vec![ended(7), ended(8), ended(9)]);
+    assert_eq!(world.phase_of("cloud-7"), "terminating");
+    assert_eq!(world.told(|what| matches!(what, What::CircuitOpened(_))), 0);
 }

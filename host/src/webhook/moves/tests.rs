@@ -23,12 +23,22 @@ fn gathered(log: &Story, now: Timestamp) -> Result<(Vec<String>, EventId), Times
 #[test]
 fn each_story_of_a_loss_ends_as_it_should() {
     let begun = |rooms| Story::default().then(1, lost("s", rooms)).then(2, leaves("a", "s"));
-    let cases: [(&str, Story, &[&str], u64); 6] = [
+    let cases: [(&str, Story, &[&str], u64); 7] = [
         ("nobody was on it", Story::default().then(1, lost("s", 0)), &[], 1),
         (
             "released before it could move",
             Story::default().then(1, lost("s", 1)).then(2, released("a", Some("s"))),
             &[],
+            2,
+        ),
+        (
+            "it is ended with its loss, as its instance is gone",
+            Story::default()
+                .then(1, lost("s", 1))
+                .and(What::ServerTerminating(server("s", 1)))
+                .and(leaves("a", "s"))
+                .then(2, arrives("a", "s", "t")),
+            &["a Placed t"],
             2,
         ),
         (

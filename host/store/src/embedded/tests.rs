@@ -47,12 +47,12 @@ fn every_kind_of_record_and_event_comes_back_as_it_was_over_a_restart() {
     let log = store.events();
     let page = log.after(log.oldest(), usize::MAX).unwrap();
     let ids: Vec<EventId> = page.events.iter().map(|(id, _)| *id).collect();
-    assert_eq!(ids, (0..11).map(|index| EventId::new(no, index)).collect::<Vec<_>>());
+    assert_eq!(ids, (0..12).map(|index| EventId::new(no, index)).collect::<Vec<_>>());
     assert_eq!(
         page.events.into_iter().map(|(_, event)| event).collect::<Vec<_>>(),
         events
     );
-    assert_eq!(log.newest(), EventId::new(no, 10));
+    assert_eq!(log.newest(), EventId::new(no, 11));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use usher_fleet::Observation;
-use usher_fleet::ids::{Attempt, PoolName, ServerName, ServerNo};
+use usher_fleet::ids::{Attempt, PoolName, ServerName};
 use usher_fleet::observation::{Found, Instance, InstanceState, Listed, OrderKey, Owner, ProviderError};
 use usher_fleet::units::Timestamp;
 
@@ -12,9 +12,6 @@ use super::launching::FORGOTTEN;
 use super::made::Made;
 use super::{Cloud, Faults};
 use crate::simulation::chance::Chance;
-
-/// A number that no ledger here gives out.
-const FROM_THE_FUTURE: ServerNo = ServerNo(1_000_000);
 
 impl Cloud {
     pub(super) fn list(&mut self, pool: &PoolName, faults: Faults, now: Timestamp, chance: &mut Chance) {
@@ -100,7 +97,7 @@ impl Cloud {
         found
     }
 
-    /// An instance that a list has by mistake: one of nobody, one of a store that is newer than ours, or one under a name of
+    /// An instance that a list has by mistake: one of nobody, or one under a name of
     /// another pool's server.
     fn stranger(&self, pool: &PoolName, now: Timestamp, chance: &mut Chance) -> Option<Found> {
         let attempt = Attempt(1);
@@ -110,7 +107,7 @@ impl Cloud {
             Some(_) | None => {
                 let server: ServerName = ["p0-1000", "x1", "x2"][chance.index(3)].parse().expect("a valid id");
                 let state = [InstanceState::Running, InstanceState::Ended][chance.index(2)];
-                let owner = [Owner::Unknown, Owner::Another, Owner::Us(FROM_THE_FUTURE)][chance.index(3)];
+                let owner = [Owner::Unknown, Owner::Another][chance.index(2)];
                 let instance = Instance {
                     instance: "i-stranger".into(),
                     state,
@@ -123,8 +120,7 @@ impl Cloud {
                     key: OrderKey { server, attempt },
                     instance,
                     owner,
-                    // Whatever is not would be adopted, and there is nothing behind it.
-                    is_kept: matches!(owner, Owner::Us(_)),
+                    is_kept: false,
                 })
             }
         }

@@ -181,6 +181,7 @@ pub(super) fn pools() -> Vec<Record> {
 pub(super) fn meta() -> Record {
     Record::Meta(Meta {
         next_server: ServerNo(8),
+        servers_elsewhere: vec![(ServerNo(3), ServerNo(5))],
         next_pool: PoolNo(3),
         placements_reserved: PlacementNo(1024),
         now: Timestamp(11),
