@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::request::{Id, Json, PLACEMENT_MAX, REASON_CHARS_MAX, short, within};
+use super::super::request::{Id, Json, PLACEMENT_MAX, REASON_CHARS_MAX, short, whole, within};
 use super::super::respond::{self, Problem};
 use super::{RoomPath, no_room, placed};
 use crate::auth::Caller;
@@ -32,7 +32,7 @@ pub(in crate::api) struct RoomFailure {
     reason: String,
     /// Only this placement: a room that has been placed anew since stays where it is, so that saying it twice moves it once.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     placement: Option<u64>,
 }
 
