@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use usher_fake_ec2::{Control, Fault, FaultKind, InjectedError, InstanceId, InstanceState, Lag, Life, Market, Setup};
+use usher_fake_ec2::{
+    Call, Control, Fault, FaultKind, InjectedError, InstanceId, InstanceState, Lag, Life, Market, Setup,
+};
 
 use crate::chance::Chance;
 use crate::ec2::CHEAP;
@@ -148,9 +150,13 @@ impl Weather {
         self.hurt.0.entry(instance.clone()).or_insert(now);
     }
 
-    /// It clears up for good.
+    /// It clears up for good, but that the first end is lost where none came before.
     pub(super) fn clear(&self) {
         self.control.clear_faults();
+        if self.unanswered("TerminateInstances") == 0 {
+            self.control
+                .set_fault(Fault::next("TerminateInstances", 1, FaultKind::LostAfter));
+        }
         self.control.set_life(Life {
             boot_seconds: 0.3,
             shutdown_seconds: 0.5,
@@ -160,22 +166,22 @@ impl Weather {
         self.control.fail_boots(0);
     }
 
+    /// How many calls of an action were carried out and not answered.
+    fn unanswered(&self, action: &str) -> usize {
+        let calls = self.control.calls();
+        let is_lost = |call: &&Call| call.action == action && call.outcome.is_done && !call.outcome.is_answered;
+        calls.iter().filter(is_lost).count()
+    }
+
     /// A night without a death, a notice and a lost reply proves nothing.
     pub(super) fn assert_was_bad(&self) {
-        let calls = self.control.calls();
-        let unanswered = |action: &str| {
-            let lost = calls
-                .iter()
-                .filter(|call| call.action == action && call.outcome.is_done && !call.outcome.is_answered);
-            lost.count()
-        };
         assert!(
             self.killed > 0 && self.noticed > 0,
             "{} killed, {} noticed",
             self.killed,
             self.noticed
         );
-        assert!(unanswered("RunInstances") > 0, "every launch was answered");
-        assert!(unanswered("TerminateInstances") > 0, "every end was answered");
+        assert!(self.unanswered("RunInstances") > 0, "every launch was answered");
+        assert!(self.unanswered("TerminateInstances") > 0, "every end was answered");
     }
 }
