@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::PoolName;
+use crate::ids::{PoolName, ServerName};
 use crate::units::Microdollars;
 
 /// Words that operators and apps attach to pools, servers and rooms.
@@ -98,6 +98,14 @@ pub struct PoolConfig {
     pub keep_failed_servers: u32,
     /// The pool's guards.
     pub guards: PoolGuards,
+}
+
+impl PoolConfig {
+    /// Returns the URL of a launched server, where the pool and not its provider says it.
+    pub fn url_of(&self, server: &ServerName) -> Option<String> {
+        let url = self.url.as_ref()?;
+        Some(url.replace("{server}", server.as_str()))
+    }
 }
 
 /// A machine that a provider offers, and its price.

@@ -91,13 +91,9 @@ impl Fleet {
 /// may go.
 fn adopted(config: &PoolConfig, no: ServerNo, found: Found, now: crate::units::Timestamp) -> ServerRecord {
     let (key, instance) = (found.key, found.instance);
-    let url = config
-        .url
-        .as_ref()
-        .map(|url| url.replace("{server}", key.server.as_str()));
     ServerRecord {
         no,
-        url: url.or(instance.url),
+        url: config.url_of(&key.server).or(instance.url),
         name: key.server,
         pool: config.name.clone(),
         attempt: key.attempt,

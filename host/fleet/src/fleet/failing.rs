@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::Fleet;
 use super::moving::Cause;
-use super::rooms::is_theirs;
 use super::state::Server;
 use crate::command::{FailRoom, Rejection, Reply, RoomOutcome};
 use crate::ids::{PoolName, RoomId, ServerNo};
@@ -98,13 +97,7 @@ fn count_lately(moments: &mut VecDeque<Timestamp>, now: Timestamp) -> usize {
 impl Fleet {
     /// An app could not create its room where it was placed: the room goes elsewhere, and the server is blamed.
     pub(super) fn fail_room(&mut self, command: FailRoom) -> Result<Reply, Rejection> {
-        let room = self
-            .rooms
-            .get(&command.room)
-            .filter(|room| is_theirs(room, command.tenant.as_ref()));
-        let Some(room) = room else {
-            return Err(Rejection::NoSuchRoom(command.room));
-        };
+        let room = self.their_room(&command.room, command.tenant.as_ref())?;
         let placed = match &room.record.state {
             RoomState::Placed(placed) => placed,
             RoomState::Waiting(_) | RoomState::Moving(_) => {

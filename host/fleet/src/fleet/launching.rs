@@ -45,7 +45,7 @@ impl Fleet {
         let name = self.new_name(pool, no);
         let record = ServerRecord {
             no,
-            url: config.url.as_ref().map(|url| url.replace("{server}", name.as_str())),
+            url: config.url_of(&name),
             name,
             pool: pool.clone(),
             attempt: Attempt(1),

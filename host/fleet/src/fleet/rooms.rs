@@ -101,14 +101,14 @@ impl Fleet {
         Ok(self.room_reply(&command.room, outcome))
     }
 
+    /// Returns a room, to those whom it concerns.
+    pub(super) fn their_room(&self, id: &RoomId, tenant: Option<&crate::ids::Tenant>) -> Result<&Room, Rejection> {
+        let room = self.rooms.get(id).filter(|room| is_theirs(room, tenant));
+        room.ok_or_else(|| Rejection::NoSuchRoom(id.clone()))
+    }
+
     pub(super) fn update_room(&mut self, command: UpdateRoom) -> Result<Reply, Rejection> {
-        let room = self
-            .rooms
-            .get(&command.room)
-            .filter(|room| is_theirs(room, command.tenant.as_ref()));
-        let Some(room) = room else {
-            return Err(Rejection::NoSuchRoom(command.room));
-        };
+        let room = self.their_room(&command.room, command.tenant.as_ref())?;
         if let Some(seats) = command.seats {
             let mut record = (*room.record).clone();
             record.wish.seats = Some(seats);
@@ -351,6 +351,6 @@ fn resize(placed: &mut Placed, load_asked: Option<u32>, seats: u32) {
     placed.seats = seats;
 }
 
-pub(super) fn is_theirs(room: &Room, tenant: Option<&crate::ids::Tenant>) -> bool {
+fn is_theirs(room: &Room, tenant: Option<&crate::ids::Tenant>) -> bool {
     tenant.is_none() || room.record.wish.tenant.as_ref() == tenant
 }

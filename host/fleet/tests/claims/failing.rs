@@ -21,6 +21,19 @@ fn world_of(servers: usize) -> World {
     world
 }
 
+/// Has ten rooms live and end on the other server than `s0`.
+fn let_the_other_do_well(world: &mut World) {
+    world.cordon("s0");
+    for n in 0..10 {
+        world.place(&format!("well-{n}"));
+    }
+    world.pass(60);
+    for n in 0..10 {
+        world.release(&format!("well-{n}"));
+    }
+    world.uncordon("s0");
+}
+
 fn is_placed_anew(reply: &Reply) -> bool {
     matches!(reply, Reply::Room(_, RoomOutcome::Placed))
 }
@@ -191,16 +204,7 @@ fn one_room_counts_once_however_often_it_fails() {
 #[test]
 fn a_server_on_which_rooms_fail_far_more_often_than_elsewhere_is_drained() {
     let mut world = world_of(2);
-    // The other one does well.
-    world.cordon("s0");
-    for n in 0..10 {
-        world.place(&format!("well-{n}"));
-    }
-    world.pass(60);
-    for n in 0..10 {
-        world.release(&format!("well-{n}"));
-    }
-    world.uncordon("s0");
+    let_the_other_do_well(&mut world);
     fail_rooms(&mut world, "bad", 4);
     assert_eq!(drained(&world), Vec::<String>::new());
     fail_rooms(&mut world, "worse", 1);
@@ -211,15 +215,7 @@ fn a_server_on_which_rooms_fail_far_more_often_than_elsewhere_is_drained() {
 #[test]
 fn rooms_that_die_young_count_where_other_servers_rooms_live() {
     let mut world = world_of(2);
-    world.cordon("s0");
-    for n in 0..10 {
-        world.place(&format!("well-{n}"));
-    }
-    world.pass(60);
-    for n in 0..10 {
-        world.release(&format!("well-{n}"));
-    }
-    world.uncordon("s0");
+    let_the_other_do_well(&mut world);
     for n in 0..5 {
         let room = format!("young-{n}");
         world.place(&room);
