@@ -263,12 +263,14 @@ pub enum Rejection {
     #[error("the pool {0} launches its own servers; only external pools take registrations")]
     PoolNotExternal(PoolName),
     /// The server has rooms.
-    #[error("{server} has {rooms} rooms; drain it first, or use force")]
+    #[error("{server} has {rooms} rooms, and reports {participants} participants; drain it first, or use force")]
     ServerHasRooms {
         /// The server.
         server: ServerName,
         /// How many, in the ledger or in its last report.
         rooms: u32,
+        /// How many people its last report counts.
+        participants: u32,
     },
     /// The token was revoked, or is another server's.
     #[error("this token of {0} does not count any more; give its agent a new one: POST /v1/servers/{0}/token")]

@@ -122,6 +122,12 @@ pub enum What {
     /// A pool's scaling was switched on or off.
     #[serde(rename = "scale.switched")]
     ScalingSwitched(PoolEvent),
+    /// A pool's provider does not say what exists: what ends behind our back goes unseen.
+    #[serde(rename = "scale.list_failed")]
+    ListFailed(PoolEvent),
+    /// It says so again.
+    #[serde(rename = "scale.list_recovered")]
+    ListRecovered(PoolEvent),
     /// A policy's version serves now.
     #[serde(rename = "policy.loaded")]
     PolicyLoaded(PolicyEventBody),
@@ -311,6 +317,14 @@ pub struct ScaleRefused {
 #[expect(missing_docs, reason = "the glossary's words")]
 pub struct PoolEvent {
     pub pool: PoolName,
+    /// The server that brought it about, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerName>,
+    /// What was ordered for that server; none where the provider chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
+    /// What that server costs, or one of the pool.
+    pub price_per_hour: Microdollars,
     pub reason: String,
 }
 
@@ -333,6 +347,7 @@ pub struct BudgetNear {
     pub key: String,
     pub used: Microdollars,
     pub max: Microdollars,
+    pub reason: String,
 }
 
 /// Something that happened to a policy, by kind; the fleet passes it on as an event.

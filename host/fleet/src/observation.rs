@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::advice::ScaleAnswer;
-use crate::config::FleetConfig;
+use crate::config::{FleetConfig, Offer};
 use crate::event::{PolicyEvent, WebhookEvent};
 use crate::ids::{Attempt, PlacementNo, PoolName, RoomId, ServerName, ServerNo};
 use crate::units::Microdollars;
@@ -79,6 +79,8 @@ pub enum InstanceState {
     Pending,
     /// It runs; that does not mean that it serves.
     Running,
+    /// Somebody has stopped it: it serves nobody and is still there, with what its disks cost.
+    Stopped,
     /// It has ended, or is ending.
     Ended,
 }
@@ -152,6 +154,8 @@ pub struct Found {
     pub owner: Owner,
     /// Whether somebody has marked it to be kept, whatever we think of it.
     pub is_kept: bool,
+    /// Which of the pool's offers it is; none where its provider cannot say, or the pool has it no more.
+    pub offer: Option<Offer>,
 }
 
 /// Who launched an instance that carries the fleet's name.
@@ -173,6 +177,7 @@ impl From<(OrderKey, Instance)> for Found {
             instance,
             owner: Owner::Unknown,
             is_kept: false,
+            offer: None,
         }
     }
 }

@@ -189,6 +189,8 @@ fn tenant_of_room(what: &What) -> Option<Option<&Tenant>> {
         | What::Thawed(_)
         | What::BudgetNear(_)
         | What::ScalingSwitched(_)
+        | What::ListFailed(_)
+        | What::ListRecovered(_)
         | What::PolicyLoaded(_)
         | What::PolicyRefused(_)
         | What::PolicyFault(_)
@@ -373,6 +375,7 @@ mod tests {
             key: "fleet_dollars_per_hour_max".to_owned(),
             used,
             max: Microdollars(50_000_000),
+            reason: "near".to_owned(),
         };
         let near = Event {
             at: Timestamp(0),

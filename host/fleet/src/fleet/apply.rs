@@ -70,6 +70,7 @@ impl Fleet {
                     frozen: false,
                     told: None,
                     listed: None,
+                    lists_failed: 0,
                     strangers: BTreeMap::new(),
                     drained_for_failures: None,
                 };
@@ -359,7 +360,7 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
         room_ends: Multiset::default(),
         rooms_open_ended: 0,
         newest_room: Timestamp(0),
-        end_refused: None,
+        hindrance: None,
         may_exist: false,
         asked: Asked::default(),
         last_busy: now,

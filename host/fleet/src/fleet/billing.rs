@@ -78,6 +78,7 @@ impl Fleet {
                     key: key.into(),
                     used,
                     max,
+                    reason: format!("{BUDGET_NEAR_PERCENT} % of it are used; at the ceiling nothing more is launched"),
                 }));
             }
         }

@@ -38,7 +38,9 @@ impl Fleet {
                 since,
                 deadline: Some(deadline),
             }),
-            InstanceState::Ended => return self.boot_failed(no, "its instance ended at once".into(), true),
+            InstanceState::Stopped | InstanceState::Ended => {
+                return self.boot_failed(no, "its instance ended at once".into(), true);
+            }
         };
         let is_running = matches!(phase, Phase::Booting(_));
         if !is_running {
@@ -144,17 +146,17 @@ impl Fleet {
         let told = match &record.circuit {
             Circuit::Open(open) if opens && is_trial => {
                 let seconds = open.seconds.saturating_mul(2).min(CIRCUIT_SECONDS_MAX);
-                Some(self.open_circuit(&mut record, seconds))
+                Some(self.open_circuit(&mut record, no, seconds))
             }
-            Circuit::Closed if opens => Some(self.open_circuit(&mut record, CIRCUIT_SECONDS)),
+            Circuit::Closed if opens => Some(self.open_circuit(&mut record, no, CIRCUIT_SECONDS)),
             Circuit::Open(_) if took.is_some() => {
                 record.circuit = Circuit::Closed;
                 record.boots.clear();
-                let reason = "a server became ready".into();
-                Some(What::CircuitClosed(PoolEvent {
-                    pool: name.clone(),
-                    reason,
-                }))
+                Some(What::CircuitClosed(self.circuit_event(
+                    name,
+                    no,
+                    "a server became ready".into(),
+                )))
             }
             Circuit::Open(_) | Circuit::Closed => None,
         };
@@ -164,7 +166,7 @@ impl Fleet {
         }
     }
 
-    fn open_circuit(&self, record: &mut PoolRecord, seconds: u32) -> What {
+    fn open_circuit(&self, record: &mut PoolRecord, no: ServerNo, seconds: u32) -> What {
         let until = self.now + Duration::from_secs(seconds.into());
         record.circuit = Circuit::Open(Open { until, seconds });
         let failures = record.boots.iter().filter(|became_ready| !**became_ready).count();
@@ -172,9 +174,16 @@ impl Fleet {
             "{failures} of the last {} launched servers never became ready; no launches for {seconds} s, then one trial",
             record.boots.len()
         );
-        What::CircuitOpened(PoolEvent {
-            pool: record.name.clone(),
-            reason,
-        })
+        What::CircuitOpened(self.circuit_event(&record.name, no, reason))
+    }
+
+    fn circuit_event(&self, pool: &PoolName, no: ServerNo, reason: String) -> PoolEvent {
+        let mut event = self.pool_event(pool, reason);
+        if let Some(server) = self.servers.get(&no) {
+            event.server = Some(server.record.name.clone());
+            event.offer = server.record.offer.clone();
+            event.price_per_hour = server.record.price_per_hour;
+        }
+        event
     }
 }

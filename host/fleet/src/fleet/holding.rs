@@ -9,7 +9,7 @@ use crate::command::{
 };
 use crate::config::Limits;
 use crate::event::{PoolEvent, ServerEvent, What};
-use crate::ids::{Attempt, ServerName, ServerNo};
+use crate::ids::{Attempt, PoolName, ServerName, ServerNo};
 use crate::record::{Meta, Record, RecordKey};
 use crate::server::{
     AgentToken, Booting, Cordoned, Draining, Health, Hold, HoldOwner, Phase, Ready, ServerRecord, Terminating,
@@ -249,11 +249,11 @@ impl Fleet {
     pub(super) fn remove_server(&mut self, command: RemoveServer) -> Result<Reply, Rejection> {
         let no = self.number(&command.server)?;
         let server = self.known(no, &command.server)?;
-        let rooms = server.rooms_known();
-        if rooms > 0 && !command.force {
+        if !server.is_empty() && !command.force {
             return Err(Rejection::ServerHasRooms {
+                rooms: server.rooms_known(),
+                participants: server.participants(),
                 server: command.server,
-                rooms,
             });
         }
         if !matches!(server.record.phase, Phase::Terminating(_)) {
@@ -272,6 +272,9 @@ impl Fleet {
             reason,
         });
         self.change_server(no, |record| record.phase = phase);
+        if let Some(server) = self.servers.get_mut(&no) {
+            server.hindrance = None;
+        }
         self.tell(What::ServerTerminating(told));
         self.unwatch(no);
         self.order_termination(no);
@@ -323,10 +326,8 @@ impl Fleet {
         record.has_found_others &= !command.enabled;
         self.put(Record::Pool(Box::new(record)));
         let reason = if command.enabled { "switched on" } else { "switched off" };
-        self.tell(What::ScalingSwitched(PoolEvent {
-            pool: command.pool,
-            reason: reason.into(),
-        }));
+        let told = self.pool_event(&command.pool, reason.into());
+        self.tell(What::ScalingSwitched(told));
         Ok(Reply::Done)
     }
 
@@ -354,6 +355,17 @@ impl Fleet {
             offer: server.record.offer.clone(),
             price_per_hour: server.record.price_per_hour,
             rooms: server.rooms_known(),
+            reason,
+        }
+    }
+
+    pub(super) fn pool_event(&self, pool: &PoolName, reason: String) -> PoolEvent {
+        let config = self.pools.get(pool).map(|pool| &pool.config);
+        PoolEvent {
+            pool: pool.clone(),
+            server: None,
+            offer: None,
+            price_per_hour: config.map_or_else(Default::default, |config| config.price_per_hour),
             reason,
         }
     }

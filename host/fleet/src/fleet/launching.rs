@@ -23,6 +23,15 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 /// An order that was not answered at all is repeated after so long: far beyond any provider's own time limit.
 const ANSWER_MAX: Duration = Duration::from_secs(600);
 
+/// A launch whose outcome is not known for so long is told: most are settled with the first repeat.
+const DOUBT_TOLD_AFTER: Duration = Duration::from_secs(60);
+
+/// A server whose end is not confirmed for so long is told: shutting down takes a cloud minutes.
+const END_TOLD_AFTER: Duration = Duration::from_secs(900);
+
+/// How it is said that an end is owed still.
+pub(super) const NOT_ENDED_YET: &str = "not ended yet, and tried again";
+
 /// A pool whose provider refused is not asked for so long.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
@@ -162,8 +171,9 @@ impl Fleet {
                 }
             }
             // Whatever it says, nothing moves on from an answer that is not one.
-            Err(ProviderError::Unknown(_)) if is_requested => {
+            Err(error @ ProviderError::Unknown(_)) if is_requested => {
                 self.note_may_exist(no);
+                self.tell_hindrance(no, &error);
                 self.retry_later(no);
             }
             // Another order of this key may have made something: what is asked once more has the last word.
@@ -249,7 +259,7 @@ impl Fleet {
         }
         self.set_retry(no, None);
         if let Some(server) = self.servers.get_mut(&no) {
-            (server.may_exist, server.asked) = (false, Asked::default());
+            (server.may_exist, server.asked, server.hindrance) = (false, Asked::default(), None);
         }
         self.order_launch(no);
         true
@@ -281,7 +291,12 @@ impl Fleet {
 
     /// Takes in a provider's answer to a terminate.
     pub(super) fn terminated(&mut self, terminated: Terminated) {
-        let Some(no) = self.by_key(&terminated.key) else { return };
+        let Some(no) = self.by_key(&terminated.key) else {
+            if let Err(error) = terminated.result {
+                self.reaping_hindered(&terminated.key, &error);
+            }
+            return;
+        };
         let Some(server) = self.servers.get(&no) else { return };
         if !matches!(server.record.phase, Phase::Terminating(_)) {
             return;
@@ -294,28 +309,40 @@ impl Fleet {
             Ok(()) => self.retry_later(no),
             // Whatever stands in the way, what may exist must be ended: ask again.
             Err(error) => {
-                self.tell_what_stands_in_the_way(no, &error);
+                self.tell_hindrance(no, &error);
                 self.retry_later(no);
             }
         }
     }
 
-    /// Tells why a server is not ended, where only a human can help; once, and again when it is something else.
-    fn tell_what_stands_in_the_way(&mut self, no: ServerNo, error: &ProviderError) {
-        let (ProviderError::Refused(why) | ProviderError::Misconfigured(why)) = error else {
-            return;
-        };
+    /// Tells why an order is not done: at once where only a human can help, and again when it is something else; once, and after a
+    /// while, where it may still come right by itself.
+    fn tell_hindrance(&mut self, no: ServerNo, error: &ProviderError) {
+        let now = self.now;
         let Some(server) = self.servers.get_mut(&no) else {
             return;
         };
-        if server.end_refused.as_ref() == Some(why) {
+        let phase = &server.record.phase;
+        let is_launch = matches!(phase, Phase::Requested(_));
+        let patience = if is_launch { DOUBT_TOLD_AFTER } else { END_TOLD_AFTER };
+        let why = error.to_string();
+        let is_told = match error {
+            ProviderError::Unknown(_) => server.hindrance.is_some() || now.since(phase.since()) < patience,
+            _ => server.hindrance.as_ref() == Some(&why),
+        };
+        if is_told {
             return;
         }
-        server.end_refused = Some(why.clone());
-        if let Some(server) = self.servers.get(&no) {
-            let told = self.server_event(server, format!("not ended yet, and tried again: {why}"));
-            self.tell(What::ServerTerminating(told));
-        }
+        server.hindrance = Some(why.clone());
+        let Some(server) = self.servers.get(&no) else { return };
+        let told = match is_launch {
+            true => What::ServerRequested(self.server_event(
+                server,
+                format!("whether it was launched is not known yet, and asked again: {why}"),
+            )),
+            false => What::ServerTerminating(self.server_event(server, format!("{NOT_ENDED_YET}: {why}"))),
+        };
+        self.tell(told);
     }
 
     pub(super) fn retry_later(&mut self, no: ServerNo) {

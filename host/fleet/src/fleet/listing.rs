@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use super::Fleet;
+use super::launching::NOT_ENDED_YET;
 use super::state::Stranger;
 use super::timers::Timer;
 use crate::effect::{Effect, TerminateOrder};
-use crate::event::{PoolEvent, ServerEvent, What};
+use crate::event::{ServerEvent, What};
 use crate::ids::{PoolName, ServerNo};
-use crate::observation::{Found, Instance, InstanceState, Listed, Owner};
+use crate::observation::{Found, Instance, InstanceState, Listed, OrderKey, Owner, ProviderError};
 use crate::pool::PoolRecord;
 use crate::record::Record;
 use crate::server::Phase;
-use crate::units::{Microdollars, Timestamp};
+use crate::units::Timestamp;
 
 /// A server that its provider's list lacks so often in a row counts as ended: one list may be read too early.
 const MISSING_LISTS: u32 = 2;
@@ -26,6 +27,9 @@ pub(super) const LAUNCHING_LIST: Duration = Duration::from_secs(10);
 
 /// A first list that could not be made is asked for again so soon.
 const FIRST_LIST_AGAIN: Duration = Duration::from_secs(5);
+
+/// Lists that fail in a row before that is told: one may fail for anything, and the next comes in time.
+const FAILED_LISTS_TOLD: u32 = 3;
 
 /// An instance that we launched and that no record knows is ended so long after it was seen first: longer than any list lags
 /// behind.
@@ -53,10 +57,11 @@ impl Fleet {
     }
 
     pub(super) fn listed(&mut self, listed: Listed) {
-        // A list that could not be made says nothing: the next one is asked for in time.
-        let Ok(mut instances) = listed.result else {
-            return self.ask_again_for_first_list(listed.pool);
+        let mut instances = match listed.result {
+            Ok(instances) => instances,
+            Err(error) => return self.list_failed(listed.pool, &error),
         };
+        self.list_succeeded(&listed.pool);
         let Some(pool) = self.pools.get_mut(&listed.pool) else {
             return;
         };
@@ -103,20 +108,37 @@ impl Fleet {
         if is_alone {
             return;
         }
-        self.tell(What::ScalingSwitched(PoolEvent {
-            pool: name.clone(),
-            reason: format!(
-                "off: this installation has not had the pool before, and {} servers of its fleet are in it already; end them or keep them, then switch \
-                 scaling on",
-                strangers.len()
-            ),
-        }));
+        let reason = format!(
+            "off: this installation has not had the pool before, and {} servers of its fleet are in it already; end them or keep them, then switch \
+             scaling on",
+            strangers.len()
+        );
+        let told = self.pool_event(name, reason);
+        self.tell(What::ScalingSwitched(told));
     }
 
-    /// Nothing is launched before a pool's first list: it is not waited for as long as others.
-    fn ask_again_for_first_list(&mut self, name: PoolName) {
-        if self.pools.get(&name).is_some_and(|pool| pool.record.is_unlisted) {
+    /// A list that could not be made says nothing; the next one is asked for in time. Nothing is launched before a pool's first: that
+    /// one is not waited for as long as others.
+    fn list_failed(&mut self, name: PoolName, error: &ProviderError) {
+        let Some(pool) = self.pools.get_mut(&name) else { return };
+        pool.lists_failed = pool.lists_failed.saturating_add(1);
+        let is_unlisted = pool.record.is_unlisted;
+        if pool.lists_failed == FAILED_LISTS_TOLD {
+            let reason = format!("what exists is not known, and asked again: {error}");
+            let told = self.pool_event(&name, reason);
+            self.tell(What::ListFailed(told));
+        }
+        if is_unlisted {
             self.timers.set(self.now + FIRST_LIST_AGAIN, Timer::List(name));
+        }
+    }
+
+    fn list_succeeded(&mut self, name: &PoolName) {
+        let Some(pool) = self.pools.get_mut(name) else { return };
+        let failed = std::mem::take(&mut pool.lists_failed);
+        if failed >= FAILED_LISTS_TOLD {
+            let told = self.pool_event(name, format!("{failed} lists had failed in a row"));
+            self.tell(What::ListRecovered(told));
         }
     }
 
@@ -146,6 +168,9 @@ impl Fleet {
             InstanceState::Running => {
                 self.describe(no, instance);
                 self.runs(no);
+            }
+            InstanceState::Stopped => {
+                self.ended_behind_our_back(no, "its provider says that its instance was stopped");
             }
             InstanceState::Ended => self.ended_behind_our_back(no, "its provider says that its instance has ended"),
         }
@@ -202,16 +227,19 @@ impl Fleet {
                 Some(stranger) => stranger.seen = asked,
                 None if is_full => continue,
                 None => {
-                    let (first, seen) = (asked, asked);
-                    pool.strangers.insert(stranger, Stranger { first, seen });
-                    let told = self.stranger_event(name, &found, self.stranger_reason(&found));
-                    self.tell(What::ServerUnknown(told));
+                    let fresh = Stranger {
+                        first: asked,
+                        seen: asked,
+                        told: self.stranger_event(name, &found, self.stranger_reason(&found)),
+                        is_reaped: false,
+                    };
+                    self.tell(What::ServerUnknown(fresh.told.clone()));
+                    if let Some(pool) = self.pools.get_mut(name) {
+                        pool.strangers.insert(stranger, fresh);
+                    }
                 }
             }
-            if reaped < REAPED_MAX && self.is_orphan(name, &found) {
-                reaped += 1;
-                self.reap(name, found);
-            }
+            self.reap(name, found, &mut reaped);
         }
         if let Some(pool) = self.pools.get_mut(name) {
             pool.strangers.retain(|_, stranger| stranger.seen == asked);
@@ -236,44 +264,78 @@ impl Fleet {
         format!("its provider lists attempt {attempt} of it, and no record knows it; {who}{kept}")
     }
 
-    /// Whether an instance is a leftover of ours: our own ledger gave out its number and knows of a later attempt, or of none;
-    /// nobody wants it kept, and it has been there for a while.
-    fn is_orphan(&self, pool: &PoolName, found: &Found) -> bool {
+    /// Whether an instance is a leftover of ours: our own ledger gave out its number and knows of a later attempt, or of none,
+    /// and nobody wants it kept.
+    fn is_orphan(&self, found: &Found) -> bool {
         let Owner::Us(no) = found.owner else { return false };
         let is_ours = match self.servers.get(&no).map(|server| &server.record) {
             Some(known) => known.name == found.key.server && known.attempt > found.key.attempt,
             None => !self.is_given_out_elsewhere(no),
         };
-        let first = self
-            .pools
-            .get(pool)
-            .and_then(|pool| {
-                let stranger = (found.key.clone(), found.instance.instance.clone());
-                pool.strangers.get(&stranger)
-            })
-            .map(|stranger| (stranger.first, stranger.seen));
-        is_ours && !found.is_kept && first.is_some_and(|(first, seen)| seen.since(first) >= ORPHAN_AFTER)
+        is_ours && !found.is_kept
     }
 
-    fn reap(&mut self, pool: &PoolName, found: Found) {
-        let reason = "we launched it, and no record knows it any more".to_owned();
-        let told = self.stranger_event(pool, &found, reason);
-        self.tell(What::ServerReaped(told));
+    /// Orders the end of a leftover, with every list anew for as long as it is there; that it is ordered is told once.
+    fn reap(&mut self, name: &PoolName, found: Found, reaped: &mut usize) {
+        let is_orphan = self.is_orphan(&found);
+        let stranger = (found.key.clone(), found.instance.instance.clone());
+        let Some(stranger) = self
+            .pools
+            .get_mut(name)
+            .and_then(|pool| pool.strangers.get_mut(&stranger))
+        else {
+            return;
+        };
+        let is_due = stranger.seen.since(stranger.first) >= ORPHAN_AFTER;
+        if !is_orphan || !is_due || (!stranger.is_reaped && *reaped == REAPED_MAX) {
+            return;
+        }
+        if !stranger.is_reaped {
+            *reaped += 1;
+            stranger.is_reaped = true;
+            stranger.told.reason = "we launched it, and no record knows it any more".into();
+            let told = stranger.told.clone();
+            self.tell(What::ServerReaped(told));
+        }
         self.out.effects.push(Effect::Terminate(TerminateOrder {
             key: found.key,
-            pool: pool.clone(),
+            pool: name.clone(),
             instance: Some(found.instance.instance),
             since: self.now,
         }));
     }
 
+    /// Tells why a leftover is not ended, where only a human can help; once, and again when it is something else.
+    pub(super) fn reaping_hindered(&mut self, key: &OrderKey, error: &ProviderError) {
+        let (ProviderError::Refused(why) | ProviderError::Misconfigured(why)) = error else {
+            return;
+        };
+        let reason = format!("{NOT_ENDED_YET}: {why}");
+        let mut strangers = self.pools.values_mut().flat_map(|pool| &mut pool.strangers);
+        let hindered = strangers.find(|((of, _), stranger)| of == key && stranger.is_reaped);
+        let Some((_, stranger)) = hindered.filter(|(_, stranger)| stranger.told.reason != reason) else {
+            return;
+        };
+        stranger.told.reason = reason;
+        let told = stranger.told.clone();
+        self.tell(What::ServerReaped(told));
+    }
+
     fn stranger_event(&self, pool: &PoolName, found: &Found, reason: String) -> ServerEvent {
+        let offered = found.offer.as_ref().map(|offer| offer.price_per_hour);
+        let of_pool = self.pools.get(pool).map(|pool| pool.config.price_per_hour);
+        let price_per_hour = found
+            .instance
+            .price_per_hour
+            .or(offered)
+            .or(of_pool)
+            .unwrap_or_default();
         ServerEvent {
             server: found.key.server.clone(),
             pool: pool.clone(),
             instance: Some(found.instance.instance.clone()),
-            offer: None,
-            price_per_hour: found.instance.price_per_hour.unwrap_or(Microdollars(0)),
+            offer: found.offer.clone(),
+            price_per_hour,
             rooms: 0,
             reason,
         }

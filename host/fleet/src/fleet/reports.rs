@@ -33,10 +33,10 @@ impl Fleet {
             .reported
             .as_ref()
             .is_some_and(|(_, old)| old.cpu_permille > report.cpu_permille || old.egress_kbps > report.egress_kbps);
-        if known.unknown.rooms > 0 || report.participants.unwrap_or(0) > 0 {
+        known.reported = Some((self.now, report));
+        if known.unknown.rooms > 0 || known.participants() > 0 {
             known.last_busy = self.now;
         }
-        known.reported = Some((self.now, report));
         self.changes.touch(Thing::Usage(no));
         if self
             .servers

@@ -8,6 +8,7 @@ use super::failing::Past;
 use super::ledger::{Cost, Multiset, Used};
 use super::offers::Shortage;
 use crate::config::{HealthSource, PoolConfig};
+use crate::event::ServerEvent;
 use crate::ids::{RoomId, ServerNo};
 use crate::observation::{Instance, OrderKey, ProviderError, Report};
 use crate::pool::{Circuit, PoolRecord};
@@ -31,8 +32,8 @@ pub(super) struct Server {
     pub(super) room_ends: Multiset,
     pub(super) rooms_open_ended: u32,
     pub(super) newest_room: Timestamp,
-    /// Why its provider does not end it, as it was told.
-    pub(super) end_refused: Option<String>,
+    /// What stands in the way of the order that its provider was given, as it was told.
+    pub(super) hindrance: Option<String>,
     /// When somebody was last known to be on it.
     pub(super) last_busy: Timestamp,
     pub(super) health: Health,
@@ -107,9 +108,17 @@ impl Server {
         self.used.rooms.saturating_add(self.unknown.rooms)
     }
 
-    /// Whether it may be sold or left: nobody is on it, as far as anyone can tell.
+    /// People that its newest report counts, whether in rooms that it can name or not. What one that was lost last reported says
+    /// nothing any more.
+    pub(super) fn participants(&self) -> u32 {
+        let newest = self.reported.as_ref().filter(|_| !self.is_lost());
+        newest.and_then(|(_, report)| report.participants).unwrap_or(0)
+    }
+
+    /// Whether it may be sold or left: nobody is on it, as far as anyone can tell. A server that cannot name its rooms still counts
+    /// people.
     pub(super) fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.unknown.rooms == 0
+        self.rooms.is_empty() && self.unknown.rooms == 0 && self.participants() == 0
     }
 
     /// Whether its cloud takes the machine back: its rooms move, and it ends without us.
@@ -126,9 +135,7 @@ impl Server {
     /// Since when nobody has been on it, in books and reports; a change of phase, hold or health begins it anew, for nobody knows
     /// what went unseen.
     pub(super) fn empty_since(&self) -> Option<Timestamp> {
-        let participants = self.reported.as_ref().and_then(|(_, report)| report.participants);
-        let is_empty = self.is_empty() && participants.unwrap_or(0) == 0;
-        is_empty.then(|| self.last_busy.max(self.changed))
+        self.is_empty().then(|| self.last_busy.max(self.changed))
     }
 
     pub(super) fn is_silent(&self) -> bool {
@@ -192,12 +199,16 @@ impl Room {
 }
 
 /// An instance of this fleet that no record knows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Stranger {
     /// When a list had it first.
     pub(super) first: Timestamp,
     /// When the newest list that has it was asked for.
     pub(super) seen: Timestamp,
+    /// What was told of it last.
+    pub(super) told: ServerEvent,
+    /// Whether its end is ordered.
+    pub(super) is_reaped: bool,
 }
 
 /// A pool.
@@ -223,6 +234,8 @@ pub(super) struct Pool {
     pub(super) told: Option<crate::view::PoolStateRow>,
     /// When the newest list that was heeded was asked for.
     pub(super) listed: Option<Timestamp>,
+    /// How often in a row its provider did not say what exists.
+    pub(super) lists_failed: u32,
     /// Instances of this fleet that no record knows, as the newest list has them, each by what its provider calls it: several
     /// installations may have used a key.
     pub(super) strangers: BTreeMap<(OrderKey, String), Stranger>,

@@ -6,7 +6,7 @@ use usher_fleet::config::PoolGuards;
 use usher_fleet::event::What;
 use usher_fleet::observation::{InstanceState, ProviderError};
 
-use crate::world::{World, config, guarded, instance};
+use crate::world::{World, config, guarded, id, instance};
 
 fn world() -> World {
     let guards = PoolGuards {
@@ -45,8 +45,10 @@ fn two_failed_boots_of_the_last_four_open_it() {
     world.launch("cloud");
     world.launch("cloud");
     assert_eq!(opened(&world), 0);
-    fail(&mut world);
+    let last = fail(&mut world);
     assert_eq!(opened(&world), 1);
+    let named = |what: &What| matches!(what, What::CircuitOpened(told) if told.server == Some(id(&last)));
+    assert_eq!(world.told(named), 1, "the event names the last of them");
     assert_eq!(world.grow("cloud", 1), ("refused", "circuit_open"));
 }
 

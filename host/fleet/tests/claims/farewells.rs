@@ -3,7 +3,7 @@
 use usher_fleet::event::What;
 use usher_fleet::observation::Report;
 
-use crate::world::{World, automatic, config, rooms_report};
+use crate::world::{World, automatic, code, config, rooms_report};
 
 /// Two servers of 10 rooms, with two rooms on the first.
 fn world() -> World {
@@ -45,6 +45,25 @@ fn a_server_that_says_no_more_that_it_shuts_down_takes_rooms_again() {
     world.report("cloud-1", draining());
     world.report("cloud-1", Report::default());
     assert!(world.told(|what| matches!(what, What::ServerUncordoned(_))) >= 1);
+}
+
+#[test]
+fn a_drain_waits_for_people_whose_rooms_nobody_can_name() {
+    let mut world = world();
+    let counted = |participants| Report {
+        participants: Some(participants),
+        ..Report::default()
+    };
+    world.report("cloud-1", counted(7));
+    world.drain("cloud-1", None);
+    world.release("standup");
+    world.release("retro");
+    assert_eq!(world.phase_of("cloud-1"), "ready", "seven are on it still");
+    assert_eq!(code(world.remove("cloud-1", false)), "server_has_rooms");
+    world.report("cloud-1", counted(1));
+    assert_eq!(world.phase_of("cloud-1"), "ready");
+    world.report("cloud-1", counted(0));
+    assert_eq!(world.phase_of("cloud-1"), "terminating");
 }
 
 #[test]

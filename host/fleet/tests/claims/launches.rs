@@ -258,6 +258,65 @@ fn each_error_class_pauses_its_pool_and_names_itself() {
 }
 
 #[test]
+fn a_launch_whose_outcome_stays_unknown_is_told_once_after_a_minute() {
+    let mut world = requested();
+    let doubted = |world: &World| {
+        world.told(|what| matches!(what, What::ServerRequested(told) if told.reason.contains("not known yet")))
+    };
+    let mut answered = 0;
+    for second in 0..300 {
+        if world.launches().len() > answered {
+            answered = world.launches().len();
+            world.launched("cloud-1", Err(unknown()));
+        }
+        // It is asked again after 1, 2, 4, … s, and so 63 s after the first time.
+        assert_eq!(doubted(&world), usize::from(second >= 63), "after {second} s");
+        world.pass(1);
+    }
+    assert!(answered >= 10, "it is asked again and again");
+    // What stands in the way of its end is told apart.
+    world.remove("cloud-1", false);
+    world.terminated("cloud-1", Err(unknown()));
+    let owed = |world: &World| {
+        world.told(|what| matches!(what, What::ServerTerminating(told) if told.reason.contains("not ended yet")))
+    };
+    assert_eq!(owed(&world), 0);
+    world.pass(900);
+    world.terminated("cloud-1", Err(unknown()));
+    world.pass(60);
+    world.terminated("cloud-1", Err(unknown()));
+    assert_eq!(owed(&world), 1);
+}
+
+#[test]
+fn lists_that_fail_in_a_row_are_told_once_and_so_is_the_next_that_does_not() {
+    let mut world = cloud();
+    let told = |world: &World| {
+        let is = |kind: &str| world.told(|what| what.kind() == kind);
+        (is("scale.list_failed"), is("scale.list_recovered"))
+    };
+    let fail = |world: &mut World| {
+        world.pass(60);
+        world.observe(Observation::Listed(Listed {
+            pool: id("cloud"),
+            asked: world.now,
+            result: Err(ProviderError::Misconfigured("not allowed".into())),
+        }));
+    };
+    for times in 1..=5 {
+        fail(&mut world);
+        assert_eq!(told(&world), (usize::from(times >= 3), 0), "{times}");
+    }
+    world.pass(60);
+    world.listed("cloud", Vec::new());
+    assert_eq!(told(&world), (1, 1));
+    fail(&mut world);
+    world.pass(60);
+    world.listed("cloud", Vec::new());
+    assert_eq!(told(&world), (1, 1), "one that fails is nothing");
+}
+
+#[test]
 fn a_boot_beyond_its_deadline_has_failed_and_is_ended() {
     let mut world = requested();
     world.launched("cloud-1", Ok(instance(InstanceState::Running)));

@@ -2,11 +2,12 @@
 
 use usher_fleet::Effect;
 use usher_fleet::command::{Reply, SetScaling, TokenNo};
-use usher_fleet::config::{HealthSource, PoolConfig};
-use usher_fleet::event::What;
+use usher_fleet::config::{HealthSource, Offer, PoolConfig};
+use usher_fleet::event::{ServerEvent, What};
 use usher_fleet::ids::{Attempt, ServerNo};
-use usher_fleet::observation::{Found, InstanceState, Owner, Report};
+use usher_fleet::observation::{Found, InstanceState, Owner, ProviderError, Report};
 use usher_fleet::status::WaitingFor;
+use usher_fleet::units::Microdollars;
 use usher_fleet::{Command, Observation, Timestamp};
 
 use crate::world::{START, World, automatic, config, external, id, instance, key};
@@ -17,10 +18,8 @@ fn cloud() -> World {
 
 fn found(server: &str, owner: Owner) -> Found {
     Found {
-        key: key(server),
-        instance: instance(InstanceState::Running),
         owner,
-        is_kept: false,
+        ..Found::from((key(server), instance(InstanceState::Running)))
     }
 }
 
@@ -152,6 +151,105 @@ fn one_list_ends_ten_orphans_at_most() {
         world.found("cloud", orphans.clone());
     }
     assert_eq!(reaped(&world), 10);
+}
+
+#[test]
+fn a_leftover_that_only_a_human_can_end_is_told_again_and_stands_in_no_others_way() {
+    let mut world = cloud();
+    let orphans: Vec<Found> = (0..12)
+        .map(|n| found(&format!("cloud-0-{n:02}"), Owner::Us(ServerNo(0))))
+        .collect();
+    for _ in 0..3 {
+        world.pass(60);
+        world.found("cloud", orphans.clone());
+    }
+    let why = |world: &World, why: &str| {
+        world.told(|what| matches!(what, What::ServerReaped(told) if told.server.as_str() == "cloud-0-03" && told.reason.contains(why)))
+    };
+    for _ in 0..3 {
+        for orphan in &orphans[..10] {
+            let protected = ProviderError::Refused("protected".into());
+            world.terminated(orphan.key.server.as_str(), Err(protected));
+        }
+        world.pass(60);
+        world.found("cloud", orphans.clone());
+    }
+    assert_eq!((why(&world, "no record"), why(&world, "not ended yet")), (1, 1));
+    assert_eq!(
+        reaped(&world),
+        12 + 10,
+        "each once, and ten once more for what stands in the way"
+    );
+    assert!(world.terminations("cloud-0-03") >= 3, "it is asked for with every list");
+    assert!(world.terminations("cloud-0-11") >= 1);
+}
+
+#[test]
+fn one_that_somebody_has_stopped_is_there_still() {
+    for (owner, is_reaped) in [(Owner::Us(ServerNo(0)), 1), (Owner::Another, 0)] {
+        let mut world = cloud();
+        let mut stopped = found("cloud-0", owner);
+        stopped.instance.state = InstanceState::Stopped;
+        listed_for_long(&mut world, &[stopped]);
+        assert_eq!(
+            world.told(|what| matches!(what, What::ServerUnknown(_))),
+            1,
+            "{owner:?}"
+        );
+        assert_eq!(reaped(&world), is_reaped, "{owner:?}");
+    }
+    let mut world = cloud();
+    let server = world.launch("cloud");
+    let mut stopped = found(&server, Owner::Us(ServerNo(1)));
+    stopped.instance.state = InstanceState::Stopped;
+    world.pass(60);
+    world.found("cloud", vec![stopped]);
+    assert_eq!(
+        world.phase_of(&server),
+        "terminating",
+        "it serves nobody, and its disks cost"
+    );
+}
+
+#[test]
+fn what_is_told_of_a_stranger_has_its_offer_and_price() {
+    let mut world = cloud();
+    let offer = Offer {
+        instance_type: "c5a.2xlarge".into(),
+        market: "spot".into(),
+        zone: "a".into(),
+        price_per_hour: Microdollars(120_000),
+    };
+    let stranger = Found {
+        offer: Some(offer.clone()),
+        ..found("cloud-0", Owner::Us(ServerNo(0)))
+    };
+    listed_for_long(&mut world, &[stranger]);
+    let is_priced =
+        |told: &ServerEvent| told.offer.as_ref() == Some(&offer) && told.price_per_hour == offer.price_per_hour;
+    for (what, is) in [
+        (
+            "unknown",
+            world.told(|what| matches!(what, What::ServerUnknown(told) if is_priced(told))),
+        ),
+        (
+            "reaped",
+            world.told(|what| matches!(what, What::ServerReaped(told) if is_priced(told))),
+        ),
+    ] {
+        assert_eq!(is, 1, "{what}");
+    }
+    let adopted = Found {
+        offer: Some(offer.clone()),
+        ..newer("cloud-7", 7, 1)
+    };
+    world.pass(60);
+    world.found("cloud", vec![adopted]);
+    assert_eq!(
+        world.told(|what| matches!(what, What::ServerAdopted(told) if is_priced(told))),
+        1
+    );
+    assert_eq!(world.server("cloud-7").unwrap().price_per_hour, offer.price_per_hour);
 }
 
 #[test]

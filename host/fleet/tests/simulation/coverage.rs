@@ -9,7 +9,7 @@ use usher_fleet::event::What;
 pub(crate) struct Coverage(BTreeMap<&'static str, u64>);
 
 /// Kinds that any long enough run of worlds tells.
-const TOLD: [&str; 28] = [
+const TOLD: [&str; 30] = [
     "room.placed",
     "room.waiting",
     "room.moved",
@@ -38,10 +38,12 @@ const TOLD: [&str; 28] = [
     "scale.circuit_closed",
     "scale.frozen",
     "scale.thawed",
+    "scale.list_failed",
+    "scale.list_recovered",
 ];
 
 /// What every long enough run of worlds goes through.
-const MET: [&str; 46] = [
+const MET: [&str; 47] = [
     "answer.twice",
     "boot.died",
     "boot.never",
@@ -86,6 +88,7 @@ const MET: [&str; 46] = [
     "order.arrived_after_its_process",
     "orphan.kept",
     "orphan.ended",
+    "server.people_without_a_room",
     "store.lost",
     "store.lost_with_servers",
 ];

@@ -28,6 +28,8 @@ pub(crate) struct Heard {
     /// What its last report names that is not at home there.
     pub(crate) unknown: Usage,
     pub(crate) left: BTreeMap<RoomId, Timestamp>,
+    /// People on it, after its last report.
+    pub(crate) participants: u32,
     pub(crate) cpu: Option<u32>,
     pub(crate) egress: Option<u32>,
 }
@@ -117,8 +119,10 @@ impl Model {
 
     /// Whether anybody may be on a server, as far as records and its last report say.
     pub(crate) fn is_empty(&self, no: ServerNo) -> bool {
-        let unknown = self.heard.get(&no).map_or(0, |heard| heard.unknown.rooms);
-        unknown == 0 && self.rooms_on(no).next().is_none()
+        let is_lost = self.servers.get(&no).is_some_and(|server| server.lost.is_some());
+        let is_anybody_heard = |heard: &Heard| heard.unknown.rooms > 0 || heard.participants > 0;
+        let is_busy = !is_lost && self.heard.get(&no).is_some_and(is_anybody_heard);
+        !is_busy && self.rooms_on(no).next().is_none()
     }
 
     /// Takes in what an input says, before what the fleet wrote about it.
@@ -194,6 +198,7 @@ impl Model {
         if reported.report.rooms.is_some() {
             heard.unknown = unknown;
         }
+        heard.participants = reported.report.participants.unwrap_or(0);
         heard.cpu = reported.report.cpu_permille;
         heard.egress = reported.report.egress_kbps;
         heard.sign = now;

@@ -31,6 +31,7 @@ fn rejections() -> Vec<Rejection> {
         Rejection::ServerHasRooms {
             server: server_of("s"),
             rooms: 3,
+            participants: 7,
         },
         Rejection::ServerTerminating(server_of("s")),
         Rejection::FleetFull(100),

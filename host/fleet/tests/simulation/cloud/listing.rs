@@ -73,20 +73,18 @@ impl Cloud {
             let is_kept = made.kept_since.is_some();
             let owner = Owner::Us(made.no);
             found.push(Found {
-                key,
-                instance,
                 owner,
                 is_kept,
+                ..Found::from((key, instance))
             });
         }
         for (key, made) in &self.others {
             if made.pool == *pool && made.is_up(now) {
                 self.met.count("list.of_another_installation");
                 found.push(Found {
-                    key: key.clone(),
-                    instance: made.describe(key, now).expect("it was made before"),
                     owner: Owner::Another,
                     is_kept: made.kept_since.is_some(),
+                    ..Found::from((key.clone(), made.describe(key, now).expect("it was made before")))
                 });
             }
         }
@@ -106,7 +104,8 @@ impl Cloud {
             Some((key, made)) if chance.one_in(2) => Some(Found::from((key.clone(), made.describe(key, now)?))),
             Some(_) | None => {
                 let server: ServerName = ["p0-1000", "x1", "x2"][chance.index(3)].parse().expect("a valid id");
-                let state = [InstanceState::Running, InstanceState::Ended][chance.index(2)];
+                let states = [InstanceState::Running, InstanceState::Stopped, InstanceState::Ended];
+                let state = states[chance.index(3)];
                 let owner = [Owner::Unknown, Owner::Another][chance.index(2)];
                 let instance = Instance {
                     instance: "i-stranger".into(),
@@ -117,10 +116,8 @@ impl Cloud {
                     price_per_hour: None,
                 };
                 Some(Found {
-                    key: OrderKey { server, attempt },
-                    instance,
                     owner,
-                    is_kept: false,
+                    ..Found::from((OrderKey { server, attempt }, instance))
                 })
             }
         }
