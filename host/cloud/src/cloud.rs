@@ -10,8 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error};
 
-use usher_fleet::config::Offer;
-use usher_fleet::effect::{Effect, Examine, Watch};
+use usher_fleet::effect::{Effect, Examine, LaunchOrder, Watch};
 use usher_fleet::ids::{PoolName, ServerName, ServerNo};
 use usher_fleet::observation::{Evidence, Examined, Launched, Listed, OrderKey, Probed, ProviderError, Terminated};
 use usher_fleet::status::ServerStatus;
@@ -170,10 +169,10 @@ impl Cloud {
     }
 
     /// Looks whether a pool's provider could do as it would be ordered, and changes nothing; nothing where somebody else makes the
-    /// servers. `offers` are the pool's.
-    pub async fn check(&self, pool: &PoolName, offers: &[Offer]) -> Vec<Finding> {
+    /// servers.
+    pub async fn check(&self, pool: &PoolName) -> Vec<Finding> {
         match self.0.pool(pool).and_then(|pool| pool.provider) {
-            Some(provider) => provider.check(offers).await,
+            Some(provider) => provider.check().await,
             None => Vec::new(),
         }
     }
@@ -342,8 +341,8 @@ async fn run_order(shared: &Shared, order: Order) -> Observation {
                 Ok(provider) => provider.launch(&order).await,
                 Err(error) => Err(error),
             };
-            let key = order.key;
-            Observation::Launched(Launched { key, result })
+            let LaunchOrder { key, nth, .. } = order;
+            Observation::Launched(Launched { key, nth, result })
         }
         Order::Terminate(order) => {
             let result = match shared.provider(&order.pool) {

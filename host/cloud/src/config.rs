@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use usher_fleet::config::Offer;
 use usher_fleet::ids::PoolName;
 
 /// What a pool's provider and probe need to know.
@@ -100,6 +101,8 @@ pub struct Ec2Config {
     pub launch_template: String,
     /// Its version: a number, so that what is launched changes only with this file.
     pub launch_template_version: u64,
+    /// What may be ordered: each type in each zone.
+    pub offers: Vec<Offer>,
     /// The subnet of each zone that servers may stand in.
     pub subnets: BTreeMap<String, String>,
     /// A launched server's URL with `{server}`, `{public_ip}` or `{private_ip}` in it, where only the instance knows it.

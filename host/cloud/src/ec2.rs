@@ -11,7 +11,7 @@
 //! | `tags` | how an instance says whose it is |
 //!
 //! It never repeats a call that changes something: the fleet does, with the same key and longer pauses, and so with the same
-//! client token. It remembers nothing: which offers were short is the fleet's to know.
+//! client token. Which offers were short is the fleet's to know; what is remembered here is only since when a used token shows nothing.
 
 mod checking;
 mod ending;
@@ -21,7 +21,8 @@ mod listing;
 mod refusal;
 mod tags;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -32,9 +33,9 @@ use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_smithy_http_client::tls;
 use tokio::sync::{OnceCell, Semaphore};
 
-use usher_fleet::config::Offer;
+use usher_fleet::Timestamp;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
-use usher_fleet::observation::{Found, Instance};
+use usher_fleet::observation::{Found, Instance, OrderKey};
 
 use crate::cloud::{Clock, Installation};
 use crate::config::{Ec2Config, PoolSetup};
@@ -64,6 +65,8 @@ pub struct Ec2 {
     clock: Clock,
     client: OnceCell<Client>,
     turns: Semaphore,
+    /// Since when EC2 has said of an order that its token made something, and does not show it.
+    unseen: Mutex<BTreeMap<OrderKey, Timestamp>>,
 }
 
 impl Ec2 {
@@ -76,6 +79,7 @@ impl Ec2 {
             clock,
             client: OnceCell::new(),
             turns: Semaphore::new(CHANGES_MAX),
+            unseen: Mutex::default(),
         }
     }
 
@@ -91,7 +95,7 @@ impl Ec2 {
         (turn, self.client().await)
     }
 
-    fn is_visible_by_now(&self, since: usher_fleet::Timestamp) -> bool {
+    fn is_visible_by_now(&self, since: Timestamp) -> bool {
         (self.clock)().since(since) >= VISIBLE_AFTER
     }
 }
@@ -149,8 +153,8 @@ impl Provider for Ec2 {
         VISIBLE_AFTER
     }
 
-    fn check<'a>(&'a self, offers: &'a [Offer]) -> Findings<'a> {
-        Box::pin(self.check_now(offers))
+    fn check(&self) -> Findings<'_> {
+        Box::pin(self.check_now())
     }
 }
 

@@ -26,7 +26,6 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use usher_fleet::config::Offer;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
 use usher_fleet::observation::{Found, Instance, ProviderError};
 
@@ -136,7 +135,7 @@ impl Provider for Exec {
         Box::pin(self.list_now())
     }
 
-    fn check<'a>(&'a self, _offers: &'a [Offer]) -> Findings<'a> {
+    fn check(&self) -> Findings<'_> {
         Box::pin(async { vec![self.check_now().await] })
     }
 }

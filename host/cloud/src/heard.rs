@@ -65,7 +65,7 @@ pub(crate) fn launch(pool: &str, server: &str) -> LaunchOrder {
         no: usher_fleet::ids::ServerNo(1),
         pool: pool.parse().unwrap(),
         offer: None,
-        since: usher_fleet::Timestamp(0),
+        nth: 1,
         labels: [("tier".to_owned(), "gold".to_owned())].into(),
     }
 }

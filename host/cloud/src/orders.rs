@@ -118,7 +118,7 @@ mod tests {
             pool: "demo".parse().unwrap(),
             labels: Labels::new(),
             offer: None,
-            since: usher_fleet::Timestamp(0),
+            nth: 1,
         })
     }
 

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use usher_fleet::config::Offer;
 use usher_fleet::effect::{LaunchOrder, TerminateOrder};
 use usher_fleet::ids::ServerName;
 use usher_fleet::observation::{Evidence, Found, Instance, ProviderError};
@@ -36,8 +35,8 @@ pub trait Provider: Send + Sync {
     /// Lists all that exists in the pool under the fleet's name.
     fn list(&self) -> Answer<'_, Vec<Found>>;
 
-    /// Looks whether it could do as it would be ordered, and changes nothing. `offers` are those of its pool.
-    fn check<'a>(&'a self, _offers: &'a [Offer]) -> Findings<'a> {
+    /// Looks whether it could do as it would be ordered, and changes nothing.
+    fn check(&self) -> Findings<'_> {
         Box::pin(async { Vec::new() })
     }
 

@@ -42,8 +42,8 @@ pub struct LaunchOrder {
     pub labels: Labels,
     /// What to order; none where the provider chooses.
     pub offer: Option<Offer>,
-    /// When this was ordered first: an outcome that is unknown for hours is told apart from one of a second ago.
-    pub since: Timestamp,
+    /// Which order of this key it is since the process started, from 1 on: its answer says so too.
+    pub nth: u32,
 }
 
 /// See [`Effect::Terminate`]. Idempotent by its key.

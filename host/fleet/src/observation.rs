@@ -51,6 +51,8 @@ pub struct OrderKey {
 pub struct Launched {
     /// Which launch.
     pub key: OrderKey,
+    /// Which order of this key was answered, as it said itself.
+    pub nth: u32,
     /// What the provider made, or why not.
     pub result: Result<Instance, ProviderError>,
 }

@@ -86,7 +86,7 @@ fn look_outside(config: &Config, is_json: bool, out: &mut dyn Write) -> Result<(
         let cloud = Cloud::with(Arc::new(|_| {}), Arc::new(move || clock.now()), nobody.launcher());
         cloud.configure(config.pools.clone());
         for pool in &config.fleet.pools {
-            let findings = cloud.check(&pool.name, &pool.offers).await;
+            let findings = cloud.check(&pool.name).await;
             if !is_json {
                 for Finding { verdict, says } in &findings {
                     writeln!(out, "{:<9}pool {}: {says}", verdict.word(), pool.name)?;

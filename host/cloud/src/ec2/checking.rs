@@ -31,13 +31,14 @@ enum First {
 }
 
 impl Ec2 {
-    pub(super) async fn check_now(&self, offers: &[Offer]) -> Vec<Finding> {
+    pub(super) async fn check_now(&self) -> Vec<Finding> {
         let (first, has_dry_runs) = match self.first_question().await {
             First::Useless(finding) => return vec![finding],
             First::Answered(finding) => (finding, true),
             First::NoDryRuns(finding) => (finding, false),
         };
         let mut found = vec![first];
+        let offers = &self.config.offers;
         let template = self.look_at_template(offers).await;
         let subnets = self.look_at_subnets().await;
         let types = self.look_at_types(offers).await;

@@ -3,7 +3,7 @@
 //! That nothing is left is only ever said when EC2's list says `terminated` of all that was made under the key; or when the list has
 //! had nothing for longer than it may lag behind. An answer to `TerminateInstances` proves neither.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use aws_sdk_ec2::error::ProvideErrorMetadata as _;
 use aws_sdk_ec2::types::Instance as Described;
@@ -12,28 +12,36 @@ use usher_fleet::effect::TerminateOrder;
 use usher_fleet::observation::ProviderError;
 
 use super::listing::is_terminated;
+use super::tags::{KEEP, is_kept};
 use super::{Ec2, once, refusal};
 
 impl Ec2 {
     pub(super) async fn terminate_now(&self, order: &TerminateOrder) -> Result<(), ProviderError> {
         let made = self.under(&order.key).await?;
-        let living: BTreeSet<String> = made
+        let living: BTreeMap<&str, &Described> = made
             .iter()
             .filter(|described| !is_terminated(described))
-            .filter_map(|described| described.instance_id().map(str::to_owned))
+            .filter_map(|described| Some((described.instance_id()?, described)))
             .collect();
         if living.is_empty() {
             return self.proven_gone(order, &made);
         }
-        for instance in &living {
-            self.end(instance).await?;
+        let mut hindrance = None;
+        for described in living.values() {
+            // One that cannot be ended stands in no other's way.
+            hindrance = self.end(described).await.err().or(hindrance);
         }
-        let which = living.into_iter().collect::<Vec<_>>().join(", ");
-        Err(ProviderError::Unknown(format!("{which} is ending")))
+        let which = living.into_keys().collect::<Vec<_>>().join(", ");
+        Err(hindrance.unwrap_or_else(|| ProviderError::Unknown(format!("{which} is ending"))))
     }
 
-    /// Ends one instance. Each is asked for alone: a protected one would fail a whole batch.
-    async fn end(&self, instance: &str) -> Result<(), ProviderError> {
+    /// Ends one instance, unless somebody wants it kept. Each is asked for alone: a protected one would fail a whole batch.
+    async fn end(&self, described: &Described) -> Result<(), ProviderError> {
+        let instance = described.instance_id().unwrap_or_default();
+        if is_kept(described.tags()) {
+            let reason = format!("{instance} has the tag {KEEP}: take it off, and it is ended");
+            return Err(ProviderError::Refused(reason));
+        }
         let (_turn, client) = self.turn().await;
         let call = client.terminate_instances().instance_ids(instance);
         match call.customize().config_override(once()).send().await {

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use usher_fleet::config::Offer;
 use usher_fleet::effect::LaunchOrder;
-use usher_fleet::observation::{Instance, ProviderError};
+use usher_fleet::observation::{Instance, OrderKey, ProviderError};
 
 use super::{Ec2, once, refusal};
 use crate::user_data::{self, USER_DATA_BYTES_MAX, Words};
@@ -38,8 +38,9 @@ impl Ec2 {
                     .ok_or_else(|| ProviderError::Unknown("EC2 answered a launch without an instance".to_owned()))
             }
             Err(error) => match error.code() {
-                Some(refusal::TOKEN_OF_ANOTHER | refusal::TOKEN_OF_ENDED) => {
-                    self.made_before(order, refusal::text(&error)).await
+                Some(code @ (refusal::TOKEN_OF_ANOTHER | refusal::TOKEN_OF_ENDED)) => {
+                    let has_ended = code == refusal::TOKEN_OF_ENDED;
+                    self.made_before(&order.key, has_ended, refusal::text(&error)).await
                 }
                 Some(_) | None => Err(refusal::class(&error)),
             },
@@ -87,17 +88,24 @@ impl Ec2 {
     }
 
     /// Finds what this order's token has made: it was used, and cannot be used again.
-    async fn made_before(&self, order: &LaunchOrder, why: String) -> Result<Instance, ProviderError> {
-        let made = self.under(&order.key).await?;
+    async fn made_before(&self, key: &OrderKey, has_ended: bool, why: String) -> Result<Instance, ProviderError> {
+        let made = self.under(key).await?;
         let instances = made
             .iter()
-            .filter_map(|described| self.instance(&order.key.server, described));
-        match instances.min_by_key(|instance| instance.state as u8) {
+            .filter_map(|described| self.instance(&key.server, described));
+        let made = instances.min_by_key(|instance| instance.state as u8);
+        let now = (self.clock)();
+        let mut unseen = self.unseen.lock().expect("nobody panics with it");
+        let since = *unseen.entry(key.clone()).or_insert(now);
+        let answer = match made {
             Some(instance) => Ok(instance),
-            // What has ended is forgotten by EC2 after an hour; what was made just now may not be visible yet.
-            None if self.is_visible_by_now(order.since) => Err(ProviderError::Refused(why)),
-            None => Err(ProviderError::Unknown(why)),
-        }
+            // What has ended is forgotten by EC2 after an hour; what was made just now, whichever of the orders made it, may not be
+            // visible yet.
+            None if has_ended || self.is_visible_by_now(since) => Err(ProviderError::Refused(why)),
+            None => return Err(ProviderError::Unknown(why)),
+        };
+        unseen.remove(key);
+        answer
     }
 
     /// Returns the client token of an order: at most 64 characters, says EC2.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Filter, Instance as Described, InstanceStateName};
+use aws_sdk_ec2::types::{Filter, Instance as Described, InstanceLifecycleType, InstanceStateName};
 
+use usher_fleet::config::Offer;
 use usher_fleet::ids::ServerName;
 use usher_fleet::observation::{Found, Instance, InstanceState, OrderKey, Owner, ProviderError};
 
+use super::launching::SPOT;
 use super::{Ec2, refusal, tags};
 
 /// How many instances a page of a list has: EC2's most.
@@ -29,6 +31,7 @@ impl Ec2 {
                 instance,
                 owner: tagged.owner,
                 is_kept: tagged.is_kept,
+                offer: self.offer_of(described),
             })
         });
         // One that has ended says nothing of another under the same key that lives; nor does another installation's.
@@ -93,6 +96,16 @@ impl Ec2 {
         })
     }
 
+    /// Returns which of the pool's offers an instance is; none where the pool has it no more.
+    fn offer_of(&self, described: &Described) -> Option<Offer> {
+        let is_spot = described.instance_lifecycle() == Some(&InstanceLifecycleType::Spot);
+        let zone = described.placement()?.availability_zone()?;
+        let instance_type = described.instance_type()?.as_str();
+        let offers = self.config.offers.iter();
+        let mut alike = offers.filter(|offer| offer.zone == zone && offer.instance_type == instance_type);
+        alike.find(|offer| (offer.market == SPOT) == is_spot).cloned()
+    }
+
     /// Returns the URL by the pool's template; none before the addresses in it are known.
     fn url(&self, server: &ServerName, described: &Described) -> Option<String> {
         let mut url = self.config.url.clone()?.replace("{server}", server.as_str());
@@ -112,16 +125,12 @@ pub(super) fn by_tag(key: &str, value: &str) -> Filter {
     Filter::builder().name(format!("tag:{key}")).values(value).build()
 }
 
-/// Returns how far an instance is. One that stops or has stopped serves nobody, and is to be ended.
+/// Returns how far an instance is.
 pub(super) fn state(described: &Described) -> InstanceState {
     match described.state().and_then(|state| state.name()) {
         Some(InstanceStateName::Pending) => InstanceState::Pending,
-        Some(
-            InstanceStateName::ShuttingDown
-            | InstanceStateName::Terminated
-            | InstanceStateName::Stopping
-            | InstanceStateName::Stopped,
-        ) => InstanceState::Ended,
+        Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated) => InstanceState::Ended,
+        Some(InstanceStateName::Stopping | InstanceStateName::Stopped) => InstanceState::Stopped,
         // A state that is new to this program is one in which it exists.
         Some(_) => InstanceState::Running,
         None => InstanceState::Pending,

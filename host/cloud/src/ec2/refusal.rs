@@ -1,11 +1,5 @@
-//! EC2's error codes, by what to do next. Codes: the EC2 API reference, "Error codes for the Amazon EC2 API".
-//!
-//! | what to do | codes |
-//! |---|---|
-//! | the next offer | `InsufficientInstanceCapacity`, `InsufficientHostCapacity`, `InsufficientCapacity`, `SpotMaxPriceTooLow`, `MaxSpotInstanceCountExceeded`, `InstanceLimitExceeded`, `VcpuLimitExceeded`, `Unsupported` (this type is not offered in this zone) |
-//! | the next zone | `InsufficientFreeAddressesInSubnet`, `PrivateIpAddressLimitExceeded` |
-//! | stop and alarm | `UnauthorizedOperation`, `AuthFailure`, `OptInRequired`, `Blocked`, `PendingVerification`, `InvalidClientTokenId`, `SignatureDoesNotMatch`, `OperationNotPermitted`, and all that begin with `Invalid`, `Missing`, `Malformed`, `Unknown` or `Unsupported` |
-//! | the same again | `RequestLimitExceeded`, `Throttling`, `Unavailable`, `InternalError`, `RequestExpired`, `ExpiredToken`, no answer, an answer that cannot be read, and every code that is not known here |
+//! EC2's error codes, by what to do next. Codes: the EC2 API reference, "Error codes for the Amazon EC2 API". The table for people
+//! stands in `examples/aws/README.md`, and a test here holds it.
 //!
 //! `IdempotentParameterMismatch` and `IdempotentInstanceTerminated` say that the client token was used: what it made is looked for
 //! ([`super::launching`]).
@@ -27,6 +21,39 @@ pub(super) const NOT_PERMITTED: &str = "OperationNotPermitted";
 /// The code of an instance id that EC2 does not know, or does not show yet.
 pub(super) const NOT_FOUND: &str = "InvalidInstanceID.NotFound";
 
+/// This type is not to be had in this zone and market now, or not at all.
+const NEXT_OFFER: [&str; 8] = [
+    "InsufficientInstanceCapacity",
+    "InsufficientHostCapacity",
+    "InsufficientCapacity",
+    "SpotMaxPriceTooLow",
+    "MaxSpotInstanceCountExceeded",
+    "InstanceLimitExceeded",
+    "VcpuLimitExceeded",
+    "Unsupported",
+];
+/// This zone's subnet takes no more, whatever the type.
+const NEXT_ZONE: [&str; 2] = ["InsufficientFreeAddressesInSubnet", "PrivateIpAddressLimitExceeded"];
+/// Only a human can help.
+const STOP: [&str; 7] = [
+    "UnauthorizedOperation",
+    "OptInRequired",
+    "Blocked",
+    "PendingVerification",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    NOT_PERMITTED,
+];
+/// What begins so is as [`STOP`]; `AuthFailure.ServiceLinkedRoleCreationNotPermitted` is what the first spot order of an account may get.
+const STOP_BEGINNINGS: [&str; 6] = [
+    "AuthFailure",
+    "Invalid",
+    "Missing",
+    "Malformed",
+    "Unknown",
+    "Unsupported",
+];
+
 /// The longest text of an error that is kept, in bytes: AWS encodes whole policies into some.
 const TEXT_BYTES_MAX: usize = 600;
 
@@ -44,30 +71,14 @@ where
 }
 
 fn class_of(code: &str, text: String) -> ProviderError {
-    match code {
-        "InsufficientInstanceCapacity"
-        | "InsufficientHostCapacity"
-        | "InsufficientCapacity"
-        | "SpotMaxPriceTooLow"
-        | "MaxSpotInstanceCountExceeded"
-        | "InstanceLimitExceeded"
-        | "VcpuLimitExceeded"
-        | "Unsupported" => ProviderError::NoCapacity(text),
-        "InsufficientFreeAddressesInSubnet" | "PrivateIpAddressLimitExceeded" => ProviderError::NoAddresses(text),
-        "UnauthorizedOperation"
-        | "AuthFailure"
-        | "OptInRequired"
-        | "Blocked"
-        | "PendingVerification"
-        | "SignatureDoesNotMatch"
-        | NOT_PERMITTED => ProviderError::Misconfigured(text),
-        _ if ["Invalid", "Missing", "Malformed", "Unknown", "Unsupported"]
-            .iter()
-            .any(|begin| code.starts_with(begin)) =>
-        {
-            ProviderError::Misconfigured(text)
-        }
-        _ => ProviderError::Unknown(text),
+    if NEXT_OFFER.contains(&code) {
+        ProviderError::NoCapacity(text)
+    } else if NEXT_ZONE.contains(&code) {
+        ProviderError::NoAddresses(text)
+    } else if STOP.contains(&code) || STOP_BEGINNINGS.iter().any(|begin| code.starts_with(begin)) {
+        ProviderError::Misconfigured(text)
+    } else {
+        ProviderError::Unknown(text)
     }
 }
 
@@ -125,52 +136,42 @@ where
 mod tests {
     use super::*;
 
+    /// What the example's README tells people, a row for each class.
+    const TABLE: &str = include_str!("../../../../examples/aws/README.md");
+
+    fn row_of(code: &str) -> &'static str {
+        match class_of(code, String::new()) {
+            ProviderError::NoCapacity(_) => "orders the next offer",
+            ProviderError::NoAddresses(_) => "orders in the next zone",
+            ProviderError::Misconfigured(_) => "stops and tells",
+            ProviderError::Unknown(_) => "asks the same again",
+            ProviderError::Refused(_) => "gives up",
+        }
+    }
+
     #[test]
-    fn each_code_says_what_to_do_next() {
-        let class = |code: &str| match class_of(code, String::new()) {
-            ProviderError::NoCapacity(_) => "next offer",
-            ProviderError::NoAddresses(_) => "next zone",
-            ProviderError::Misconfigured(_) => "stop",
-            ProviderError::Unknown(_) => "again",
-            ProviderError::Refused(_) => "ends",
-        };
-        for (codes, what) in [
-            (
-                &[
-                    "InsufficientInstanceCapacity",
-                    "VcpuLimitExceeded",
-                    "MaxSpotInstanceCountExceeded",
-                    "Unsupported",
-                ][..],
-                "next offer",
-            ),
-            (&["InsufficientFreeAddressesInSubnet"], "next zone"),
-            (
-                &[
-                    "UnauthorizedOperation",
-                    "AuthFailure",
-                    "InvalidLaunchTemplateId.NotFound",
-                    "InvalidAMIID.NotFound",
-                    "InvalidSubnetID.NotFound",
-                    "MissingParameter",
-                    "UnsupportedOperation",
-                ],
-                "stop",
-            ),
-            (
-                &[
-                    "RequestLimitExceeded",
-                    "InternalError",
-                    "Unavailable",
-                    "RequestExpired",
-                    "SomethingNew",
-                ],
-                "again",
-            ),
-        ] {
+    fn each_code_does_what_people_are_told_and_they_are_told_of_each() {
+        let (_, table) = TABLE
+            .split_once("| what Usher does | codes |\n")
+            .expect("it has the table");
+        let rows: Vec<(&str, Vec<&str>)> = table
+            .lines()
+            .skip(1)
+            .map_while(|line| line.strip_prefix("| ")?.split_once(" | "))
+            .map(|(what, codes)| (what, codes.split('`').skip(1).step_by(2).collect()))
+            .collect();
+        for (what, codes) in &rows {
             for code in codes {
-                assert_eq!(class(code), what, "{code}");
+                let example = code.replace('*', "Anything.AtAll");
+                assert_eq!(row_of(&example), *what, "{code}");
             }
         }
+        let beginnings = STOP_BEGINNINGS.map(|begin| format!("{begin}*"));
+        let all = NEXT_OFFER.iter().chain(&NEXT_ZONE).chain(&STOP).copied();
+        for code in all.chain(beginnings.iter().map(String::as_str)) {
+            let is_told = rows.iter().any(|(_, codes)| codes.contains(&code));
+            assert!(is_told, "{code} is missing in the README's table");
+        }
+        assert_eq!(row_of("SomethingNew"), "asks the same again");
     }
 }

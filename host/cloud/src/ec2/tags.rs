@@ -21,7 +21,7 @@ pub(super) const SERVER: &str = "usher:server";
 pub(super) const NO: &str = "usher:no";
 /// Which launch of it.
 pub(super) const ATTEMPT: &str = "usher:attempt";
-/// Set by people, to any value: this instance is not to be ended for being unknown.
+/// Set by people, to any value: this instance is not to be ended, whatever Usher thinks of it.
 pub(super) const KEEP: &str = "usher:keep";
 /// What the console shows.
 const NAME: &str = "Name";
@@ -64,6 +64,11 @@ impl Ec2 {
     }
 }
 
+/// Whether somebody has marked an instance to be kept.
+pub(super) fn is_kept(tags: &[Tag]) -> bool {
+    tags.iter().any(|tag| tag.key() == Some(KEEP))
+}
+
 fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }
@@ -94,6 +99,6 @@ fn read(setup: &PoolSetup, installation: &str, tags: &[Tag]) -> Option<Tagged> {
     Some(Tagged {
         key: OrderKey { server, attempt },
         owner,
-        is_kept: value(KEEP).is_some(),
+        is_kept: is_kept(tags),
     })
 }

@@ -24,6 +24,25 @@ use crate::user_data::USER_DATA;
 
 const ZONE: &str = "eu-central-1a";
 const TYPE: &str = "c7i.2xlarge";
+const OTHER_ZONE: &str = "eu-central-1b";
+
+fn offer(kind: &str, zone: &str) -> Offer {
+    Offer {
+        instance_type: kind.to_owned(),
+        market: "on-demand".to_owned(),
+        zone: zone.to_owned(),
+        price_per_hour: Microdollars(348_000),
+    }
+}
+
+fn offers() -> Vec<Offer> {
+    vec![
+        offer(TYPE, ZONE),
+        offer(TYPE, OTHER_ZONE),
+        offer("c6i.xlarge", ZONE),
+        offer("c6i.xlarge", OTHER_ZONE),
+    ]
+}
 
 /// A fake EC2 whose time stands still, and this provider's client for it.
 struct Setting {
@@ -53,12 +72,11 @@ impl Setting {
         let mut config = Ec2Config {
             launch_template: TEMPLATE.to_owned(),
             launch_template_version: 1,
-            subnets: [ZONE, "eu-central-1b"]
-                .map(|zone| (zone.to_owned(), subnet(zone)))
-                .into(),
+            subnets: [ZONE, OTHER_ZONE].map(|zone| (zone.to_owned(), subnet(zone))).into(),
             url: Some("wss://{server}.{private_ip}:8188".to_owned()),
             user_data: USER_DATA.to_owned(),
             host_url: "https://usher.example".to_owned(),
+            offers: offers(),
             tags: [("team".to_owned(), "video".to_owned())].into(),
             endpoint_url: Some(self.fake.url().to_owned()),
         };
@@ -92,13 +110,8 @@ impl Setting {
             no: ServerNo(server),
             pool: "cloud".parse().unwrap(),
             labels: Labels::new(),
-            offer: Some(Offer {
-                instance_type: TYPE.to_owned(),
-                market: "on-demand".to_owned(),
-                zone: ZONE.to_owned(),
-                price_per_hour: Microdollars(348_000),
-            }),
-            since: now(&self.control),
+            offer: Some(offer(TYPE, ZONE)),
+            nth: 1,
         }
     }
 
@@ -311,6 +324,25 @@ async fn a_token_that_was_used_with_other_parameters_leads_to_what_it_made() {
 }
 
 #[tokio::test]
+async fn a_used_token_is_no_refusal_before_what_it_made_can_be_seen_however_old_the_order_is() {
+    let mut setup = Setup::default();
+    let version = setup.launch_templates[0].versions[0].clone();
+    setup.launch_templates[0].versions.push(TemplateVersion { ..version });
+    setup.lag.visibility_seconds = 200.0;
+    let setting = Setting::new(setup).await;
+    let order = setting.order(1, 1);
+    // It was throttled for an hour before one order came through, whose answer was lost.
+    setting.pass(3_600);
+    setting.next("RunInstances", FaultKind::LostAfter);
+    assert_eq!(class(setting.ec2().launch(&order).await), "again");
+    let changed = setting.of("ours", |config| config.launch_template_version = 2);
+    assert_eq!(class(changed.launch(&order).await), "again");
+    setting.pass(201);
+    assert!(changed.launch(&order).await.is_ok());
+    setting.only();
+}
+
+#[tokio::test]
 async fn a_token_whose_instance_has_ended_is_not_used_again() {
     let setting = Setting::new(Setup::default()).await;
     let (ec2, order) = (setting.ec2(), setting.order(1, 1));
@@ -392,6 +424,29 @@ async fn a_protected_instance_is_left_alone_and_named() {
 }
 
 #[tokio::test]
+async fn what_is_marked_to_be_kept_is_not_ended_until_the_mark_is_gone() {
+    let setting = Setting::new(Setup::default()).await;
+    let (ec2, order) = (setting.ec2(), setting.order(1, 1));
+    let launched = ec2.launch(&order).await.unwrap();
+    setting.pass(60);
+    let keep = Tag::builder().key("usher:keep").value("for Ann").build();
+    let mark = setting.client.create_tags().resources(&launched.instance);
+    mark.tags(keep.clone()).send().await.unwrap();
+    let end = setting.end(&order, Some(&launched.instance));
+    let refused = ec2.terminate(&end).await.unwrap_err();
+    assert!(
+        matches!(&refused, ProviderError::Refused(why) if why.contains("usher:keep")),
+        "{refused}"
+    );
+    assert_eq!(setting.living().len(), 1);
+    let unmark = setting.client.delete_tags().resources(&launched.instance);
+    unmark.tags(keep).send().await.unwrap();
+    assert_eq!(class(ec2.terminate(&end).await), "again");
+    setting.pass(120);
+    assert_eq!(class(ec2.terminate(&end).await), "ok");
+}
+
+#[tokio::test]
 async fn a_list_says_whose_everything_is() {
     let setting = Setting::new(Setup::default()).await;
     let (ours, theirs) = (setting.ec2(), setting.of("theirs", |_| {}));
@@ -430,8 +485,19 @@ async fn a_list_says_whose_everything_is() {
         .await
         .unwrap();
     setting.control.kill(&InstanceId::from(ended.instance.as_str()));
+    let mut cheap = setting.order(5, 1);
+    cheap.offer.as_mut().unwrap().market = "spot".to_owned();
+    ours.launch(&cheap).await.unwrap();
     setting.pass(60);
     let listed = ours.list().await.unwrap();
+    let offered = listed
+        .iter()
+        .map(|found| found.offer.as_ref() == Some(&offer(TYPE, ZONE)));
+    assert_eq!(
+        offered.collect::<Vec<_>>(),
+        [true, true, true, true, false],
+        "the pool has it on demand alone"
+    );
     let told: Vec<_> = listed
         .iter()
         .map(|found| {
@@ -450,6 +516,7 @@ async fn a_list_says_whose_everything_is() {
             ("cloud-2", Owner::Us(ServerNo(2)), true, InstanceState::Running),
             ("cloud-3", Owner::Another, false, InstanceState::Running),
             ("cloud-4", Owner::Us(ServerNo(4)), false, InstanceState::Ended),
+            ("cloud-5", Owner::Us(ServerNo(5)), false, InstanceState::Running),
         ]
     );
 }

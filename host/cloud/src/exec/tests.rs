@@ -371,7 +371,7 @@ async fn a_check_runs_the_list_and_nothing_else() {
     let folder = Folder::new("touch was-run; exit 1");
     folder.write("list", r#"cat > ask; echo '{"instances": []}'"#);
     assert_eq!(
-        folder.exec().check(&[]).await,
+        folder.exec().check().await,
         [Finding::well("list answers, with 0 servers")]
     );
     assert_eq!(folder.json("ask"), json!({"fleet": "acme", "pool": "here"}));
@@ -385,8 +385,8 @@ async fn a_list_that_does_not_answer_is_told_with_how_to_try_it() {
     let problem = format!(
         "list does not answer as it should: no login; try it by hand in {at}: echo '{{\"fleet\":\"acme\",\"pool\":\"here\"}}' | /bin/sh list"
     );
-    assert_eq!(folder.exec().check(&[]).await, [Finding::problem(problem)]);
+    assert_eq!(folder.exec().check().await, [Finding::problem(problem)]);
     folder.write("list", "cat");
-    let findings = folder.exec().check(&[]).await;
+    let findings = folder.exec().check().await;
     assert!(findings[0].says.contains("/bin/sh ended well, but "), "{findings:?}");
 }

@@ -9,7 +9,7 @@ use super::changes::Thing;
 use super::failing::Past;
 use super::ledger::{self, Cost, Multiset, Used};
 use super::queue;
-use super::state::{Asked, Pool, Room, Server};
+use super::state::{Pool, Room, Server};
 use super::timers::Timer;
 use crate::config::{HealthSource, Limits, PoolConfig, PoolGuards};
 use crate::ids::{PoolName, RoomId, ServerNo};
@@ -362,7 +362,7 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
         newest_room: Timestamp(0),
         hindrance: None,
         may_exist: false,
-        asked: Asked::default(),
+        orders: 0,
         last_busy: now,
         health: if record.lost.is_some() {
             Health::Lost

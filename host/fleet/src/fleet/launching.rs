@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Fleet;
 use super::offers::SHORTAGE;
-use super::state::{Asked, Retry, Server};
+use super::state::{Retry, Server};
 use crate::advice::{Subject, Verdict, VerdictOutcome, VerdictRow};
 use crate::decision::PolicyRef;
 use crate::effect::{Effect, LaunchOrder, TerminateOrder};
@@ -109,19 +109,19 @@ impl Fleet {
     }
 
     fn order_launch(&mut self, no: ServerNo) {
-        let Some(server) = self.servers.get(&no) else { return };
+        let Some(server) = self.servers.get_mut(&no) else {
+            return;
+        };
+        server.orders = server.orders.saturating_add(1);
         let order = LaunchOrder {
             key: key(server),
             no,
             pool: server.record.pool.clone(),
             labels: server.record.labels.clone(),
             offer: server.record.offer.clone(),
-            since: server.record.phase.since(),
+            nth: server.orders,
         };
         self.out.effects.push(Effect::Launch(order));
-        if let Some(server) = self.servers.get_mut(&no) {
-            server.asked.unanswered += 1;
-        }
         self.await_answer(no);
     }
 
@@ -155,7 +155,7 @@ impl Fleet {
             return;
         };
         let is_requested = matches!(server.record.phase, Phase::Requested(_));
-        let is_doubtful = server.asked.answered(&launched.result);
+        let is_newest = launched.nth >= server.orders;
         match launched.result {
             Ok(instance) => {
                 self.set_retry(no, None);
@@ -176,8 +176,8 @@ impl Fleet {
                 self.tell_hindrance(no, &error);
                 self.retry_later(no);
             }
-            // Another order of this key may have made something: what is asked once more has the last word.
-            Err(_) if is_requested && is_doubtful => self.retry_later(no),
+            // A later order of this key may have made something: the last one has the last word.
+            Err(_) if is_requested && !is_newest => self.retry_later(no),
             Err(error) if is_requested => self.launch_refused(no, &error),
             Err(_) => {}
         }
@@ -259,7 +259,7 @@ impl Fleet {
         }
         self.set_retry(no, None);
         if let Some(server) = self.servers.get_mut(&no) {
-            (server.may_exist, server.asked, server.hindrance) = (false, Asked::default(), None);
+            (server.may_exist, server.orders, server.hindrance) = (false, 0, None);
         }
         self.order_launch(no);
         true

@@ -10,7 +10,7 @@ use super::offers::Shortage;
 use crate::config::{HealthSource, PoolConfig};
 use crate::event::ServerEvent;
 use crate::ids::{RoomId, ServerNo};
-use crate::observation::{Instance, OrderKey, ProviderError, Report};
+use crate::observation::{OrderKey, Report};
 use crate::pool::{Circuit, PoolRecord};
 use crate::room::{RoomRecord, RoomState};
 use crate::server::{Health, Hold, HoldOwner, ServerRecord};
@@ -50,8 +50,8 @@ pub(super) struct Server {
     pub(super) retry: Option<Retry>,
     /// Its launch was ordered before, and what came of that is not known.
     pub(super) may_exist: bool,
-    /// Its launch's orders, and their answers.
-    pub(super) asked: Asked,
+    /// How often this process has ordered its launch, in this attempt.
+    pub(super) orders: u32,
     /// Lists of its provider in a row that lacked it.
     pub(super) missing: u32,
     /// How it has done lately.
@@ -61,29 +61,6 @@ pub(super) struct Server {
     /// Whether a prober watches it, and where.
     pub(super) watched: Option<String>,
     pub(super) timer: Option<Timestamp>,
-}
-
-/// So many nos in a row are believed even where another order was never answered: its answer may never come.
-const DOUBTS_MAX: u32 = 4;
-
-/// How a launch's orders and their answers stand.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Asked {
-    /// Orders that were not answered: more than one where the order was repeated for want of an answer.
-    pub(super) unanswered: u32,
-    /// How often in a row a no came while another order was not answered, and it was asked once more.
-    doubts: u32,
-}
-
-impl Asked {
-    /// Takes in an answer; returns whether it is a no that an order which is not answered yet may belie.
-    pub(super) fn answered(&mut self, result: &Result<Instance, ProviderError>) -> bool {
-        self.unanswered = self.unanswered.saturating_sub(1);
-        let is_no = matches!(result, Err(error) if !matches!(error, ProviderError::Unknown(_)));
-        let is_doubtful = is_no && self.unanswered > 0 && self.doubts < DOUBTS_MAX;
-        self.doubts = if is_doubtful { self.doubts + 1 } else { 0 };
-        is_doubtful
-    }
 }
 
 /// An order to a provider that is to be repeated.

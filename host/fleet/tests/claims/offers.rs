@@ -44,8 +44,10 @@ fn answer(world: &mut World, server: &str, attempt: u32, error: ProviderError) {
         server: id(server),
         attempt: Attempt(attempt),
     };
+    let nth = world.orders_of(&key);
     world.observe(Observation::Launched(Launched {
         key,
+        nth,
         result: Err(error),
     }));
 }
@@ -157,6 +159,7 @@ fn what_was_launched_ends_with_the_attempt_that_launched_it() {
     };
     world.observe(Observation::Launched(Launched {
         key: key.clone(),
+        nth: 1,
         result: Ok(instance(InstanceState::Running)),
     }));
     world.remove("cloud-1", true);

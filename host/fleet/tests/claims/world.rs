@@ -473,7 +473,8 @@ impl World {
 
     pub(crate) fn launched(&mut self, server: &str, result: Result<Instance, ProviderError>) {
         let key = key(server);
-        self.observe(Observation::Launched(Launched { key, result }));
+        let nth = self.orders_of(&key);
+        self.observe(Observation::Launched(Launched { key, nth, result }));
     }
 
     pub(crate) fn terminated(&mut self, server: &str, result: Result<(), ProviderError>) {
@@ -638,6 +639,13 @@ impl World {
 
     pub(crate) fn told(&self, is: impl Fn(&What) -> bool) -> usize {
         self.events.iter().filter(|event| is(&event.what)).count()
+    }
+
+    /// Returns the number of the newest order of a launch.
+    pub(crate) fn orders_of(&self, key: &OrderKey) -> u32 {
+        let orders = self.launches();
+        let newest = orders.iter().rfind(|order| order.key == *key);
+        newest.map_or(1, |order| order.nth)
     }
 
     pub(crate) fn launches(&self) -> Vec<&LaunchOrder> {

@@ -18,7 +18,12 @@ pub(super) fn has_address(url: &str) -> bool {
 }
 
 /// Returns the provider's settings; `None` with a problem where something is missing.
-pub(super) fn ec2(raw: &RawPool, around: &Around<'_>, problems: &mut Collector<'_>) -> Option<Ec2Config> {
+pub(super) fn ec2(
+    raw: &RawPool,
+    offers: &[Offer],
+    around: &Around<'_>,
+    problems: &mut Collector<'_>,
+) -> Option<Ec2Config> {
     if cfg!(not(feature = "ec2")) {
         let remedy = "build it with the feature `ec2`, which is on unless somebody turned it off";
         problems.problem(&raw.provider.at, "is not in this build of usher", remedy);
@@ -58,6 +63,7 @@ pub(super) fn ec2(raw: &RawPool, around: &Around<'_>, problems: &mut Collector<'
     Some(Ec2Config {
         launch_template: launch_template?,
         launch_template_version: version?.into(),
+        offers: offers.to_vec(),
         subnets: subnets?.clone(),
         url: raw.url.get().filter(|url| has_address(url)).cloned(),
         user_data: user_data(&ec2.user_data, around, problems)?,

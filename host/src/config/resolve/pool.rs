@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use usher_cloud::{PoolSetup, ProbeConfig, ProbeTiming, ProviderConfig, SimulatedConfig};
-use usher_fleet::config::{FleetConfig, HealthSource, Limits, PoolConfig, PoolGuards};
+use usher_fleet::config::{FleetConfig, HealthSource, Limits, Offer, PoolConfig, PoolGuards};
 use usher_fleet::ids::PoolName;
 
 use super::{ec2, exec, pool_guards, waits_too_short};
@@ -61,11 +61,11 @@ fn pool(raw: &RawPool, around: &Around<'_>, problems: &mut Collector<'_>) -> Opt
     let probe = probe(raw, health, around, problems);
     let url = url(raw, provider, problems);
     check_price(raw, provider, around, problems);
-    let setup = provider_config(raw, provider, around, problems);
     let offers = match provider {
         Provider::Ec2 => ec2::offers(raw, problems),
         Provider::External | Provider::Simulated | Provider::Exec => Vec::new(),
     };
+    let setup = provider_config(raw, provider, &offers, around, problems);
     let cheapest = offers.iter().map(|offer| offer.price_per_hour).min();
     let name = name?;
     let config = PoolConfig {
@@ -318,13 +318,14 @@ fn check_price(raw: &RawPool, provider: Provider, around: &Around<'_>, problems:
 fn provider_config(
     raw: &RawPool,
     provider: Provider,
+    offers: &[Offer],
     around: &Around<'_>,
     problems: &mut Collector<'_>,
 ) -> Option<ProviderConfig> {
     match provider {
         Provider::External => Some(ProviderConfig::External),
         Provider::Simulated => Some(ProviderConfig::Simulated(simulated(raw, around, problems))),
-        Provider::Ec2 => ec2::ec2(raw, around, problems).map(ProviderConfig::Ec2),
+        Provider::Ec2 => ec2::ec2(raw, offers, around, problems).map(ProviderConfig::Ec2),
         Provider::Exec => {
             if !raw.exec.is_written {
                 let wrong = "is missing: provider = \"exec\" runs your own programs";

@@ -100,7 +100,7 @@ impl Ec2 {
             pool: pool.clone(),
             labels: Labels::new(),
             offer: Some(offer.clone()),
-            since: (self.clock)(),
+            nth: 1,
         };
         let request = self.request(self.client().await, &order);
         let request = request.map_err(|error| Refusal::NoQuestion(error.to_string()))?;

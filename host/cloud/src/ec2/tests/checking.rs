@@ -9,31 +9,11 @@ use usher_fake_ec2::Image;
 use super::*;
 use crate::user_data::USER_DATA_BYTES_MAX;
 
-const OTHER_ZONE: &str = "eu-central-1b";
-
-fn offer(kind: &str, zone: &str) -> Offer {
-    Offer {
-        instance_type: kind.to_owned(),
-        market: "on-demand".to_owned(),
-        zone: zone.to_owned(),
-        price_per_hour: Microdollars(348_000),
-    }
-}
-
-fn offers() -> Vec<Offer> {
-    vec![
-        offer(TYPE, ZONE),
-        offer(TYPE, OTHER_ZONE),
-        offer("c6i.xlarge", ZONE),
-        offer("c6i.xlarge", OTHER_ZONE),
-    ]
-}
-
 impl Setting {
     /// Returns what the check of a provider says, and that it has left nothing behind.
-    async fn told(&self, ec2: &Ec2, offers: &[Offer]) -> String {
+    async fn told(&self, ec2: &Ec2) -> String {
         let before = self.control.instances();
-        let findings = ec2.check(offers).await;
+        let findings = ec2.check().await;
         assert_eq!(self.control.instances(), before, "nothing is launched or ended");
         for call in self.control.calls() {
             let is_made_by_check = call.action != "RunInstances" && call.action != "TerminateInstances";
@@ -48,7 +28,7 @@ impl Setting {
 
     /// Checks as it stands, with a change of the configuration.
     async fn told_of(&self, change: impl FnOnce(&mut Ec2Config)) -> String {
-        self.told(&self.of("ours", change), &offers()).await
+        self.told(&self.of("ours", change)).await
     }
 
     fn deny(&self, actions: &[&str]) {
@@ -120,22 +100,23 @@ async fn a_trial_is_the_launch_itself() {
     assert!(input.get_user_data().is_some() && input.get_tag_specifications().is_some());
     let mut spot = offer(TYPE, ZONE);
     spot.market = "spot".to_owned();
-    let told = setting.told(&ec2, &[spot]).await;
+    let told = setting.told_of(|config| config.offers = vec![spot]).await;
     assert!(
         told.contains("EC2 would launch c7i.2xlarge (spot) in eu-central-1a"),
         "{told}"
     );
     let long = setting.of("ours", |config| {
-        config.user_data = "#".repeat(USER_DATA_BYTES_MAX - 10) + "{{token}}"
+        config.user_data = "#".repeat(USER_DATA_BYTES_MAX - 10) + "{{token}}";
+        config.offers.truncate(1);
     });
-    let told = setting.told(&long, &offers()[..1]).await;
+    let told = setting.told(&long).await;
     assert_lines(
         &told,
         "problem",
         &["EC2 would not launch c7i.2xlarge (on-demand) in eu-central-1a: the user data has more than 16384 bytes"],
     );
     let without = setting.of("ours", |config| drop(config.subnets.remove(OTHER_ZONE)));
-    let told = setting.told(&without, &offers()).await;
+    let told = setting.told(&without).await;
     assert!(
         told.contains("in eu-central-1b: zone eu-central-1b has no subnet any more"),
         "{told}"
@@ -148,7 +129,7 @@ async fn an_instance_of_the_fleet_shows_what_may_be_done_with_it() {
     let ec2 = setting.ec2();
     let id = ec2.launch(&setting.order(1, 1)).await.unwrap().instance;
     setting.pass(60);
-    let told = setting.told(&ec2, &offers()).await;
+    let told = setting.told(&ec2).await;
     assert!(
         told.contains(&format!(
             "ok: Usher may end instances (ec2:TerminateInstances): {id} would do"
@@ -160,7 +141,7 @@ async fn an_instance_of_the_fleet_shows_what_may_be_done_with_it() {
     assert_lines(&told, "unknown", &[]);
 
     setting.deny(&["TerminateInstances", "GetConsoleOutput"]);
-    let told = setting.told(&ec2, &offers()).await;
+    let told = setting.told(&ec2).await;
     let end = format!(
         "Usher could not end instances, such as {id}: the credentials may not ec2:TerminateInstances: add it to the policy \
          (examples/aws/policy.json). EC2 says: UnauthorizedOperation: "
@@ -174,7 +155,7 @@ async fn an_instance_of_the_fleet_shows_what_may_be_done_with_it() {
     let yes = aws_sdk_ec2::types::AttributeBooleanValue::builder().value(true).build();
     let protect = setting.client.modify_instance_attribute().instance_id(&id);
     protect.disable_api_termination(yes).send().await.unwrap();
-    let told = setting.told(&ec2, &offers()).await;
+    let told = setting.told(&ec2).await;
     assert!(
         told.contains(&format!(
             "ok: Usher may end instances (ec2:TerminateInstances); not {id}, which is protected"
@@ -443,7 +424,7 @@ async fn a_subnet_that_is_missing_elsewhere_or_full_is_a_problem_and_its_zone_is
 
     let mut named = setting.ec2();
     named.setup.zones = vec![ZONE.to_owned(), "eu-central-1c".to_owned()];
-    let told = setting.told(&named, &offers()).await;
+    let told = setting.told(&named).await;
     let unnamed = format!(
         "subnet {b} is in eu-central-1b, which zones does not name: add it there, or name a subnet of eu-central-1a and eu-central-1c"
     );
@@ -641,7 +622,7 @@ async fn without_credentials_or_an_answer_it_is_told_what_to_set() {
             .to_builder()
             .credentials_provider(Unobtainable(is_missing));
         ec2.client = OnceCell::new_with(Some(Client::from_conf(config.build())));
-        let told = setting.told(&ec2, &offers()).await;
+        let told = setting.told(&ec2).await;
         assert!(told.starts_with(sentence) && told.lines().count() == 1, "{told}");
         assert!(is_missing || told.contains("names no key"), "{told}");
     }
@@ -650,7 +631,7 @@ async fn without_credentials_or_an_answer_it_is_told_what_to_set() {
     let mut ec2 = setting.of("ours", |config| config.endpoint_url = Some(url.clone()));
     let config = setting.client.config().to_builder().endpoint_url(&url);
     ec2.client = OnceCell::new_with(Some(Client::from_conf(config.build())));
-    let told = setting.told(&ec2, &offers()).await;
+    let told = setting.told(&ec2).await;
     let sentence = format!(
         "problem: EC2 does not answer at {url}: is region = \"eu-central-1\" spelt right, and does this machine reach it? "
     );

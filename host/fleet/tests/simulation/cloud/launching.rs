@@ -191,6 +191,6 @@ impl Cloud {
 }
 
 fn launched(order: &LaunchOrder, result: Result<Instance, ProviderError>) -> Observation {
-    let key = order.key.clone();
-    Observation::Launched(Launched { key, result })
+    let (key, nth) = (order.key.clone(), order.nth);
+    Observation::Launched(Launched { key, nth, result })
 }
