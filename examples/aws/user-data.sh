@@ -25,6 +25,8 @@ USHER_AGENT_MEDIA=janus
 USHER_AGENT_JANUS_ADMIN_SECRET=file:/run/credentials/usher-agent.service/janus-admin-secret
 USHER_AGENT_JANUS_ROOM_FROM=description
 USHER_AGENT_SPOT_NOTICES=true
+# EC2 gives a shutdown a few minutes, and after the agent the name has to go, too.
+USHER_AGENT_DRAIN_SECONDS=60
 #USHER_CA_FILE=/usr/local/share/usher/ca.pem
 USHER
 
