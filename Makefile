@@ -17,6 +17,7 @@ test: ## installs what the tests need (Debian packages, PyPI, the wasm target), 
 	@tests/prepare.sh
 	@$(CARGO) test --workspace
 	@cd examples/janus && python3 -B -m unittest -q
+	@cd examples/aws && python3 -B -m unittest -q
 
 bench: policies ## the figures of the README, one a line: name value unit
 	@$(CARGO) build --release -p usher -p usher-agent -p usher-tests --bin usher --bin usher-agent --bin bench

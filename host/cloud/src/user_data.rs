@@ -15,7 +15,9 @@ cat > /etc/usher/agent.env <<'USHER'
 USHER_URL={{url}}
 USHER_SERVER={{server}}
 USHER_TOKEN={{token}}
+USHER_AGENT_SPOT_NOTICES=true
 USHER
+systemctl enable usher-agent.service
 systemctl restart usher-agent.service
 ";
 
@@ -125,6 +127,7 @@ mod tests {
         assert!(unknown_words(USER_DATA).is_empty());
         let script = rendered(USER_DATA, &words());
         assert!(script.contains("USHER_SERVER=cloud-7\n") && !script.contains("{{"));
+        assert!(script.contains("USHER_AGENT_SPOT_NOTICES=true\n"));
         let every: Vec<&str> = WORDS
             .iter()
             .filter_map(|word| words().value(word).map(|_| *word))

@@ -9,12 +9,17 @@ use crate::http::Client;
 use crate::patience::{eventually, seconds};
 use crate::site::{Port, Site, python_program, written};
 
-/// Makes a launch template with two versions, and prints it with the subnets that an account has from the beginning.
+/// The launch template of the example.
+const TEMPLATE: &str = include_str!("../../../examples/aws/launch-template.json");
+
+/// Makes a launch template with two versions, the second as in the example, and prints it with the subnets that an account has from
+/// the beginning.
 const PREPARE: &str = r#"
+group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
 image = ec2.describe_images()["Images"][0]["ImageId"]
 made = ec2.create_launch_template(LaunchTemplateName="media", LaunchTemplateData={"ImageId": image, "KeyName": "old"})
 template = made["LaunchTemplate"]["LaunchTemplateId"]
-ec2.create_launch_template_version(LaunchTemplateId=template, LaunchTemplateData={"ImageId": image})
+ec2.create_launch_template_version(LaunchTemplateId=template, LaunchTemplateData={**example, "ImageId": image, "SecurityGroupIds": [group]})
 subnets = {subnet["AvailabilityZone"]: subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]}
 print(json.dumps({"template": template, "image": image, "subnets": subnets}))
 "#;
@@ -88,7 +93,7 @@ impl Drop for Moto {
 #[tokio::test]
 async fn an_instance_is_launched_listed_and_ended_as_ec2_has_it() {
     let moto = Moto::start().await;
-    let made = moto.ask(PREPARE);
+    let made = moto.ask(&format!("example = json.loads(r'''{TEMPLATE}''')\n{PREPARE}"));
     let (template, subnets) = (made["template"].as_str().unwrap(), &made["subnets"]);
     let zone = subnets.as_object().unwrap().keys().next().unwrap();
     let config = format!(
