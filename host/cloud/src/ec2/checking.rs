@@ -14,8 +14,6 @@ mod places;
 mod template;
 mod trials;
 
-use usher_fleet::config::Offer;
-
 use super::Ec2;
 use crate::finding::Finding;
 use answer::{Refusal, of_dry_run};

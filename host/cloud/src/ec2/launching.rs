@@ -38,9 +38,8 @@ impl Ec2 {
                     .ok_or_else(|| ProviderError::Unknown("EC2 answered a launch without an instance".to_owned()))
             }
             Err(error) => match error.code() {
-                Some(code @ (refusal::TOKEN_OF_ANOTHER | refusal::TOKEN_OF_ENDED)) => {
-                    let has_ended = code == refusal::TOKEN_OF_ENDED;
-                    self.made_before(&order.key, has_ended, refusal::text(&error)).await
+                Some(refusal::TOKEN_OF_ANOTHER | refusal::TOKEN_OF_ENDED) => {
+                    self.made_before(&order.key, refusal::text(&error)).await
                 }
                 Some(_) | None => Err(refusal::class(&error)),
             },
@@ -88,7 +87,7 @@ impl Ec2 {
     }
 
     /// Finds what this order's token has made: it was used, and cannot be used again.
-    async fn made_before(&self, key: &OrderKey, has_ended: bool, why: String) -> Result<Instance, ProviderError> {
+    async fn made_before(&self, key: &OrderKey, why: String) -> Result<Instance, ProviderError> {
         let made = self.under(key).await?;
         let instances = made
             .iter()
@@ -101,7 +100,7 @@ impl Ec2 {
             Some(instance) => Ok(instance),
             // What has ended is forgotten by EC2 after an hour; what was made just now, whichever of the orders made it, may not be
             // visible yet.
-            None if has_ended || self.is_visible_by_now(since) => Err(ProviderError::Refused(why)),
+            None if self.is_visible_by_now(since) => Err(ProviderError::Refused(why)),
             None => return Err(ProviderError::Unknown(why)),
         };
         unseen.remove(key);

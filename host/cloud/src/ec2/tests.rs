@@ -353,6 +353,12 @@ async fn a_token_whose_instance_has_ended_is_not_used_again() {
     setting.pass(3_700);
     assert_eq!(
         class(ec2.launch(&order).await),
+        "again",
+        "it is not seen any more, or not yet"
+    );
+    setting.pass(301);
+    assert_eq!(
+        class(ec2.launch(&order).await),
         "ends",
         "EC2 has forgotten it, and nothing is left"
     );

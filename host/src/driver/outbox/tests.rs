@@ -19,6 +19,9 @@ fn outbox(ops_max: usize) -> Arc<Outbox> {
 fn loud(writes: usize, events: usize) -> Bundle {
     let event = PoolEvent {
         pool: "demo".parse().unwrap(),
+        server: None,
+        offer: None,
+        price_per_hour: Default::default(),
         reason: String::new(),
     };
     let event = Event {

@@ -116,6 +116,9 @@ pub(in crate::webhook) fn released(room: &str, server: Option<&str>) -> What {
 fn opened() -> What {
     What::CircuitOpened(PoolEvent {
         pool: "media".parse().unwrap(),
+        server: None,
+        offer: None,
+        price_per_hour: Microdollars(0),
         reason: "why".to_owned(),
     })
 }

@@ -476,13 +476,15 @@ async fn types_are_told_by_zone() {
     assert_lines(&told, "problem", &[]);
 
     let few = [offer(TYPE, ZONE), offer(TYPE, OTHER_ZONE)];
-    let told = setting.told(&setting.ec2(), &few).await;
+    let told = setting.told_of(|config| config.offers = few.into()).await;
     assert_lines(
         &told,
         "problem",
         &["eu-central-1b offers none of c7i.2xlarge: add a type to offers, or take the zone out of subnets"],
     );
-    let told = setting.told(&setting.ec2(), &[offer("c7y.huge", ZONE)]).await;
+    let told = setting
+        .told_of(|config| config.offers = vec![offer("c7y.huge", ZONE)])
+        .await;
     assert_lines(
         &told,
         "problem",

@@ -286,6 +286,9 @@ fn of_pools_and_policies() -> [What; 6] {
         }),
         What::CircuitOpened(PoolEvent {
             pool,
+            server: "demo-1".parse().ok(),
+            offer: None,
+            price_per_hour: Microdollars(7),
             reason: reason.clone(),
         }),
         What::Frozen(FreezeEvent {
@@ -298,6 +301,7 @@ fn of_pools_and_policies() -> [What; 6] {
             key: "fleet_dollars_per_hour_max".to_owned(),
             used: Microdollars(9),
             max: Microdollars(10),
+            reason: reason.clone(),
         }),
         What::PolicyFault(PolicyEventBody {
             policy: "vip".into(),
