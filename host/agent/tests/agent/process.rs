@@ -70,6 +70,19 @@ async fn sigterm_drains_and_leaves_with_zero() {
 }
 
 #[tokio::test]
+async fn sighup_leaves_with_zero_and_without_a_farewell() {
+    let host = Fake::host(well()).await;
+    let app = app(3).await;
+    let arguments = ["--media", "http-json", "--media-url", &app.url, "--url", &host.url];
+    let child = program(&[&["--server", "media-7"], &arguments[..]].concat());
+    timeout(PATIENCE, host.request(1)).await.unwrap();
+    signal(&child, "-HUP").await;
+    let (code, text) = end(child).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!host.got().iter().any(is_draining), "{text}");
+}
+
+#[tokio::test]
 async fn a_second_signal_leaves_at_once() {
     let host = Fake::start(|_| Reply::Json(well())).await;
     let app = app(3).await;
