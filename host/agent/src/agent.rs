@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::CannotStart;
-use crate::cadence::{BOOTING_WAIT, BackOff, DENIED_WAIT, next_turn};
+use crate::cadence::{BOOTING_WAIT, BackOff, DENIED_WAIT, LEAVING_WAIT, next_turn};
 use crate::chance;
 use crate::duty::{Duty, Order};
 use crate::host::{Answer, Failure, Host, Moved};
@@ -111,6 +111,8 @@ impl Agent {
             }
             let interval = if self.duty.is_booting() {
                 self.interval.min(BOOTING_WAIT)
+            } else if self.duty.leaves_at().is_some() {
+                self.interval.min(LEAVING_WAIT)
             } else {
                 self.interval
             };
@@ -129,7 +131,7 @@ impl Agent {
         let level = stop.level();
         if level == Level::Drain && self.duty.leaves_at().is_none() {
             let seconds = self.drain_limit.as_secs();
-            tracing::info!("drains, and leaves when the media server is empty, at the latest in {seconds} s");
+            tracing::info!("drains, and leaves when the host knows and nobody is left, at the latest in {seconds} s");
             self.duty.leaves(Instant::now(), self.drain_limit);
         }
         self.duty.taken_away(*notices.borrow_and_update());
@@ -148,7 +150,10 @@ impl Agent {
             let report = Report::of(machine, sight, farewell).reached_at(self.server_url.as_deref());
             self.tell_of_cut(&report, now);
             match self.host.report(&report).await {
-                Ok(answer) => self.answered(answer).await,
+                Ok(answer) => {
+                    self.duty.heard(farewell.is_draining);
+                    self.answered(answer).await;
+                }
                 Err(failure) => self.failed(&failure),
             }
         }
@@ -240,8 +245,13 @@ impl Agent {
         let wait = match failure {
             Failure::Denied { .. } if self.host.refresh_token() => Duration::ZERO,
             Failure::Denied { .. } => DENIED_WAIT,
+            Failure::UnknownServer { .. } => {
+                // Nothing is placed on a server that it does not know: there is nobody to take leave of.
+                self.duty.heard(true);
+                Duration::ZERO
+            }
             // It answers, and the next report may be a better one.
-            Failure::UnknownServer { .. } | Failure::Refused { .. } => Duration::ZERO,
+            Failure::Refused { .. } => Duration::ZERO,
             Failure::Away { .. } | Failure::Untrusted { .. } | Failure::Unreadable { .. } => {
                 self.back_off.failed(self.interval, chance::draw())
             }

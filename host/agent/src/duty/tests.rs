@@ -151,7 +151,7 @@ fn a_spot_notice_drains_until_it_is_taken_back() {
 }
 
 #[test]
-fn it_leaves_when_empty_or_when_the_time_is_over_and_not_before() {
+fn being_told_to_leave_it_stays_at_most_its_time() {
     let now = Instant::now();
     let mut duty = serving();
     assert!(!duty.may_leave(now));
@@ -164,8 +164,37 @@ fn it_leaves_when_empty_or_when_the_time_is_over_and_not_before() {
     duty.missed();
     assert!(!duty.may_leave(now), "nobody knows whether it is empty");
     assert!(duty.may_leave(now + LIMIT));
+}
+
+#[test]
+fn it_leaves_early_only_when_nobody_is_seen_after_the_host_knows() {
+    let now = Instant::now();
+    let mut duty = serving();
+    duty.leaves(now, LIMIT);
+    duty.answered(with(0));
+    assert!(!duty.may_leave(now), "the host may place a room here at this moment");
+    duty.heard(true);
+    assert!(!duty.may_leave(now), "it may have placed one a moment ago");
+    duty.answered(with(1));
+    assert!(!duty.may_leave(now));
     duty.answered(with(0));
     assert!(duty.may_leave(now));
+    duty.missed();
+    assert!(!duty.may_leave(now), "nobody knows whether it is empty");
+    duty.answered(Answered::default());
+    assert!(!duty.may_leave(now), "it does not tell");
+    assert!(duty.may_leave(now + LIMIT));
+}
+
+#[test]
+fn a_report_that_says_nothing_of_leaving_is_no_farewell() {
+    let now = Instant::now();
+    let mut alone = Duty::new(false, true);
+    alone.heard(false);
+    alone.leaves(now, LIMIT);
+    assert!(!alone.may_leave(now));
+    alone.heard(true);
+    assert!(alone.may_leave(now));
 }
 
 #[test]
@@ -178,7 +207,4 @@ fn it_does_not_wait_for_a_media_server_that_has_died() {
         duty.missed();
     }
     assert!(duty.may_leave(now));
-    let mut alone = Duty::new(false, true);
-    alone.leaves(now, LIMIT);
-    assert!(alone.may_leave(now));
 }
