@@ -51,6 +51,7 @@ struct Troubles {
     order: Pacer,
     ending: Pacer,
     cut: Pacer,
+    refusal: Pacer,
 }
 
 impl Agent {
@@ -139,7 +140,8 @@ impl Agent {
     }
 
     async fn turn(&mut self, is_urgent: bool) {
-        let sight = self.look().await;
+        let mut sight = self.look().await;
+        self.tell_of_refusal(sight.as_mut());
         let now = Instant::now();
         let machine = self.machine.read(now);
         if self.duty.may_report() && (is_urgent || now >= self.next_report) {
@@ -188,6 +190,26 @@ impl Agent {
                 }
                 None
             }
+        }
+    }
+
+    /// A media server that refuses by somebody else's word is told of by a figure and in the log. `draining` would be too much: Usher
+    /// ends an empty server that it has launched and that says so, and this may be a passing mood.
+    fn tell_of_refusal(&mut self, sight: Option<&mut Sight>) {
+        let Some(sight) = sight else { return };
+        let name = self.media.name();
+        if !self.duty.refuses_itself() {
+            if self.troubles.refusal.is_over() {
+                tracing::info!("{name} takes new rooms again");
+            }
+            return;
+        }
+        sight.figures.insert("refuses_rooms".to_owned(), 1);
+        if self.troubles.refusal.is_due("refuses", Instant::now()) {
+            tracing::warn!(
+                "{name} takes no new rooms, and was not told so by Usher, which places rooms here: let it accept again, or `usher drain {}`",
+                self.server
+            );
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Duty {
     missed: u32,
     /// Whether the media server says by itself that it takes no more rooms.
     drains_itself: bool,
+    /// Looks in a row that showed it refusing new rooms although nobody has told it so through us.
+    refusals: u32,
     /// Whether the host keeps new rooms away; unknown until it has answered.
     is_held: Option<bool>,
     /// What the media server was told last, and has confirmed.
@@ -66,6 +68,7 @@ impl Duty {
             has_answered: false,
             missed: 0,
             drains_itself: false,
+            refusals: 0,
             is_held: None,
             told: None,
             taken_at: None,
@@ -92,6 +95,10 @@ impl Duty {
         // word counts only where it was told to accept, and refuses all the same.
         let is_its_own = self.told == Some(Order::Accept) || !self.may_order;
         self.drains_itself = answered.is_draining && is_its_own;
+        self.refusals = match answered.accepts {
+            Some(false) if is_its_own => self.refusals.saturating_add(1),
+            Some(_) | None => 0,
+        };
         if self.told == Some(Order::Refuse) && answered.accepts == Some(true) {
             // It has been started anew since.
             self.told = None;
@@ -102,7 +109,14 @@ impl Duty {
     pub(crate) fn missed(&mut self) {
         self.missed = self.missed.saturating_add(1);
         self.is_empty = false;
-        self.told = None;
+        // It may have been started anew, and then accepts. To be told so again would undo what others have told it since.
+        self.told = self.told.filter(|told| *told == Order::Accept);
+    }
+
+    /// Returns whether the media server refuses new rooms, and not because of us. A videobridge's word is some seconds old, so that
+    /// one look alone says nothing.
+    pub(crate) fn refuses_itself(&self) -> bool {
+        self.refusals > GRACE_QUESTIONS
     }
 
     /// Returns whether the media server has yet to answer for the first time.
@@ -174,6 +188,7 @@ impl Duty {
     /// The media server has confirmed an order.
     pub(crate) fn obeyed(&mut self, order: Order) {
         self.told = Some(order);
+        self.refusals = 0;
     }
 
     /// The media server can be told nothing; it is not tried again.

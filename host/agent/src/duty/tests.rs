@@ -198,6 +198,35 @@ fn a_report_that_says_nothing_of_leaving_is_no_farewell() {
 }
 
 #[test]
+fn a_refusal_of_others_is_told_of_and_never_undone() {
+    let refuses = Answered {
+        accepts: Some(false),
+        ..with(1)
+    };
+    let mut duty = serving();
+    for _ in 0..GRACE_QUESTIONS {
+        duty.answered(refuses);
+        assert!(
+            !duty.refuses_itself(),
+            "its word may be from before it was told to accept"
+        );
+    }
+    duty.answered(refuses);
+    assert!(duty.refuses_itself());
+    assert!(!duty.is_draining());
+    assert_eq!(duty.order_due(), None);
+    duty.missed();
+    duty.answered(refuses);
+    assert_eq!(duty.order_due(), None, "a question that it missed is no reason either");
+    duty.held(true);
+    duty.obeyed(Order::Refuse);
+    for _ in 0..=GRACE_QUESTIONS {
+        duty.answered(refuses);
+    }
+    assert!(!duty.refuses_itself(), "now it is ours");
+}
+
+#[test]
 fn it_does_not_wait_for_a_media_server_that_has_died() {
     let now = Instant::now();
     let mut duty = serving();

@@ -98,6 +98,30 @@ async fn a_videobridge_tells_people_and_stress_and_drains() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_videobridge_that_others_have_drained_is_told_of_and_left_so() {
+    let (host, bridge) = (Fake::host(well()).await, bridge(200, 200).await);
+    let _agent = start(&host, &["--media", "jvb", "--media-url", &bridge.url]);
+    let may_accept = |request: &Request| request.uri.path() == "/colibri/drain/disable";
+    bridge.find(1, may_accept).await;
+    let mut asked = 0;
+    bridge.now(move |request| match request.uri.path() {
+        "/about/health" => {
+            asked += 1;
+            Reply::Status(if asked == 5 { 500 } else { 200 }, String::new())
+        }
+        _ => Reply::Json(json!({"participants": 0, "drain": true})),
+    });
+    let told = |request: &Request| request.json()["figures"]["refuses_rooms"] == 1;
+    host.find(5, told).await;
+    assert_eq!(bridge.got().iter().filter(|request| may_accept(request)).count(), 1);
+    assert!(
+        host.got()
+            .iter()
+            .all(|request| request.json().get("draining").is_none())
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_videobridge_that_finds_itself_ill_is_no_sign_of_life() {
     let (host, bridge) = (Fake::host(well()).await, bridge(500, 200).await);
     let _agent = start(&host, &["--media", "jvb", "--media-url", &bridge.url]);
