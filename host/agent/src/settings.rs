@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Url};
 
 use crate::options::{MediaKind, Options, RoomFrom};
+use crate::report::is_client_url;
 use crate::room::is_id;
 use crate::token::Token;
 
@@ -168,8 +169,10 @@ impl Check {
             });
         }
         if let Some(url) = &options.server_url {
-            self.ask(url.contains("://"), || {
-                format!("--server-url is an address such as wss://media-7.example.com, not {url:?}")
+            self.ask(is_client_url(url), || {
+                format!(
+                    "--server-url is an address such as wss://media-7.example.com:8188/janus: http, https, ws or wss, a host, perhaps a port and a path, not {url:?}"
+                )
             });
         }
         if let Some(name) = &options.interface {
