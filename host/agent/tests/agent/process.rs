@@ -82,6 +82,68 @@ async fn sighup_leaves_with_zero_and_without_a_farewell() {
     assert!(!host.got().iter().any(is_draining), "{text}");
 }
 
+/// The most memory that the unit leaves it.
+const MEMORY_KIB_MAX: u64 = 64 * 1024;
+
+/// Returns the most memory that a process has had.
+fn most_memory_kib(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id().expect("it runs"))).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_media_server_that_lies_fills_no_memory() {
+    const BYTES: usize = 7 * 1024 * 1024;
+    let filled = |start: &str, entry: &str, end: &str| {
+        let entries = vec![entry; BYTES / (entry.len() + 1)];
+        format!("{start}{}{end}", entries.join(","))
+    };
+    let lies = [
+        filled(
+            r#"{"janus": "success", "response": {"list": [{"room": ["#,
+            "[]",
+            "]}]}}",
+        ),
+        filled(r#"{"janus": "success", "response": ["#, "[]", "]}"),
+        filled(r#"{"janus": "success", "else": ["#, "[]", "]}"),
+        filled(
+            r#"{"janus": "success", "response": {"list": ["#,
+            r#"{"room":1,"num_participants":0}"#,
+            "]}}",
+        ),
+        format!(r#"{{"janus": 1, "x": "{}"}}"#, "x".repeat(BYTES)),
+        format!(
+            r#"{{"janus": "error", "error": {{"code": 1, "reason": "{}"}}}}"#,
+            "x".repeat(BYTES)
+        ),
+    ];
+    let figures: Vec<String> = (0..BYTES / 9).map(|n| format!("\"{n:x}\":1")).collect();
+    let figures = format!(r#"{{"figures": {{{}}}}}"#, figures.join(","));
+    for (media, lie) in lies
+        .into_iter()
+        .map(|lie| ("janus", lie))
+        .chain([("http-json", figures)])
+    {
+        let shown = lie[..60].to_owned();
+        let liar = Fake::start(move |_| Reply::Status(200, lie.clone())).await;
+        let arguments = [
+            "--server",
+            "media-7",
+            "--media",
+            media,
+            "--media-url",
+            &liar.url,
+            "--url",
+            "http://127.0.0.1:9",
+        ];
+        let child = program(&[&arguments[..], &["--janus-audiobridge"]].concat());
+        timeout(PATIENCE, liar.request(7)).await.unwrap();
+        let kib = most_memory_kib(&child);
+        assert!(kib < MEMORY_KIB_MAX, "{kib} KiB after {shown}");
+    }
+}
+
 #[tokio::test]
 async fn a_second_signal_leaves_at_once() {
     let host = Fake::start(|_| Reply::Json(well())).await;
