@@ -265,7 +265,7 @@ impl Agent {
             }
         }
         let wait = match failure {
-            Failure::Denied { .. } if self.host.refresh_token() => Duration::ZERO,
+            Failure::Denied { .. } if self.host.token_refused() => Duration::ZERO,
             Failure::Denied { .. } => DENIED_WAIT,
             Failure::UnknownServer { .. } => {
                 // Nothing is placed on a server that it does not know: there is nobody to take leave of.

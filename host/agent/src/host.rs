@@ -210,9 +210,9 @@ impl Host {
         }
     }
 
-    /// Reads the token's file again; returns whether another one is there by now.
-    pub(crate) fn refresh_token(&mut self) -> bool {
-        self.token.refresh()
+    /// The token is refused; returns whether there is another one to try at once.
+    pub(crate) fn token_refused(&mut self) -> bool {
+        self.token.refused()
     }
 }
 
