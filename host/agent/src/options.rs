@@ -17,7 +17,8 @@ Examples:
       ask an app of your own, say one with mediasoup
 
 Every option can be given by its variable, so that systemd needs an environment file and nothing else. Secrets are better
-in a file than in a variable, and better there than on the command line, where every user can see them. SIGTERM drains:
+in a file than in a variable, and better there than on the command line, where every user can see them. A file that systemd
+brings by LoadCredential=NAME:PATH is written file:${CREDENTIALS_DIRECTORY}/NAME. SIGTERM drains:
 the agent says so, and leaves when the host knows and the media server is empty; a second one leaves at once. SIGHUP
 leaves at once and says nothing: for who starts it anew with other settings.
 

@@ -13,12 +13,13 @@ use crate::fakes::{Fake, Reply, app, is_draining, well};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn program(arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_usher-agent"))
-        .args(arguments)
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+    command(arguments).spawn().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_usher-agent"));
+    command.args(arguments).stderr(Stdio::piped()).kill_on_drop(true);
+    command
 }
 
 async fn signal(child: &Child, name: &str) {
@@ -56,6 +57,25 @@ async fn wrong_options_end_it_with_two_and_all_problems() {
     for named in ["--server", "--media-url", "--report-seconds"] {
         assert!(message.contains(named), "{message}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_may_be_one_of_systemds_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("janus-admin-secret"), "overlord\n").unwrap();
+    let janus = Fake::start(|_| Reply::Status(500, String::new())).await;
+    let arguments = ["--server", "media-7", "--media", "janus", "--media-url", &janus.url];
+    let secret = [
+        "--janus-admin-secret",
+        "file:${CREDENTIALS_DIRECTORY}/janus-admin-secret",
+    ];
+    let command = || command(&[&arguments[..], &secret].concat());
+    let _child = command().env("CREDENTIALS_DIRECTORY", folder.path()).spawn().unwrap();
+    let asked = timeout(PATIENCE, janus.request(1)).await.unwrap();
+    assert_eq!(asked.json()["admin_secret"], "overlord");
+    let (code, text) = end(command().env_remove("CREDENTIALS_DIRECTORY").spawn().unwrap()).await;
+    assert_eq!(code, Some(2));
+    assert!(text.contains("LoadCredential=janus-admin-secret:PATH"), "{text}");
 }
 
 #[tokio::test]
