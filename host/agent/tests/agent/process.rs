@@ -54,6 +54,7 @@ async fn wrong_options_end_it_with_two_and_all_problems() {
     assert_eq!(code, Some(2), "{text}");
     let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     let message = line["message"].as_str().unwrap();
+    assert_eq!(message.matches("--server").count(), 1, "each is told once: {message}");
     for named in ["--server", "--media-url", "--report-seconds"] {
         assert!(message.contains(named), "{message}");
     }
@@ -158,7 +159,7 @@ async fn a_media_server_that_lies_fills_no_memory() {
             "http://127.0.0.1:9",
         ];
         let child = program(&[&arguments[..], &["--janus-audiobridge"]].concat());
-        timeout(PATIENCE, liar.request(7)).await.unwrap();
+        timeout(PATIENCE, liar.request(4)).await.unwrap();
         let kib = most_memory_kib(&child);
         assert!(kib < MEMORY_KIB_MAX, "{kib} KiB after {shown}");
     }
