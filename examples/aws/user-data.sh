@@ -1,6 +1,6 @@
 #!/bin/sh
 # What an instance runs first. The words in double braces are Usher's; the image brings Janus and usher-agent
-# (examples/agent has its unit), both enabled and not started.
+# (examples/agent has its unit; here with LoadCredential=janus-admin-secret:/etc/janus/admin-secret), both enabled and not started.
 set -eu
 umask 077
 
@@ -11,7 +11,7 @@ USHER_SERVER={{server}}
 USHER_TOKEN={{token}}
 USHER_AGENT_TOKEN_FILE=/var/lib/usher-agent/token
 USHER_AGENT_MEDIA=janus
-USHER_AGENT_JANUS_ADMIN_SECRET=file:/etc/janus/admin-secret
+USHER_AGENT_JANUS_ADMIN_SECRET=file:${CREDENTIALS_DIRECTORY}/janus-admin-secret
 USHER_AGENT_SPOT_NOTICES=true
 #USHER_CA_FILE=/usr/local/share/usher/ca.pem
 USHER

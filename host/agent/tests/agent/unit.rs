@@ -1,11 +1,40 @@
-//! The unit of the example: systemd takes it, and what its README promises stands in it.
+//! The unit of the example and its variables: systemd takes it, and what the README promises stands in it.
 
 use std::path::Path;
 use std::process::Command;
 
+use clap::CommandFactory;
+use usher_agent::Options;
+
+fn example(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/agent");
+    std::fs::read_to_string(folder.join(file)).unwrap()
+}
+
 fn unit() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/agent/usher-agent.service");
-    std::fs::read_to_string(path).unwrap()
+    example("usher-agent.service")
+}
+
+#[test]
+fn every_variable_of_the_example_is_one_of_the_agents() {
+    let command = Options::command();
+    let known: Vec<_> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env()?.to_str())
+        .collect();
+    let text = example("usher-agent.env");
+    let written = text
+        .lines()
+        .map(|line| line.trim_start_matches('#'))
+        .filter_map(|line| line.split_once('='));
+    let written: Vec<_> = written
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("USHER_"))
+        .collect();
+    assert!(written.len() > 15, "{written:?}");
+    for name in written {
+        assert!(known.contains(&name), "{name}");
+    }
 }
 
 #[test]
