@@ -22,7 +22,7 @@ USHER_SERVER={{server}}
 USHER_TOKEN={{token}}
 USHER_AGENT_TOKEN_FILE=/var/lib/usher-agent/token
 USHER_AGENT_MEDIA=janus
-USHER_AGENT_JANUS_ADMIN_SECRET=file:/run/credentials/usher-agent.service/janus-admin-secret
+USHER_AGENT_JANUS_ADMIN_SECRET=file:${CREDENTIALS_DIRECTORY}/janus-admin-secret
 USHER_AGENT_JANUS_ROOM_FROM=description
 USHER_AGENT_SPOT_NOTICES=true
 # EC2 gives a shutdown a few minutes, and after the agent the name has to go, too.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::CannotStart;
-use crate::cadence::{BOOTING_WAIT, BackOff, DENIED_WAIT, next_turn};
+use crate::cadence::{BOOTING_WAIT, BackOff, DENIED_WAIT, LEAVING_WAIT, next_turn};
 use crate::chance;
 use crate::duty::{Duty, Order};
 use crate::host::{Answer, Failure, Host, Moved};
@@ -51,6 +51,7 @@ struct Troubles {
     order: Pacer,
     ending: Pacer,
     cut: Pacer,
+    refusal: Pacer,
 }
 
 impl Agent {
@@ -111,6 +112,8 @@ impl Agent {
             }
             let interval = if self.duty.is_booting() {
                 self.interval.min(BOOTING_WAIT)
+            } else if self.duty.leaves_at().is_some() {
+                self.interval.min(LEAVING_WAIT)
             } else {
                 self.interval
             };
@@ -129,7 +132,7 @@ impl Agent {
         let level = stop.level();
         if level == Level::Drain && self.duty.leaves_at().is_none() {
             let seconds = self.drain_limit.as_secs();
-            tracing::info!("drains, and leaves when the media server is empty, at the latest in {seconds} s");
+            tracing::info!("drains, and leaves when the host knows and nobody is left, at the latest in {seconds} s");
             self.duty.leaves(Instant::now(), self.drain_limit);
         }
         self.duty.taken_away(*notices.borrow_and_update());
@@ -137,7 +140,8 @@ impl Agent {
     }
 
     async fn turn(&mut self, is_urgent: bool) {
-        let sight = self.look().await;
+        let mut sight = self.look().await;
+        self.tell_of_refusal(sight.as_mut());
         let now = Instant::now();
         let machine = self.machine.read(now);
         if self.duty.may_report() && (is_urgent || now >= self.next_report) {
@@ -148,7 +152,10 @@ impl Agent {
             let report = Report::of(machine, sight, farewell).reached_at(self.server_url.as_deref());
             self.tell_of_cut(&report, now);
             match self.host.report(&report).await {
-                Ok(answer) => self.answered(answer).await,
+                Ok(answer) => {
+                    self.duty.heard(farewell.is_draining);
+                    self.answered(answer).await;
+                }
                 Err(failure) => self.failed(&failure),
             }
         }
@@ -183,6 +190,26 @@ impl Agent {
                 }
                 None
             }
+        }
+    }
+
+    /// A media server that refuses by somebody else's word is told of by a figure and in the log. `draining` would be too much: Usher
+    /// ends an empty server that it has launched and that says so, and this may be a passing mood.
+    fn tell_of_refusal(&mut self, sight: Option<&mut Sight>) {
+        let Some(sight) = sight else { return };
+        let name = self.media.name();
+        if !self.duty.refuses_itself() {
+            if self.troubles.refusal.is_over() {
+                tracing::info!("{name} takes new rooms again");
+            }
+            return;
+        }
+        sight.figures.insert("refuses_rooms".to_owned(), 1);
+        if self.troubles.refusal.is_due("refuses", Instant::now()) {
+            tracing::warn!(
+                "{name} takes no new rooms, and was not told so by Usher, which places rooms here: let it accept again, or `usher drain {}`",
+                self.server
+            );
         }
     }
 
@@ -238,10 +265,15 @@ impl Agent {
             }
         }
         let wait = match failure {
-            Failure::Denied { .. } if self.host.refresh_token() => Duration::ZERO,
+            Failure::Denied { .. } if self.host.token_refused() => Duration::ZERO,
             Failure::Denied { .. } => DENIED_WAIT,
+            Failure::UnknownServer { .. } => {
+                // Nothing is placed on a server that it does not know: there is nobody to take leave of.
+                self.duty.heard(true);
+                Duration::ZERO
+            }
             // It answers, and the next report may be a better one.
-            Failure::UnknownServer { .. } | Failure::Refused { .. } => Duration::ZERO,
+            Failure::Refused { .. } => Duration::ZERO,
             Failure::Away { .. } | Failure::Untrusted { .. } | Failure::Unreadable { .. } => {
                 self.back_off.failed(self.interval, chance::draw())
             }

@@ -8,6 +8,10 @@ const JITTER: f64 = 0.10;
 /// How soon a media server that has never answered is asked again: rooms may be waiting for it to start.
 pub(crate) const BOOTING_WAIT: Duration = Duration::from_secs(1);
 
+/// The longest wait between two looks while the agent leaves: a machine that shuts down waits for it. Not less, since who was sent to a
+/// room a moment before the host knew needs some seconds to come.
+pub(crate) const LEAVING_WAIT: Duration = Duration::from_secs(5);
+
 /// The longest wait for a host that is away: it is found again within half a minute of its return.
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 

@@ -29,9 +29,10 @@ pub(crate) struct Duty {
     spares_latecomers: bool,
     has_answered: bool,
     missed: u32,
-    participants: Option<u32>,
     /// Whether the media server says by itself that it takes no more rooms.
     drains_itself: bool,
+    /// Looks in a row that showed it refusing new rooms although nobody has told it so through us.
+    refusals: u32,
     /// Whether the host keeps new rooms away; unknown until it has answered.
     is_held: Option<bool>,
     /// What the media server was told last, and has confirmed.
@@ -40,6 +41,10 @@ pub(crate) struct Duty {
     taken_at: Option<Instant>,
     /// Until when the agent stays after it was told to leave.
     leaves_at: Option<Instant>,
+    /// Whether the report that the host took last said that this server takes no new rooms any more.
+    host_knows: bool,
+    /// Whether nobody was in the media server when it was looked at since.
+    is_empty: bool,
 }
 
 /// What a media server has answered, as far as duties go.
@@ -62,12 +67,14 @@ impl Duty {
             spares_latecomers: false,
             has_answered: false,
             missed: 0,
-            participants: None,
             drains_itself: false,
+            refusals: 0,
             is_held: None,
             told: None,
             taken_at: None,
             leaves_at: None,
+            host_knows: false,
+            is_empty: false,
         }
     }
 
@@ -83,10 +90,15 @@ impl Duty {
     pub(crate) fn answered(&mut self, answered: Answered) {
         self.has_answered = true;
         self.missed = 0;
-        self.participants = answered.participants;
+        self.is_empty = self.host_knows && answered.participants == Some(0);
         // What we told it to do is not its own wish: counted as one, a cordon would turn into a drain for ever. So its
         // word counts only where it was told to accept, and refuses all the same.
-        self.drains_itself = answered.is_draining && (self.told == Some(Order::Accept) || !self.may_order);
+        let is_its_own = self.told == Some(Order::Accept) || !self.may_order;
+        self.drains_itself = answered.is_draining && is_its_own;
+        self.refusals = match answered.accepts {
+            Some(false) if is_its_own => self.refusals.saturating_add(1),
+            Some(_) | None => 0,
+        };
         if self.told == Some(Order::Refuse) && answered.accepts == Some(true) {
             // It has been started anew since.
             self.told = None;
@@ -96,8 +108,15 @@ impl Duty {
     /// The media server has not answered, or not in a way that can be read.
     pub(crate) fn missed(&mut self) {
         self.missed = self.missed.saturating_add(1);
-        self.participants = None;
-        self.told = None;
+        self.is_empty = false;
+        // It may have been started anew, and then accepts. To be told so again would undo what others have told it since.
+        self.told = self.told.filter(|told| *told == Order::Accept);
+    }
+
+    /// Returns whether the media server refuses new rooms, and not because of us. A videobridge's word is some seconds old, so that
+    /// one look alone says nothing.
+    pub(crate) fn refuses_itself(&self) -> bool {
+        self.refusals > GRACE_QUESTIONS
     }
 
     /// Returns whether the media server has yet to answer for the first time.
@@ -118,6 +137,11 @@ impl Duty {
     /// The host has answered; returns whether its hold is news.
     pub(crate) fn held(&mut self, is_held: bool) -> bool {
         self.is_held.replace(is_held).unwrap_or(false) != is_held
+    }
+
+    /// The host has taken a report, which said or did not say that this server takes no new rooms any more.
+    pub(crate) fn heard(&mut self, is_draining: bool) {
+        self.host_knows = is_draining;
     }
 
     /// The cloud has said when it takes the machine away, or that it will not.
@@ -164,6 +188,7 @@ impl Duty {
     /// The media server has confirmed an order.
     pub(crate) fn obeyed(&mut self, order: Order) {
         self.told = Some(order);
+        self.refusals = 0;
     }
 
     /// The media server can be told nothing; it is not tried again.
@@ -171,12 +196,13 @@ impl Duty {
         self.may_order = false;
     }
 
-    /// Returns whether the agent has been told to leave and nothing keeps it.
+    /// Returns whether the agent has been told to leave and nothing keeps it: its time is over, the media server has died, or the host
+    /// knows and nobody is left. Nobody was there before the host knew says nothing: it may have placed a room a moment ago.
     pub(crate) fn may_leave(&self, now: Instant) -> bool {
         let Some(leaves_at) = self.leaves_at else { return false };
-        // One that has died will not become emptier.
-        let is_gone = !self.has_media || !self.may_report();
-        is_gone || now >= leaves_at || self.participants == Some(0)
+        // One that has died will not become emptier, and of a dead one nothing is reported.
+        let has_died = self.has_media && !self.may_report();
+        has_died || now >= leaves_at || (self.host_knows && (self.is_empty || !self.has_media))
     }
 }
 

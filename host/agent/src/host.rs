@@ -128,6 +128,11 @@ impl Host {
     /// # Errors
     /// There are no authorities on this machine to check certificates by, say.
     pub(crate) fn new(settings: HostSettings) -> Result<Host, CannotStart> {
+        if is_in_clear(&settings) {
+            tracing::warn!(
+                "--url (USHER_URL) is plain http to another machine: whoever is on the way can read the token; let Usher speak TLS, and write https"
+            );
+        }
         let url = settings.report_url;
         let mut builder = Client::builder()
             .user_agent(concat!("usher-agent/", env!("CARGO_PKG_VERSION")))
@@ -210,9 +215,9 @@ impl Host {
         }
     }
 
-    /// Reads the token's file again; returns whether another one is there by now.
-    pub(crate) fn refresh_token(&mut self) -> bool {
-        self.token.refresh()
+    /// The token is refused; returns whether there is another one to try at once.
+    pub(crate) fn token_refused(&mut self) -> bool {
+        self.token.refused()
     }
 }
 
@@ -281,6 +286,12 @@ fn retry_after(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
+/// Returns whether others could read the token on its way.
+fn is_in_clear(settings: &HostSettings) -> bool {
+    let url = &settings.report_url;
+    settings.token.as_str().is_some() && url.scheme() == "http" && !is_loopback(url)
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost"
@@ -312,6 +323,24 @@ mod tests {
             "too much (field figures)"
         );
         assert_eq!(detail(b"<html>"), "\"<html>\"");
+    }
+
+    #[test]
+    fn a_token_is_in_clear_on_its_way_to_another_machine_by_plain_http_only() {
+        for (url, token, is) in [
+            ("http://usher.example.com/", Some("s3cret"), true),
+            ("http://10.0.0.1:7070/", Some("s3cret"), true),
+            ("http://10.0.0.1:7070/", None, false),
+            ("http://127.0.0.1:7070/", Some("s3cret"), false),
+            ("https://usher.example.com/", Some("s3cret"), false),
+        ] {
+            let settings = HostSettings {
+                report_url: Url::parse(url).unwrap(),
+                token: Token::of(token, None).unwrap(),
+                authorities: Vec::new(),
+            };
+            assert_eq!(is_in_clear(&settings), is, "{url} {token:?}");
+        }
     }
 
     #[test]

@@ -50,7 +50,7 @@ use settings::Settings;
 pub enum CannotStart {
     /// Options are missing or wrong; all of them are told.
     #[error("{0}")]
-    Options(#[source] Wrong),
+    Options(Wrong),
     /// No client for the host's address could be made.
     #[error("cannot make a client for {url}: {why}")]
     Client {

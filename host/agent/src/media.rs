@@ -3,6 +3,7 @@
 //! One adapter a kind, each in its own file. Every question has a time limit and every answer a largest size, so that one
 //! that hangs, lies or talks garbage costs a log line and nothing else.
 
+mod bounded;
 mod prometheus;
 mod question;
 

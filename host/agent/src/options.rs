@@ -17,8 +17,10 @@ Examples:
       ask an app of your own, say one with mediasoup
 
 Every option can be given by its variable, so that systemd needs an environment file and nothing else. Secrets are better
-in a file than in a variable, and better there than on the command line, where every user can see them. SIGTERM drains:
-the agent says so, and leaves when the media server is empty; a second one leaves at once.
+in a file than in a variable, and better there than on the command line, where every user can see them. A file that systemd
+brings by LoadCredential=NAME:PATH is written file:${CREDENTIALS_DIRECTORY}/NAME. SIGTERM drains:
+the agent says so, and leaves when the host knows and the media server is empty; a second one leaves at once. SIGHUP
+leaves at once and says nothing: for who starts it anew with other settings.
 
 Exit codes:
   0  left as it was told
@@ -40,7 +42,7 @@ pub struct Options {
     /// The name by which the host knows this server.
     #[arg(long, env = "USHER_SERVER", help_heading = "The host")]
     pub server: String,
-    /// The bearer token; a file is better. With both, the file counts once it is there.
+    /// The bearer token; a file is better. With both, the file counts once it is there; where the host refuses one, the other is tried.
     #[arg(long, env = "USHER_TOKEN", hide_env_values = true, help_heading = "The host")]
     pub token: Option<String>,
     /// A file with the token. It is read again when the host refuses the token, and written when the host gives a new one.

@@ -1,5 +1,7 @@
 //! What a report holds, within the host's limits. What is not known is left out.
 
+mod url;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -7,6 +9,8 @@ use serde::Serialize;
 use crate::machine::Reading;
 use crate::media::Sight;
 use crate::room::Room;
+
+pub(crate) use url::is_client_url;
 
 /// The largest report: 64 KiB below what the host takes, for all that is not rooms.
 const ROOMS_BYTES_MAX: usize = (1024 - 64) * 1024;

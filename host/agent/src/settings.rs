@@ -1,13 +1,14 @@
 //! The options with their meaning: checked, with defaults filled in, and all problems told at once.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::{Certificate, Url};
 
 use crate::options::{MediaKind, Options, RoomFrom};
+use crate::report::is_client_url;
 use crate::room::is_id;
 use crate::token::Token;
 
@@ -31,7 +32,10 @@ pub struct Wrong {
     problems: Vec<String>,
 }
 
-/// A secret as it is written: the text itself, or `file:` and where it lies. It is never shown.
+/// What a secret's path begins with where systemd has the file by `LoadCredential=`: a file of variables cannot have its folder filled in.
+const CREDENTIALS: &str = "${CREDENTIALS_DIRECTORY}/";
+
+/// A secret as it is written: the text itself, or `file:` and where it lies, perhaps below `${CREDENTIALS_DIRECTORY}`. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -168,8 +172,10 @@ impl Check {
             });
         }
         if let Some(url) = &options.server_url {
-            self.ask(url.contains("://"), || {
-                format!("--server-url is an address such as wss://media-7.example.com, not {url:?}")
+            self.ask(is_client_url(url), || {
+                format!(
+                    "--server-url is an address such as wss://media-7.example.com:8188/janus: http, https, ws or wss, a host, perhaps a port and a path, not {url:?}"
+                )
             });
         }
         if let Some(name) = &options.interface {
@@ -298,7 +304,7 @@ impl Check {
     fn secret(&mut self, option: &str, secret: Option<&Secret>) -> Option<String> {
         let Secret(written) = secret?;
         let text = match written.strip_prefix("file:") {
-            Some(path) => match read_text(Path::new(path), SECRET_BYTES_MAX) {
+            Some(path) => match path_of(path).and_then(|path| read_text(&path, SECRET_BYTES_MAX)) {
                 Ok(text) => text.trim().to_owned(),
                 Err(why) => {
                     self.problems.push(format!("{option}: {why}"));
@@ -322,6 +328,18 @@ impl Check {
         read.map_err(|why| self.problems.push(format!("--ca-file (USHER_CA_FILE): {why}")))
             .ok()
     }
+}
+
+/// Returns where a secret lies, with the folder of systemd's credentials filled in.
+fn path_of(written: &str) -> Result<PathBuf, String> {
+    let Some(name) = written.strip_prefix(CREDENTIALS) else {
+        return Ok(PathBuf::from(written));
+    };
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
+    let folder = folder.ok_or_else(|| {
+        format!("there is no CREDENTIALS_DIRECTORY; write LoadCredential={name}:PATH into the agent's unit")
+    })?;
+    Ok(Path::new(&folder).join(name))
 }
 
 fn is_interface(name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The notice that EC2 takes a spot instance away, from the instance's own metadata (IMDSv2).
 //!
-//! It comes two minutes ahead, and not always. Rooms outlive it, so that it only keeps new ones away.
+//! It comes two minutes ahead, and not always. The host moves the rooms at once, while people can still be told; the agent has the media
+//! server take no new ones.
 
 mod moment;
 
@@ -160,7 +161,7 @@ fn tell(sender: &watch::Sender<Option<Instant>>, notice: Option<Notice>) {
             let left = left(&notice, SystemTime::now());
             tracing::warn!(
                 action = notice.action,
-                "EC2 takes this instance away in {} s; it takes no new rooms from now on",
+                "EC2 takes this instance away in {} s; it takes no new rooms from now on, and its rooms move",
                 left.as_secs()
             );
             sender.send_replace(Some(Instant::now() + left));

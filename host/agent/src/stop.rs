@@ -17,7 +17,7 @@ pub enum Level {
     Serve,
     /// Once the media server is empty, or the time to drain is over.
     Drain,
-    /// At once.
+    /// At once, and without a word to the host.
     Now,
 }
 
@@ -40,13 +40,15 @@ impl Stop {
         (StopSender { level: sender }, Stop { level: receiver })
     }
 
-    /// Listens to SIGTERM and SIGINT: the first one drains, a second one leaves at once.
+    /// Listens to SIGTERM and SIGINT: the first one drains, a second one leaves at once. SIGHUP leaves at once, too: who starts the
+    /// agent anew has it read its settings, and the host hears of no farewell by which an idle server would be ended.
     ///
     /// # Errors
     /// The system lets no handler be set.
     pub fn on_signals() -> std::io::Result<Stop> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let (sender, stop) = Stop::pair();
         tokio::spawn(async move {
             let mut last: Option<Instant> = None;
@@ -54,6 +56,11 @@ impl Stop {
                 let name = tokio::select! {
                     _ = terminate.recv() => "SIGTERM",
                     _ = interrupt.recv() => "SIGINT",
+                    _ = hangup.recv() => {
+                        tracing::info!("SIGHUP received");
+                        sender.end();
+                        continue;
+                    }
                 };
                 if last.is_some_and(|last| last.elapsed() < SAME_SIGNAL) {
                     continue;
@@ -81,6 +88,11 @@ impl Stop {
 }
 
 impl StopSender {
+    /// Tells the agent to leave at once.
+    pub fn end(&self) {
+        self.level.send_replace(Level::Now);
+    }
+
     /// Tells the agent to drain or, if it has been told before, to leave at once.
     pub fn urge(&self) {
         self.level.send_modify(|level| {

@@ -30,7 +30,11 @@ pub(crate) struct CannotKeep {
 /// The token, if any, and where it is kept, if anywhere.
 pub(crate) struct Token {
     text: Option<String>,
+    /// That of the variable, which may be newer than the file's.
+    given: Option<String>,
     file: Option<PathBuf>,
+    /// The one that was refused before this one was tried.
+    refused_before: Option<String>,
 }
 
 impl std::fmt::Debug for Token {
@@ -55,12 +59,17 @@ impl Token {
             Some(path) => match read(path) {
                 Ok(token) => Some(token),
                 // A first token from the environment, and a file that is written once the host has given another.
-                Err(TokenError::Unreadable(_)) if given.is_some() && !path.exists() => given,
+                Err(TokenError::Unreadable(_)) if given.is_some() && !path.exists() => given.clone(),
                 Err(error) => return Err(error),
             },
-            None => given,
+            None => given.clone(),
         };
-        Ok(Token { text, file })
+        Ok(Token {
+            text,
+            given,
+            file,
+            refused_before: None,
+        })
     }
 
     /// Returns the token.
@@ -68,14 +77,17 @@ impl Token {
         self.text.as_deref()
     }
 
-    /// Reads the file again; returns whether another token is there by now.
-    pub(crate) fn refresh(&mut self) -> bool {
-        let Some(Ok(token)) = self.file.as_deref().map(read) else {
-            return false;
-        };
-        let is_new = self.text.as_ref() != Some(&token);
-        self.text = Some(token);
-        is_new
+    /// The host has refused the token: takes the file's, read again, or the variable's, if that one was not refused as well. Returns
+    /// whether there is such a one; if not, all of them may be tried again later.
+    pub(crate) fn refused(&mut self) -> bool {
+        let kept = self.file.as_deref().and_then(|path| read(path).ok());
+        let other = [kept, self.given.clone()]
+            .into_iter()
+            .flatten()
+            .find(|token| self.text.as_ref() != Some(token) && self.refused_before.as_ref() != Some(token));
+        let is_another = other.is_some();
+        self.refused_before = other.and_then(|token| self.text.replace(token));
+        is_another
     }
 
     /// Uses another token from now on, and keeps it in the file if there is one; the same one changes nothing.
@@ -173,9 +185,25 @@ mod tests {
         let path = folder.path().join("token");
         std::fs::write(&path, "first").unwrap();
         let mut token = Token::of(None, Some(path.clone())).unwrap();
-        assert!(!token.refresh());
+        assert!(!token.refused());
         std::fs::write(&path, "second").unwrap();
-        assert!(token.refresh());
+        assert!(token.refused());
         assert_eq!(token.as_str(), Some("second"));
+    }
+
+    #[test]
+    fn where_one_is_refused_the_other_is_tried_and_then_both_are_let_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "stale").unwrap();
+        let mut token = Token::of(Some("rotated"), Some(path)).unwrap();
+        for other in ["rotated", "stale", "rotated"] {
+            assert!(token.refused());
+            assert_eq!(token.as_str(), Some(other));
+            assert!(!token.refused(), "the host is let alone after both");
+        }
+        let mut alone = Token::of(Some("only"), None).unwrap();
+        assert!(!alone.refused() && !alone.refused());
+        assert!(!Token::of(None, None).unwrap().refused());
     }
 }

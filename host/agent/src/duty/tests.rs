@@ -151,7 +151,7 @@ fn a_spot_notice_drains_until_it_is_taken_back() {
 }
 
 #[test]
-fn it_leaves_when_empty_or_when_the_time_is_over_and_not_before() {
+fn being_told_to_leave_it_stays_at_most_its_time() {
     let now = Instant::now();
     let mut duty = serving();
     assert!(!duty.may_leave(now));
@@ -164,8 +164,66 @@ fn it_leaves_when_empty_or_when_the_time_is_over_and_not_before() {
     duty.missed();
     assert!(!duty.may_leave(now), "nobody knows whether it is empty");
     assert!(duty.may_leave(now + LIMIT));
+}
+
+#[test]
+fn it_leaves_early_only_when_nobody_is_seen_after_the_host_knows() {
+    let now = Instant::now();
+    let mut duty = serving();
+    duty.leaves(now, LIMIT);
+    duty.answered(with(0));
+    assert!(!duty.may_leave(now), "the host may place a room here at this moment");
+    duty.heard(true);
+    assert!(!duty.may_leave(now), "it may have placed one a moment ago");
+    duty.answered(with(1));
+    assert!(!duty.may_leave(now));
     duty.answered(with(0));
     assert!(duty.may_leave(now));
+    duty.missed();
+    assert!(!duty.may_leave(now), "nobody knows whether it is empty");
+    duty.answered(Answered::default());
+    assert!(!duty.may_leave(now), "it does not tell");
+    assert!(duty.may_leave(now + LIMIT));
+}
+
+#[test]
+fn a_report_that_says_nothing_of_leaving_is_no_farewell() {
+    let now = Instant::now();
+    let mut alone = Duty::new(false, true);
+    alone.heard(false);
+    alone.leaves(now, LIMIT);
+    assert!(!alone.may_leave(now));
+    alone.heard(true);
+    assert!(alone.may_leave(now));
+}
+
+#[test]
+fn a_refusal_of_others_is_told_of_and_never_undone() {
+    let refuses = Answered {
+        accepts: Some(false),
+        ..with(1)
+    };
+    let mut duty = serving();
+    for _ in 0..GRACE_QUESTIONS {
+        duty.answered(refuses);
+        assert!(
+            !duty.refuses_itself(),
+            "its word may be from before it was told to accept"
+        );
+    }
+    duty.answered(refuses);
+    assert!(duty.refuses_itself());
+    assert!(!duty.is_draining());
+    assert_eq!(duty.order_due(), None);
+    duty.missed();
+    duty.answered(refuses);
+    assert_eq!(duty.order_due(), None, "a question that it missed is no reason either");
+    duty.held(true);
+    duty.obeyed(Order::Refuse);
+    for _ in 0..=GRACE_QUESTIONS {
+        duty.answered(refuses);
+    }
+    assert!(!duty.refuses_itself(), "now it is ours");
 }
 
 #[test]
@@ -178,7 +236,4 @@ fn it_does_not_wait_for_a_media_server_that_has_died() {
         duty.missed();
     }
     assert!(duty.may_leave(now));
-    let mut alone = Duty::new(false, true);
-    alone.leaves(now, LIMIT);
-    assert!(alone.may_leave(now));
 }

@@ -16,10 +16,11 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::bounded::{self, List};
 use super::question::{MediaError, ask, client_for, parsed};
 use super::{Obeyed, Sight};
 use crate::duty::Order;
-use crate::report::FIGURES_MAX;
+use crate::report::{FIGURES_MAX, is_client_url};
 use crate::room::{PARTICIPANTS_MAX, RoomId, Rooms, Told};
 
 /// Figures that an app may have: the agent's own need a place too.
@@ -27,9 +28,6 @@ const APP_FIGURES_MAX: usize = FIGURES_MAX - 8;
 
 /// The longest name of a figure, as the host takes it.
 const FIGURE_CHARS_MAX: usize = 64;
-
-/// The longest address, as the host takes it.
-const URL_CHARS_MAX: usize = 2048;
 
 /// Rooms that are told to be ended at once: the others come with the host's next answer.
 const ENDED_MAX: usize = 1000;
@@ -44,9 +42,9 @@ pub(crate) struct HttpJson {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Page {
-    rooms: Option<Vec<PageRoom>>,
+    rooms: Option<List<PageRoom>>,
     participants: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::figures::<_, APP_FIGURES_MAX>")]
     figures: BTreeMap<String, u32>,
     #[serde(default)]
     draining: bool,
@@ -104,7 +102,7 @@ impl Page {
         self.check()?;
         let rooms = self.rooms.map(|list| {
             let mut rooms = Rooms::default();
-            for room in &list {
+            for room in &list.0 {
                 rooms.see(Told {
                     name: &room.room,
                     participants: room.participants,
@@ -131,16 +129,13 @@ impl Page {
         {
             return Err(format!("`participants` is at most {PARTICIPANTS_MAX}"));
         }
-        if self.figures.len() > APP_FIGURES_MAX {
-            return Err(format!("`figures` has at most {APP_FIGURES_MAX} entries"));
-        }
         if let Some(name) = self.figures.keys().find(|name| !is_figure(name)) {
             return Err(format!(
                 "a name in `figures` has 1 to {FIGURE_CHARS_MAX} characters A-Z a-z 0-9 . _ : / -, not {name:?}"
             ));
         }
         match &self.url {
-            Some(url) if !is_address(url) => Err(format!(
+            Some(url) if !is_client_url(url) => Err(format!(
                 "`url` is an address such as wss://media-7.example.com, not {url:?}"
             )),
             _ => Ok(()),
@@ -151,16 +146,6 @@ impl Page {
 fn is_figure(name: &str) -> bool {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte);
     (1..=FIGURE_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_good)
-}
-
-fn is_address(text: &str) -> bool {
-    let is_good = |url: Url| {
-        let is_plain = url.username().is_empty() && url.fragment().is_none();
-        ["http", "https", "ws", "wss"].contains(&url.scheme()) && url.has_host() && is_plain
-    };
-    text.len() <= URL_CHARS_MAX
-        && text.bytes().all(|byte| byte.is_ascii_graphic())
-        && Url::parse(text).is_ok_and(is_good)
 }
 
 #[cfg(test)]
@@ -208,6 +193,18 @@ mod tests {
             let error = sight_of(json).unwrap_err();
             assert!(error.contains(named), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn so_many_figures_and_no_more_are_read() {
+        let of = |count: usize| {
+            (0..count)
+                .map(|n| (format!("f{n}"), 1))
+                .collect::<BTreeMap<String, u32>>()
+        };
+        let read = |count: usize| sight_of(&json!({"figures": of(count)}).to_string());
+        assert_eq!(read(APP_FIGURES_MAX).unwrap().figures.len(), APP_FIGURES_MAX);
+        assert!(read(APP_FIGURES_MAX + 1).unwrap_err().contains("at most 56 entries"));
     }
 
     #[test]

@@ -5,12 +5,16 @@
 //! new rooms on a server that it holds either way.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
 use reqwest::{Client, Url};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::question::{MediaError, ask, below, client_for, parsed};
+use super::bounded::List;
+use super::question::{MediaError, ask, below, client_for, parsed, shown};
 use super::{Obeyed, Sight};
 use crate::chance;
 use crate::duty::Order;
@@ -27,6 +31,10 @@ const NO_SUCH_ROOM: [i64; 2] = [426, 485];
 /// Rooms that are ended after one answer of the host: the others come with the next one.
 const ENDED_MAX: usize = 100;
 
+/// How long rooms are ended for after one answer of the host. With one question that is not answered (2 s) a turn stays far below the 15 s
+/// after which the host takes the server for silent.
+const ENDING_LIMIT: Duration = Duration::from_secs(3);
+
 /// A Janus with its admin API.
 #[derive(Debug)]
 pub(crate) struct Janus {
@@ -37,38 +45,38 @@ pub(crate) struct Janus {
 }
 
 /// A room's id as Janus has it: a number, or with `string_ids` a text.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 enum RawId {
     Number(u64),
     Text(String),
 }
 
-#[derive(Debug, Deserialize)]
+/// Of all of Janus' answers, what is used; the rest of them is skipped unread.
+#[derive(Debug, serde::Deserialize)]
 struct Answer {
     janus: String,
     transaction: Option<String>,
     error: Option<Trouble>,
-    response: Option<Value>,
+    response: Option<PluginAnswer>,
     #[serde(rename = "accepting-new-sessions")]
     accepts: Option<bool>,
     accept: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 struct Trouble {
     code: i64,
     reason: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 struct PluginAnswer {
-    list: Option<Vec<JanusRoom>>,
+    list: Option<List<JanusRoom>>,
     error_code: Option<i64>,
     error: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 struct JanusRoom {
     room: RawId,
     #[serde(default)]
@@ -92,6 +100,29 @@ impl RawId {
             RawId::Number(number) => json!(number),
             RawId::Text(text) => json!(text),
         }
+    }
+}
+
+/// Not derived: an untagged enum would first keep all that stands there, whatever it is.
+impl<'de> Deserialize<'de> for RawId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RawId, D::Error> {
+        struct Id;
+        impl Visitor<'_> for Id {
+            type Value = RawId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a room's number or text")
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<RawId, E> {
+                Ok(RawId::Number(number))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<RawId, E> {
+                Ok(RawId::Text(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Id)
     }
 }
 
@@ -143,11 +174,21 @@ impl Janus {
         Ok(Obeyed::Done)
     }
 
+    /// Ends rooms one after the other, for [`ENDING_LIMIT`] and until the first of them hangs: the next report waits. The host names the
+    /// others again.
     pub(super) async fn end_rooms(&mut self, rooms: &[RoomId]) -> Result<(), MediaError> {
+        let until = Instant::now() + ENDING_LIMIT;
+        let rooms = rooms.iter().take(ENDED_MAX);
+        let places: Vec<_> = rooms.filter_map(|room| self.places.get(room)).flatten().collect();
         let mut first_error = None;
-        for room in rooms.iter().take(ENDED_MAX) {
-            for (plugin, id) in self.places.get(room).cloned().unwrap_or_default() {
-                if let Err(error) = self.destroy(plugin, &id).await {
+        for (plugin, id) in places {
+            if Instant::now() >= until {
+                break;
+            }
+            match self.destroy(plugin, id).await {
+                Ok(()) => {}
+                Err(late @ MediaError::Late { .. }) => return Err(first_error.unwrap_or(late)),
+                Err(error) => {
                     first_error.get_or_insert(error);
                 }
             }
@@ -170,7 +211,7 @@ impl Janus {
     async fn list(&self, plugin: &'static str) -> Result<Vec<JanusRoom>, MediaError> {
         let mut answer = self.plugin(plugin, json!({"request": "list"})).await?;
         match answer.list.take() {
-            Some(list) if answer.error_code.is_none() => Ok(list),
+            Some(List(list)) if answer.error_code.is_none() => Ok(list),
             _ => Err(self.refused(plugin, answer)),
         }
     }
@@ -182,8 +223,8 @@ impl Janus {
         let answer = self
             .request(json!({"janus": "message_plugin", "plugin": plugin, "request": request}))
             .await?;
-        let response = answer.response.unwrap_or_default();
-        serde_json::from_value(response).map_err(|error| self.unreadable(format!("{plugin}: {error}")))
+        let silent = || self.unreadable(format!("{plugin} has no `response` in it"));
+        answer.response.ok_or_else(silent)
     }
 
     async fn request(&self, mut body: Value) -> Result<Answer, MediaError> {
@@ -196,7 +237,7 @@ impl Janus {
         let bytes = ask(&self.client, self.client.post(url).json(&body)).await?;
         let answer: Answer = parsed(&self.settings.url, &bytes)?;
         if let Some(trouble) = &answer.error {
-            let why = format!("{} (code {})", trouble.reason, trouble.code);
+            let why = format!("{} (code {})", shown(&trouble.reason), trouble.code);
             return Err(MediaError::Refused {
                 url: self.settings.url.clone(),
                 why: with_hint(trouble.code, why),
@@ -219,7 +260,7 @@ impl Janus {
         };
         MediaError::Refused {
             url: self.settings.url.clone(),
-            why: format!("{plugin} says {reason:?}{hint}"),
+            why: format!("{plugin} says {:?}{hint}", shown(&reason)),
         }
     }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Sight;
+use super::bounded::List;
 use super::prometheus;
 use super::question::{MediaError, ask, below, client_for, parsed};
 use crate::room::{PARTICIPANTS_MAX, Rooms, Told};
@@ -41,7 +42,7 @@ pub(crate) struct LiveKit {
 #[derive(Debug, Deserialize)]
 struct RoomList {
     #[serde(default)]
-    rooms: Vec<LiveKitRoom>,
+    rooms: List<LiveKitRoom>,
 }
 
 /// As protobuf has it in JSON, where a zero may be left out.
@@ -64,14 +65,15 @@ impl LiveKit {
     pub(super) async fn look(&mut self) -> Result<Sight, MediaError> {
         if self.settings.is_cluster {
             let text = self.metrics().await?.unwrap_or_default();
+            let people = people(&text).ok_or_else(|| self.no_metrics())?;
             return Ok(Sight {
-                participants: people(&text),
+                participants: Some(people),
                 ..figures(&text)
             });
         }
         let (list, metrics) = tokio::join!(self.rooms(), self.metrics());
         let mut rooms = Rooms::default();
-        for room in list?.rooms {
+        for room in list?.rooms.0 {
             rooms.see(Told {
                 name: &room.name,
                 participants: room.num_participants,
@@ -97,6 +99,14 @@ impl LiveKit {
         let request = self.client.post(url.clone()).bearer_auth(token).json(&json!({}));
         let bytes = ask(&self.client, request).await?;
         parsed(&url, &bytes)
+    }
+
+    /// A page of somebody else's would be taken for life, whoever answers there.
+    fn no_metrics(&self) -> MediaError {
+        MediaError::Unreadable {
+            url: self.settings.metrics_url.as_ref().unwrap_or(&self.settings.url).clone(),
+            why: format!("it has no {PARTICIPANTS}; is --livekit-metrics-url the prometheus_port of LiveKit's config?"),
+        }
     }
 
     async fn metrics(&self) -> Result<Option<String>, MediaError> {

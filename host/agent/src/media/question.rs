@@ -112,7 +112,7 @@ async fn answer(client: &Client, request: Request, url: &Url) -> Result<Vec<u8>,
     Err(MediaError::Status {
         url: url.clone(),
         status,
-        text: shown(&bytes),
+        text: shown_bytes(&bytes),
     })
 }
 
@@ -120,7 +120,8 @@ async fn answer(client: &Client, request: Request, url: &Url) -> Result<Vec<u8>,
 pub(super) fn parsed<'a, T: serde::Deserialize<'a>>(url: &Url, bytes: &'a [u8]) -> Result<T, MediaError> {
     serde_json::from_slice(bytes).map_err(|error| MediaError::Unreadable {
         url: url.clone(),
-        why: format!("{error}; it begins with {:?}", shown(bytes)),
+        // The error may hold a whole text of the answer.
+        why: format!("{}; it begins with {:?}", shown(&error.to_string()), shown_bytes(bytes)),
     })
 }
 
@@ -145,9 +146,14 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn shown(bytes: &[u8]) -> String {
+/// Returns the beginning of what a media server has said.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+fn shown_bytes(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(4 * SHOWN_CHARS_MAX)];
-    String::from_utf8_lossy(start).chars().take(SHOWN_CHARS_MAX).collect()
+    shown(&String::from_utf8_lossy(start))
 }
 
 fn nowhere() -> Url {

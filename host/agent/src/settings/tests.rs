@@ -96,6 +96,24 @@ fn each_media_server_needs_what_it_needs() {
 }
 
 #[test]
+fn an_address_that_the_host_would_refuse_is_refused_at_start() {
+    for url in ["media-7", "://", "ftp://media-7", "wss://", "wss://media 7"] {
+        let found = problems(&["--media", "none", "--server-url", url]);
+        assert!(
+            found.len() == 1 && found[0].contains("--server-url"),
+            "{url}: {found:?}"
+        );
+    }
+    let good = settings(&[
+        "--media",
+        "none",
+        "--server-url",
+        "wss://media-7.example.com:8188/janus",
+    ]);
+    assert!(good.is_ok(), "{good:?}");
+}
+
+#[test]
 fn a_name_that_would_change_the_address_is_refused() {
     for name in ["", ".", "..", "a/b", "a b", "a?b"] {
         let options = Options::try_parse_from(["usher-agent", "--media", "none", "--server", name]).unwrap();

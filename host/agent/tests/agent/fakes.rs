@@ -47,6 +47,8 @@ impl Request {
 pub(crate) enum Reply {
     Json(Value),
     Status(u16, String),
+    /// This, after some time.
+    Slow(Duration, Value),
     /// Nothing, for ever.
     Hang,
 }
@@ -140,6 +142,10 @@ async fn serve(
     match reply {
         Reply::Json(json) => axum::Json(json).into_response(),
         Reply::Status(status, body) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
+        Reply::Slow(time, json) => {
+            tokio::time::sleep(time).await;
+            axum::Json(json).into_response()
+        }
         Reply::Hang => std::future::pending().await,
     }
 }

@@ -146,6 +146,24 @@ async fn a_refused_token_is_tried_slowly_and_read_again_from_its_file() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stale_file_gives_way_to_a_rotated_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "stale\n").unwrap();
+    let host = Fake::start(|request| match request.token() {
+        Some("rotated") => Reply::Json(well()),
+        _ => Reply::Status(401, r#"{"detail":"this token is not known here"}"#.into()),
+    })
+    .await;
+    let file = file.to_str().unwrap();
+    let _agent = start(&host, &["--media", "none", "--token", "rotated", "--token-file", file]);
+    let taken = host.request(2).await;
+    assert_eq!(taken.token(), Some("rotated"));
+    assert!(taken.at - host.got()[0].at < Duration::from_secs(6));
+    assert_eq!(host.request(4).await.token(), Some("rotated"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_is_not_known_yet_and_a_bad_report_are_tried_at_the_usual_pace() {
     for status in [404, 413, 422] {
         let host = Fake::start(move |_| Reply::Status(status, r#"{"detail":"no"}"#.into())).await;

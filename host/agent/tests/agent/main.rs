@@ -13,3 +13,4 @@ mod process;
 mod real_janus;
 mod reports;
 mod spot;
+mod unit;

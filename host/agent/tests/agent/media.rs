@@ -1,5 +1,7 @@
 //! LiveKit and Jitsi's videobridge as their documentation has them, and a Janus that misbehaves.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -98,11 +100,53 @@ async fn a_videobridge_tells_people_and_stress_and_drains() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_videobridge_that_others_have_drained_is_told_of_and_left_so() {
+    let (host, bridge) = (Fake::host(well()).await, bridge(200, 200).await);
+    let _agent = start(&host, &["--media", "jvb", "--media-url", &bridge.url]);
+    let may_accept = |request: &Request| request.uri.path() == "/colibri/drain/disable";
+    bridge.find(1, may_accept).await;
+    let mut asked = 0;
+    bridge.now(move |request| match request.uri.path() {
+        "/about/health" => {
+            asked += 1;
+            Reply::Status(if asked == 5 { 500 } else { 200 }, String::new())
+        }
+        _ => Reply::Json(json!({"participants": 0, "drain": true})),
+    });
+    let told = |request: &Request| request.json()["figures"]["refuses_rooms"] == 1;
+    host.find(5, told).await;
+    assert_eq!(bridge.got().iter().filter(|request| may_accept(request)).count(), 1);
+    assert!(
+        host.got()
+            .iter()
+            .all(|request| request.json().get("draining").is_none())
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_videobridge_that_finds_itself_ill_is_no_sign_of_life() {
     let (host, bridge) = (Fake::host(well()).await, bridge(500, 200).await);
     let _agent = start(&host, &["--media", "jvb", "--media-url", &bridge.url]);
     bridge.find(5, |request| request.uri.path() == "/about/health").await;
     assert!(host.got().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_somebody_elses_is_no_sign_of_life_of_a_livekit_node() {
+    let host = Fake::host(well()).await;
+    let page = Fake::start(|_| Reply::Status(200, "<html>it works</html>".into())).await;
+    let arguments = [
+        "--media",
+        "livekit",
+        "--livekit-cluster",
+        "--livekit-metrics-url",
+        &page.url,
+    ];
+    let _agent = start(&host, &arguments);
+    page.request(5).await;
+    assert!(host.got().is_empty());
+    page.now(|_| Reply::Status(200, METRICS.into()));
+    assert_eq!(host.request(1).await.json()["participants"], 9);
 }
 
 /// A Janus that answers each question with what `answer` makes of it.
@@ -152,4 +196,72 @@ async fn a_janus_that_was_started_anew_is_told_again_to_refuse() {
     host.request(1).await;
     agent.stop.urge();
     janus.find(3, |request| request.json()["accept"] == false).await;
+}
+
+/// What a Janus with these rooms says.
+fn says(question: &Value, rooms: &[Value]) -> Value {
+    let mut answer = json!({"janus": "success", "transaction": question["transaction"]});
+    match question["janus"].as_str() {
+        Some("info") => answer["accepting-new-sessions"] = json!(true),
+        Some("accept_new_sessions") => answer["accept"] = question["accept"].clone(),
+        _ => answer["response"] = json!({"videoroom": "success", "list": rooms}),
+    }
+    answer
+}
+
+fn is_destroy(request: &Request) -> bool {
+    request.json()["request"]["request"] == "destroy"
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_janus_that_hangs_at_ending_rooms_delays_no_report_for_long() {
+    let rooms: Vec<Value> = (0..20)
+        .map(|room| json!({"room": room, "num_participants": 0}))
+        .collect();
+    let mut answer = well();
+    answer["moved"] = (0..20)
+        .map(|room| json!({"room": room.to_string(), "server": "media-8"}))
+        .collect();
+    let host = Fake::host(answer).await;
+    let seen = rooms.clone();
+    let janus = Fake::start(move |request| match is_destroy(request) {
+        true => Reply::Hang,
+        false => Reply::Json(says(&request.json(), &seen)),
+    })
+    .await;
+    let keys = [
+        "--media",
+        "janus",
+        "--janus-admin-key",
+        "key",
+        "--media-url",
+        &janus.url,
+    ];
+    let _agent = start(&host, &keys);
+    let reports: Vec<_> = [host.request(1).await, host.request(2).await, host.request(3).await].into();
+    for pair in reports.windows(2) {
+        let gap = pair[1].at - pair[0].at;
+        assert!(gap < Duration::from_secs(8), "{gap:?}");
+    }
+    assert_eq!(
+        janus.got().iter().filter(|request| is_destroy(request)).count(),
+        2,
+        "one a turn"
+    );
+
+    // Slow, and it answers: two fit into the time.
+    let destroyed = janus.got().iter().filter(|request| is_destroy(request)).count();
+    janus.now(move |request| match is_destroy(request) {
+        true => Reply::Slow(
+            Duration::from_millis(1800),
+            json!({
+                "janus": "success", "transaction": request.json()["transaction"], "response": {"videoroom": "destroyed"}
+            }),
+        ),
+        false => Reply::Json(says(&request.json(), &rooms)),
+    });
+    let reported = host.got().len();
+    host.request(reported + 3).await;
+    let destroyed = janus.got().iter().filter(|request| is_destroy(request)).count() - destroyed;
+    assert!((4..=6).contains(&destroyed), "two a turn: {destroyed}");
 }

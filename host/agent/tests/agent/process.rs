@@ -13,12 +13,13 @@ use crate::fakes::{Fake, Reply, app, is_draining, well};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn program(arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_usher-agent"))
-        .args(arguments)
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+    command(arguments).spawn().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_usher-agent"));
+    command.args(arguments).stderr(Stdio::piped()).kill_on_drop(true);
+    command
 }
 
 async fn signal(child: &Child, name: &str) {
@@ -53,9 +54,29 @@ async fn wrong_options_end_it_with_two_and_all_problems() {
     assert_eq!(code, Some(2), "{text}");
     let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     let message = line["message"].as_str().unwrap();
+    assert_eq!(message.matches("--server").count(), 1, "each is told once: {message}");
     for named in ["--server", "--media-url", "--report-seconds"] {
         assert!(message.contains(named), "{message}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_may_be_one_of_systemds_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("janus-admin-secret"), "overlord\n").unwrap();
+    let janus = Fake::start(|_| Reply::Status(500, String::new())).await;
+    let arguments = ["--server", "media-7", "--media", "janus", "--media-url", &janus.url];
+    let secret = [
+        "--janus-admin-secret",
+        "file:${CREDENTIALS_DIRECTORY}/janus-admin-secret",
+    ];
+    let command = || command(&[&arguments[..], &secret].concat());
+    let _child = command().env("CREDENTIALS_DIRECTORY", folder.path()).spawn().unwrap();
+    let asked = timeout(PATIENCE, janus.request(1)).await.unwrap();
+    assert_eq!(asked.json()["admin_secret"], "overlord");
+    let (code, text) = end(command().env_remove("CREDENTIALS_DIRECTORY").spawn().unwrap()).await;
+    assert_eq!(code, Some(2));
+    assert!(text.contains("LoadCredential=janus-admin-secret:PATH"), "{text}");
 }
 
 #[tokio::test]
@@ -67,6 +88,81 @@ async fn sigterm_drains_and_leaves_with_zero() {
     let (code, text) = end(child).await;
     assert_eq!(code, Some(0), "{text}");
     assert!(is_draining(host.got().last().unwrap()), "{text}");
+}
+
+#[tokio::test]
+async fn sighup_leaves_with_zero_and_without_a_farewell() {
+    let host = Fake::host(well()).await;
+    let app = app(3).await;
+    let arguments = ["--media", "http-json", "--media-url", &app.url, "--url", &host.url];
+    let child = program(&[&["--server", "media-7"], &arguments[..]].concat());
+    timeout(PATIENCE, host.request(1)).await.unwrap();
+    signal(&child, "-HUP").await;
+    let (code, text) = end(child).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!host.got().iter().any(is_draining), "{text}");
+}
+
+/// The most memory that the unit leaves it.
+const MEMORY_KIB_MAX: u64 = 64 * 1024;
+
+/// Returns the most memory that a process has had.
+fn most_memory_kib(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id().expect("it runs"))).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_media_server_that_lies_fills_no_memory() {
+    const BYTES: usize = 7 * 1024 * 1024;
+    let filled = |start: &str, entry: &str, end: &str| {
+        let entries = vec![entry; BYTES / (entry.len() + 1)];
+        format!("{start}{}{end}", entries.join(","))
+    };
+    let lies = [
+        filled(
+            r#"{"janus": "success", "response": {"list": [{"room": ["#,
+            "[]",
+            "]}]}}",
+        ),
+        filled(r#"{"janus": "success", "response": ["#, "[]", "]}"),
+        filled(r#"{"janus": "success", "else": ["#, "[]", "]}"),
+        filled(
+            r#"{"janus": "success", "response": {"list": ["#,
+            r#"{"room":1,"num_participants":0}"#,
+            "]}}",
+        ),
+        format!(r#"{{"janus": 1, "x": "{}"}}"#, "x".repeat(BYTES)),
+        format!(
+            r#"{{"janus": "error", "error": {{"code": 1, "reason": "{}"}}}}"#,
+            "x".repeat(BYTES)
+        ),
+    ];
+    let figures: Vec<String> = (0..BYTES / 9).map(|n| format!("\"{n:x}\":1")).collect();
+    let figures = format!(r#"{{"figures": {{{}}}}}"#, figures.join(","));
+    for (media, lie) in lies
+        .into_iter()
+        .map(|lie| ("janus", lie))
+        .chain([("http-json", figures)])
+    {
+        let shown = lie[..60].to_owned();
+        let liar = Fake::start(move |_| Reply::Status(200, lie.clone())).await;
+        let arguments = [
+            "--server",
+            "media-7",
+            "--media",
+            media,
+            "--media-url",
+            &liar.url,
+            "--url",
+            "http://127.0.0.1:9",
+        ];
+        let child = program(&[&arguments[..], &["--janus-audiobridge"]].concat());
+        timeout(PATIENCE, liar.request(4)).await.unwrap();
+        let kib = most_memory_kib(&child);
+        assert!(kib < MEMORY_KIB_MAX, "{kib} KiB after {shown}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The agent beside a real Janus, where one is installed (Debian's package `janus`): one process with its own folder and
+//! The agent beside a real Janus (Debian's package `janus`, which `tests/prepare.sh` installs): one process with its own folder and
 //! ports on loopback, ended by its own handle.
 
 use std::net::TcpListener;
@@ -96,11 +96,8 @@ fn configure(folder: &Path, parts: &Path, http: u16, admin: u16) {
 }
 
 impl Janus {
-    async fn start() -> Option<Janus> {
-        let Some((program, parts)) = installed() else {
-            eprintln!("janus is not installed: nothing to test");
-            return None;
-        };
+    async fn start() -> Janus {
+        let (program, parts) = installed().expect("Janus is not installed: tests/prepare.sh does that");
         let folder = tempfile::tempdir().unwrap();
         let (http, admin) = (free_port(), free_port());
         configure(folder.path(), &parts, http, admin);
@@ -123,7 +120,7 @@ impl Janus {
             _folder: folder,
         };
         janus.wait().await;
-        Some(janus)
+        janus
     }
 
     async fn wait(&mut self) {
@@ -193,7 +190,7 @@ fn has_room(report: &Value, name: &str) -> bool {
 
 #[tokio::test]
 async fn a_real_janus_is_seen_drained_relieved_and_left() {
-    let Some(mut janus) = Janus::start().await else { return };
+    let mut janus = Janus::start().await;
     let host = Fake::host(well()).await;
     let agent = janus.agent(&host, &["--janus-audiobridge"]);
     timeout(PATIENCE, host.request(1)).await.unwrap();
@@ -264,7 +261,7 @@ async fn refuses(janus: &Janus) {
 
 #[tokio::test]
 async fn a_dead_janus_is_silent_while_its_agent_lives() {
-    let Some(mut janus) = Janus::start().await else { return };
+    let mut janus = Janus::start().await;
     let host = Fake::host(well()).await;
     let agent = janus.agent(&host, &["--janus-room-from", "description"]);
     let made = janus
