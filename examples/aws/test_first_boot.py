@@ -188,7 +188,7 @@ class FirstBoot(unittest.TestCase):
                                                        "SECRET=media-certificate\n")
         self.assertIn("USHER_SERVER=frankfurt-7\nUSHER_TOKEN=usher_agent.7.0.x\n", read("usher/usher-agent.env"))
         secret = re.search(r"LoadCredential=(\S+):", read("systemd/system/usher-agent.service.d/janus.conf"))[1]
-        self.assertIn(f"=file:/run/credentials/usher-agent.service/{secret}\n", read("usher/usher-agent.env"))
+        self.assertIn(f"=file:${{CREDENTIALS_DIRECTORY}}/{secret}\n", read("usher/usher-agent.env"))
         self.assertIn("--nat-1-1=${ADDRESS}\n", read("systemd/system/janus.service.d/address.conf"))
         self.assertEqual(stat.S_IMODE((self.root / "etc/usher/usher-agent.env").stat().st_mode), 0o600)
         started = (self.root / "systemctl").read_text().splitlines()
