@@ -3,8 +3,7 @@
 //! | scope | may |
 //! |---|---|
 //! | `app` | place, read, change and release rooms, follow `room.*` events; of one tenant only where it is bound to one |
-//! | `register` | register, read, cordon, drain, remove and report for the servers of one pool |
-//! | `server` | report, for the servers of one pool where it is bound to one |
+//! | `register` | register, read, cordon, drain and remove the servers of one pool, and make their tokens |
 //! | a server's own | report for that server; made by [`Installation`], and numbered so that it can be revoked |
 //! | `admin` | everything |
 //!
@@ -29,8 +28,6 @@ pub enum Caller {
     App(Option<Tenant>),
     /// Makes and drains the servers of a pool.
     Register(PoolName),
-    /// Reports for servers, of one pool if it is bound to one.
-    Server(Option<PoolName>),
     /// Reports for one server, as long as this token of it counts.
     Agent(TokenNo),
 }
@@ -42,7 +39,10 @@ pub enum Denied {
     #[error("a token is needed: send `Authorization: Bearer TOKEN`")]
     Missing,
     /// A token that is not known.
-    #[error("this token is not known here; the config file holds the hashes of those that are")]
+    #[error(
+        "this token is not known here: those of apps and operators stand as hashes under [auth] in usher.toml, \
+         a server's own comes from `POST /v1/servers/{{server}}/token`"
+    )]
     Unknown,
 }
 
@@ -66,11 +66,7 @@ impl Doorkeeper {
                 .register
                 .iter()
                 .map(|token| (token.hash, Caller::Register(token.pool.clone())));
-            let server = auth
-                .server
-                .iter()
-                .map(|token| (token.hash, Caller::Server(token.pool.clone())));
-            admin.chain(app).chain(register).chain(server).collect()
+            admin.chain(app).chain(register).collect()
         });
         Doorkeeper { known, installation }
     }
@@ -139,7 +135,6 @@ mod tests {
                     hash: TokenHash::of("reg"),
                     pool: "demo".parse().unwrap(),
                 }],
-                server: Vec::new(),
             }),
             Installation::new().unwrap(),
         )

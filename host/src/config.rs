@@ -33,7 +33,7 @@ pub use problem::{ConfigProblems, Problem};
 pub use reference::reference;
 pub use reload::ReloadCheck;
 pub use summary::{missing, summary};
-pub use token::{AppToken, AuthConfig, RegisterToken, ServerToken, TokenHash, TokenHashError};
+pub use token::{AppToken, AuthConfig, RegisterToken, TokenHash, TokenHashError};
 
 /// The file that is read where none is named, in the current folder.
 pub const FILE_NAME: &str = "usher.toml";

@@ -399,7 +399,7 @@ mod tests {
             let events = [server(), room(None), room(Some("acme")), room(Some("other"))];
             assert_eq!(events.map(|what| audience.is_shown(&what)), shown, "{audience:?}");
         }
-        assert!(Audience::of(Caller::Server(None)).is_err());
+        assert!(Audience::of(Caller::Register("demo".parse().unwrap())).is_err());
         assert_eq!(Audience::of(Caller::App(None)).ok(), Some(Audience::Rooms(None)));
     }
 }

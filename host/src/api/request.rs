@@ -109,22 +109,13 @@ pub(super) enum Reach {
     Pool(PoolName),
 }
 
-/// Who reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reporter {
-    /// Somebody who may report for servers.
-    For(Reach),
-    /// A server's own agent.
-    Itself(TokenNo),
-}
-
 impl Caller {
     /// Lets in who works with rooms; returns the tenant whose rooms alone it sees.
     pub(super) fn with_rooms(self) -> Result<Option<Tenant>, Problem> {
         match self {
             Caller::Admin => Ok(None),
             Caller::App(tenant) => Ok(tenant),
-            Caller::Register(_) | Caller::Server(_) | Caller::Agent(_) => Err(wrong_scope("app")),
+            Caller::Register(_) | Caller::Agent(_) => Err(wrong_scope("app")),
         }
     }
 
@@ -133,17 +124,16 @@ impl Caller {
         match self {
             Caller::Admin => Ok(Reach::All),
             Caller::Register(pool) => Ok(Reach::Pool(pool)),
-            Caller::App(_) | Caller::Server(_) | Caller::Agent(_) => Err(wrong_scope("register")),
+            Caller::App(_) | Caller::Agent(_) => Err(wrong_scope("register")),
         }
     }
 
-    /// Lets in who reports for servers.
-    pub(super) fn with_reports(self) -> Result<Reporter, Problem> {
+    /// Lets in who reports; returns the token of the one server that it reports on, none for an admin.
+    pub(super) fn with_reports(self) -> Result<Option<TokenNo>, Problem> {
         match self {
-            Caller::Admin | Caller::Server(None) => Ok(Reporter::For(Reach::All)),
-            Caller::Register(pool) | Caller::Server(Some(pool)) => Ok(Reporter::For(Reach::Pool(pool))),
-            Caller::Agent(token) => Ok(Reporter::Itself(token)),
-            Caller::App(_) => Err(wrong_scope("server")),
+            Caller::Admin => Ok(None),
+            Caller::Agent(token) => Ok(Some(token)),
+            Caller::App(_) | Caller::Register(_) => Err(anothers_report()),
         }
     }
 
@@ -151,7 +141,7 @@ impl Caller {
     pub(super) fn admin(self) -> Result<(), Problem> {
         match self {
             Caller::Admin => Ok(()),
-            Caller::App(_) | Caller::Register(_) | Caller::Server(_) | Caller::Agent(_) => Err(wrong_scope("admin")),
+            Caller::App(_) | Caller::Register(_) | Caller::Agent(_) => Err(wrong_scope("admin")),
         }
     }
 }
@@ -162,6 +152,19 @@ pub(super) fn wrong_scope(needed: &str) -> Problem {
         Code::WrongScope,
         format!("a token of scope `{needed}` or `admin` is needed"),
     )
+}
+
+/// Says where the reach of a token ends.
+pub(super) fn beyond_reach(own: &PoolName) -> Problem {
+    let detail = format!("this token works with servers of the pool {own} only");
+    Problem::new(Code::WrongScope, detail)
+}
+
+/// Says whose token is needed for a report.
+pub(super) fn anothers_report() -> Problem {
+    let detail = "a server reports on itself only, with its own token: its registration's 201 has it, or \
+                  `POST /v1/servers/{server}/token`";
+    Problem::new(Code::WrongScope, detail)
 }
 
 /// A JSON body; none at all is as good as `{}`.

@@ -22,8 +22,8 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::request::{
-    self, Id, Json, LABELS_MAX, PLACE_CHARS_MAX, Query, REASON_CHARS_MAX, Reach, keyed, short, whole, within,
-    wrong_scope,
+    self, Id, Json, LABELS_MAX, PLACE_CHARS_MAX, Query, REASON_CHARS_MAX, Reach, beyond_reach, keyed, short, whole,
+    within,
 };
 use super::respond::{self, Problem};
 use super::rooms::unreachable_reply;
@@ -122,8 +122,10 @@ async fn put_server(
 ) -> Result<Response, Problem> {
     let reach = caller.with_servers()?;
     let register = registration.into_command(server)?;
-    if reach != Reach::All && reach != Reach::Pool(register.pool.clone()) {
-        return Err(wrong_scope("register").at("pool"));
+    if let Reach::Pool(own) = &reach
+        && *own != register.pool
+    {
+        return Err(beyond_reach(own).at("pool"));
     }
     match api.mailbox.command(Command::RegisterServer(register)).await? {
         Reply::Server(status, ServerOutcome::Created) => Ok(respond::created(&Registered {
@@ -299,7 +301,7 @@ async fn within_reach(api: &Api, server: &ServerName, reach: Reach) -> Result<()
         .await?
     {
         Some(pool) if pool == own => Ok(()),
-        Some(_) => Err(wrong_scope("register")),
+        Some(_) => Err(beyond_reach(&own)),
         None => Err(Rejection::NoSuchServer(server.clone()).into()),
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct NewArgs {
     /// Only for this tenant's rooms (scope app).
     #[arg(long)]
     tenant: Option<Tenant>,
-    /// Only for servers of this pool (scope register, which needs it, and server).
+    /// Only for servers of this pool (scope register, which needs it).
     #[arg(long)]
     pool: Option<PoolName>,
 }
@@ -40,8 +40,6 @@ enum Scope {
     App,
     /// Register and drain servers of one external pool.
     Register,
-    /// Report for servers.
-    Server,
     /// Everything.
     Admin,
 }
@@ -51,7 +49,6 @@ impl Scope {
         match self {
             Scope::App => "app",
             Scope::Register => "register",
-            Scope::Server => "server",
             Scope::Admin => "admin",
         }
     }
@@ -76,13 +73,10 @@ pub(super) fn run(command: TokenCommand, out: &mut dyn Write) -> Result<(), Fail
 
 fn check(args: &NewArgs) -> Result<(), Failure> {
     let wrong = match (args.scope, &args.tenant, &args.pool) {
-        (Scope::App, _, None)
-        | (Scope::Register, None, Some(_))
-        | (Scope::Server, None, _)
-        | (Scope::Admin, None, None) => return Ok(()),
+        (Scope::App, _, None) | (Scope::Register, None, Some(_)) | (Scope::Admin, None, None) => return Ok(()),
         (Scope::Register, None, None) => "a register token makes servers in one pool: add --pool NAME",
         (Scope::App, _, Some(_)) => "an app token may be bound to a tenant, not to a pool",
-        (Scope::Register | Scope::Server, Some(_), _) => "this token may be bound to a pool, not to a tenant",
+        (Scope::Register, Some(_), _) => "a register token is bound to a pool, not to a tenant",
         (Scope::Admin, _, _) => "an admin token is bound to nothing",
     };
     Err(Failure::Usage(wrong.to_owned()))

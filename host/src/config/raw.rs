@@ -68,10 +68,8 @@ section! {
         admin_tokens: List<TokenEntry> = Example(r#"["sha256:0000000000000000000000000000000000000000000000000000000000000001"]"#),
         /// May place, read and release rooms; with `tenant` only that tenant's.
         app_tokens: List<TokenEntry> = Example(r#"[{ hash = "sha256:0000000000000000000000000000000000000000000000000000000000000002", tenant = "acme" }]"#),
-        /// May register and drain the servers of one external pool.
+        /// May register and drain the servers of one external pool. Each server reports with a token of its own, which its registration answers.
         register_tokens: List<TokenEntry> = Example(r#"[{ hash = "sha256:0000000000000000000000000000000000000000000000000000000000000003", pool = "example" }]"#),
-        /// May report for servers; with `pool` only for those of that pool.
-        server_tokens: List<TokenEntry> = Example(r#"[{ hash = "sha256:0000000000000000000000000000000000000000000000000000000000000004", pool = "example" }]"#),
     }
 }
 

@@ -35,11 +35,10 @@ fn auth(config: &Config) -> String {
     match &config.auth {
         None => "no [auth]: loopback only, everybody on this machine may do everything".to_owned(),
         Some(auth) => format!(
-            "tokens: {} admin, {} app, {} register, {} server",
+            "tokens: {} admin, {} app, {} register",
             auth.admin.len(),
             auth.app.len(),
             auth.register.len(),
-            auth.server.len()
         ),
     }
 }

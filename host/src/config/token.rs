@@ -15,8 +15,6 @@ pub struct AuthConfig {
     pub app: Vec<AppToken>,
     /// May register and drain servers of one pool.
     pub register: Vec<RegisterToken>,
-    /// May report for servers.
-    pub server: Vec<ServerToken>,
 }
 
 /// A token of scope `app`.
@@ -35,15 +33,6 @@ pub struct RegisterToken {
     pub hash: TokenHash,
     /// The pool that it makes and drains servers in.
     pub pool: PoolName,
-}
-
-/// A token of scope `server`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerToken {
-    /// Its hash.
-    pub hash: TokenHash,
-    /// The only pool whose servers it reports for, if it is bound to one.
-    pub pool: Option<PoolName>,
 }
 
 /// The SHA-256 of a token. Tokens are 256 random bits, so that no salt and no slow hash is needed.

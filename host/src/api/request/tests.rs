@@ -134,7 +134,6 @@ fn a_scope_lets_in_to_its_own_and_no_further() {
         Caller::Admin,
         Caller::App(None),
         Caller::Register(pool.clone()),
-        Caller::Server(Some(pool.clone())),
         Caller::Agent(TokenNo {
             server: "demo-1".parse().unwrap(),
             no: usher_fleet::ids::ServerNo(1),
@@ -144,23 +143,18 @@ fn a_scope_lets_in_to_its_own_and_no_further() {
     let let_in = |ask: &dyn Fn(Caller) -> bool| callers.clone().map(ask);
     assert_eq!(
         let_in(&|caller| caller.with_rooms().is_ok()),
-        [true, true, false, false, false]
+        [true, true, false, false]
     );
     assert_eq!(
         let_in(&|caller| caller.with_servers().is_ok()),
-        [true, false, true, false, false]
+        [true, false, true, false]
     );
     assert_eq!(
         let_in(&|caller| caller.with_reports().is_ok()),
-        [true, false, true, true, true]
+        [true, false, false, true]
     );
-    assert_eq!(
-        let_in(&|caller| caller.admin().is_ok()),
-        [true, false, false, false, false]
-    );
-    assert_eq!(
-        Caller::Register(pool.clone()).with_reports(),
-        Ok(Reporter::For(Reach::Pool(pool)))
-    );
+    assert_eq!(let_in(&|caller| caller.admin().is_ok()), [true, false, false, false]);
+    let refused = Caller::Register(pool).with_reports().unwrap_err();
+    assert!(refused.detail.contains("with its own token"), "{refused:?}");
     assert_eq!(Caller::App(None).admin().unwrap_err().code, Code::WrongScope);
 }

@@ -13,12 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::request::{
-    self, Id, Json, PLACEMENT_MAX, REPORT_BYTES_MAX, Reporter, keyed, whole, whole_needed, within,
-};
+use super::super::request::{self, Id, Json, PLACEMENT_MAX, REPORT_BYTES_MAX, keyed, whole, whole_needed, within};
 use super::super::respond::{self, Problem};
 use super::super::shown;
-use super::{ServerHold, ServerPath, tokens, within_reach};
+use super::{ServerHold, ServerPath, tokens};
 use crate::auth::Caller;
 use crate::driver::MovedRoom;
 
@@ -69,7 +67,7 @@ pub(in crate::api) struct ServerReport {
     #[serde(default)]
     #[schema(schema_with = shown::figures)]
     figures: BTreeMap<String, Figure>,
-    /// Where clients reach it, if it knows better than its pool.
+    /// Where clients reach it. It counts for a server that Usher has launched, where neither its pool nor its provider says so.
     #[schema(schema_with = shown::url_or_null)]
     url: Option<String>,
     /// That it takes no new rooms any more; said no more, it takes rooms again.
@@ -162,7 +160,7 @@ impl RoomReport {
     post, path = "/v1/servers/{server}/report", tag = "servers", params(ServerPath),
     request_body(content = Option<ServerReport>, description = "At most 1 MiB."),
     responses(respond::Report),
-    security(("token" = ["server"]), ("token" = ["register"]), ("token" = ["admin"])),
+    security(("token" = ["server"]), ("token" = ["admin"])),
 )]
 async fn report(
     State(api): State<Arc<Api>>,
@@ -170,14 +168,11 @@ async fn report(
     Id(server): Id<ServerName>,
     Json(report): Json<ServerReport, REPORT_BYTES_MAX>,
 ) -> Result<Response, Problem> {
-    let reporter = caller.with_reports()?;
+    let own = caller.with_reports()?;
     let report = report.into_report()?;
-    let token = match reporter {
-        Reporter::For(reach) => {
-            within_reach(&api, &server, reach).await?;
-            None
-        }
-        Reporter::Itself(token) => tokens::used(&api, &server, token).await?,
+    let token = match own {
+        Some(token) => tokens::used(&api, &server, token).await?,
+        None => None,
     };
     let answer = api.mailbox.report(Reported { server, report }).await??;
     Ok(respond::found(&ReportAnswer {

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::request::{Id, Json, wrong_scope};
+use super::super::request::{Id, Json, anothers_report};
 use super::super::respond::{self, Problem};
 use super::super::rooms::unreachable_reply;
 use super::super::shown;
@@ -29,7 +29,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Api>> {
 /// Takes the token that an agent reports with; returns another one where it is to use that from now on.
 pub(super) async fn used(api: &Api, server: &ServerName, token: TokenNo) -> Result<Option<String>, Problem> {
     if token.server != *server {
-        return Err(wrong_scope("server").at("server"));
+        return Err(anothers_report().at("server"));
     }
     let name = server.clone();
     let known = api

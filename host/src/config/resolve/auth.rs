@@ -8,7 +8,7 @@ use usher_fleet::ids::PoolName;
 use crate::config::problem::{Collector, Place};
 use crate::config::raw::{RawAuth, RawToken};
 use crate::config::section::Entry;
-use crate::config::token::{AppToken, AuthConfig, RegisterToken, ServerToken, TokenHash};
+use crate::config::token::{AppToken, AuthConfig, RegisterToken, TokenHash};
 
 /// Returns the tokens; `None` where there is no `[auth]`.
 pub(super) fn auth(entry: &Entry<RawAuth>, pools: &[PoolConfig], problems: &mut Collector<'_>) -> Option<AuthConfig> {
@@ -24,16 +24,8 @@ pub(super) fn auth(entry: &Entry<RawAuth>, pools: &[PoolConfig], problems: &mut 
         register: tokens(&raw.register_tokens)
             .filter_map(|token| register(token, pools, problems))
             .collect(),
-        server: tokens(&raw.server_tokens)
-            .filter_map(|token| server(token, pools, problems))
-            .collect(),
     };
-    let lists = [
-        &raw.admin_tokens,
-        &raw.app_tokens,
-        &raw.register_tokens,
-        &raw.server_tokens,
-    ];
+    let lists = [&raw.admin_tokens, &raw.app_tokens, &raw.register_tokens];
     if lists
         .iter()
         .all(|list| list.get().is_none_or(Vec::is_empty) && !has_problem(list))
@@ -61,12 +53,7 @@ fn has_problem(list: &Entry<Vec<RawToken>>) -> bool {
 
 fn check_duplicates(raw: &RawAuth, problems: &mut Collector<'_>) {
     let mut seen: HashMap<TokenHash, &Place> = HashMap::new();
-    let lists = [
-        &raw.admin_tokens,
-        &raw.app_tokens,
-        &raw.register_tokens,
-        &raw.server_tokens,
-    ];
+    let lists = [&raw.admin_tokens, &raw.app_tokens, &raw.register_tokens];
     for token in lists.into_iter().flat_map(tokens) {
         let Some(hash) = token.hash.get() else { continue };
         if let Some(first) = seen.insert(*hash, &token.hash.at) {
@@ -115,19 +102,6 @@ fn register(token: &RawToken, pools: &[PoolConfig], problems: &mut Collector<'_>
     Some(RegisterToken {
         hash: hash?,
         pool: pool.clone(),
-    })
-}
-
-fn server(token: &RawToken, pools: &[PoolConfig], problems: &mut Collector<'_>) -> Option<ServerToken> {
-    refuse(
-        &token.tenant,
-        "a server token may be bound to a pool, not to a tenant",
-        problems,
-    );
-    known(&token.pool, pools, problems);
-    Some(ServerToken {
-        hash: hash(token, problems)?,
-        pool: token.pool.get().cloned(),
     })
 }
 

@@ -74,7 +74,7 @@ async fn whatever_a_guest_does_in_a_call_the_room_is_placed_in_its_usual_time_an
 
     let crowd = Crowd::begin(&client);
     let (mut most_kib, mut turn) = (0, 0);
-    eventually("whoever means harm is in quarantine", seconds(90), async || {
+    eventually("whoever means harm is in quarantine", seconds(240), async || {
         turn += 1;
         tell_something(&client, &server, turn).await;
         most_kib = most_kib.max(host.memory_kib());
