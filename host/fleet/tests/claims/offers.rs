@@ -95,6 +95,39 @@ fn after_a_shortage_the_next_offer_is_another_attempt() {
 }
 
 #[test]
+fn a_shortage_on_the_spot_market_is_none_on_demand() {
+    let on_spot = |zone: &str| Offer {
+        market: "spot".into(),
+        ..offer("c5a.large", zone, 120_000)
+    };
+    let offers = vec![
+        on_spot("a"),
+        offer("c5a.large", "a", 348_000),
+        offer("c5a.large", "b", 348_000),
+    ];
+    let mut world = World::new(config(vec![PoolConfig {
+        offers,
+        ..automatic("cloud")
+    }]));
+    let market = |world: &World| {
+        world
+            .launches()
+            .last()
+            .and_then(|order| Some(order.offer.clone()?.market))
+    };
+    world.grow("cloud", 1);
+    assert_eq!(market(&world).as_deref(), Some("spot"));
+    answer(&mut world, "cloud-1", 1, no_capacity());
+    assert_eq!(
+        (market(&world).as_deref(), ordered(&world)),
+        (Some("on-demand"), is(2, "c5a.large", "a"))
+    );
+    // The zone's addresses are the same for both markets.
+    answer(&mut world, "cloud-1", 2, ProviderError::NoAddresses("none left".into()));
+    assert_eq!(ordered(&world), is(3, "c5a.large", "b"));
+}
+
+#[test]
 fn an_attempt_keeps_its_offer_over_unknown_outcomes_and_restarts() {
     let mut world = cloud();
     world.grow("cloud", 1);
