@@ -120,11 +120,11 @@ fn a_shortage_on_the_spot_market_is_none_on_demand() {
     answer(&mut world, "cloud-1", 1, no_capacity());
     assert_eq!(
         (market(&world).as_deref(), ordered(&world)),
-        (Some("on-demand"), is(2, "c5a.large", "a"))
+        (Some("on-demand"), is(2, "c5a.large", "b"))
     );
-    // The zone's addresses are the same for both markets.
+    // It was the spot market's in that zone, and nothing else's.
     answer(&mut world, "cloud-1", 2, ProviderError::NoAddresses("none left".into()));
-    assert_eq!(ordered(&world), is(3, "c5a.large", "b"));
+    assert_eq!(ordered(&world), is(3, "c5a.large", "a"));
 }
 
 #[test]
