@@ -124,7 +124,9 @@ impl RoomRequest {
     }
 }
 
-/// Places a room, or finds it where it is. Asking again never moves it, and renews its lease.
+/// Places a room, or finds it where it is. Asking again never moves it, and renews its lease. Of a room that has a server more seats, the lease
+/// and `expected_minutes` are taken over, and nothing else: to be placed by another wish it has to be released. One that waits is asked for by
+/// the newest wish.
 #[utoipa::path(
     put, path = "/v1/rooms/{room}", tag = "rooms", params(RoomPath),
     request_body(content = Option<RoomRequest>, description = "What the room asks for; none at all is as good as `{}`."),
@@ -191,7 +193,8 @@ async fn get_room(
     }
 }
 
-/// Says what really came, or changes the seats. It renews the lease.
+/// Says what really came, or changes the seats. It renews the lease. Nobody can be in a room that waits: `participants` of one count for
+/// nothing.
 #[utoipa::path(
     patch, path = "/v1/rooms/{room}", tag = "rooms", params(RoomPath), request_body(content = Option<RoomChange>),
     responses(respond::PatchRoom), security(("token" = ["app"]), ("token" = ["admin"])),
