@@ -84,6 +84,13 @@ impl Ec2 {
         if let Some(state) = subnet.state().filter(|state| **state != SubnetState::Available) {
             return Err(format!("subnet {id} in {zone} is {state}: wait until it is available"));
         }
+        let needs_public = self.config.url.as_ref().is_some_and(|url| url.contains("{public_ip}"));
+        if needs_public && subnet.map_public_ip_on_launch() == Some(false) {
+            return Err(format!(
+                "subnet {id} in {zone} gives no public addresses, and url has {{public_ip}}: no server in it would ever have a URL; \
+                 `aws ec2 modify-subnet-attribute --subnet-id {id} --map-public-ip-on-launch`"
+            ));
+        }
         match subnet.available_ip_address_count() {
             Some(..=0) => Err(format!(
                 "subnet {id} in {zone} has no free address: end what uses them, or name a larger subnet"

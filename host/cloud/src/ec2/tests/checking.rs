@@ -396,6 +396,24 @@ async fn an_image_that_cannot_be_launched_is_a_problem() {
 }
 
 #[tokio::test]
+async fn a_subnet_without_public_addresses_is_a_problem_where_the_url_has_them() {
+    let mut setup = Setup::default();
+    for subnet in &mut setup.subnets {
+        subnet.has_public_addresses = subnet.zone != ZONE;
+    }
+    let setting = Setting::new(setup).await;
+    let with = |url: &str| {
+        let url = url.to_owned();
+        move |config: &mut Ec2Config| config.url = Some(url)
+    };
+    let told = setting.told_of(with("ws://{public_ip}:8188")).await;
+    let wrong = format!("subnet {} in {ZONE} gives no public addresses", subnet(ZONE));
+    assert_lines(&told, "problem", &[&wrong]);
+    let told = setting.told_of(with("ws://{private_ip}:8188")).await;
+    assert_lines(&told, "problem", &[]);
+}
+
+#[tokio::test]
 async fn a_subnet_that_is_missing_elsewhere_or_full_is_a_problem_and_its_zone_is_not_tried() {
     let setting = Setting::new(Setup::default()).await;
     let (a, b, c) = (subnet(ZONE), subnet(OTHER_ZONE), subnet("eu-central-1c"));
