@@ -90,7 +90,7 @@ pub(crate) enum Failure {
     },
     /// It does not let us in.
     #[error(
-        "the host refuses our token ({status}: {detail}); give one of [auth.server] or [auth.register] that may report for this server, by --token-file or USHER_TOKEN"
+        "the host refuses our token ({status}: {detail}); give this server's own, by --token-file or USHER_TOKEN: the answer to its registration has it, or `POST /v1/servers/NAME/token`"
     )]
     Denied { status: StatusCode, detail: String },
     /// It does not know this server.

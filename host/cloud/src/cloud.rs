@@ -327,8 +327,11 @@ impl Shared {
 async fn run_orders(shared: Arc<Shared>, key: OrderKey, first: Order) {
     let mut next = Some(first);
     while let Some(order) = next {
-        let answer = run_order(&shared, order).await;
-        shared.orders.lock().expect(LOCK).answered(&key);
+        let mut answer = run_order(&shared, order).await;
+        let newest = shared.orders.lock().expect(LOCK).answered(&key);
+        if let (Observation::Launched(launched), Some(nth)) = (&mut answer, newest) {
+            launched.nth = nth;
+        }
         (shared.observe)(answer);
         next = shared.orders.lock().expect(LOCK).next(&key);
     }

@@ -57,6 +57,9 @@ const CHANGES_MAX: usize = 2;
 /// How long EC2's answers may lack what exists: its documentation says "minutes" of eventual consistency.
 const VISIBLE_AFTER: Duration = Duration::from_secs(300);
 
+/// Nobody panics while they hold a lock.
+const LOCK: &str = "nobody panics with it";
+
 /// Makes a pool's servers on EC2.
 pub struct Ec2 {
     setup: PoolSetup,

@@ -70,17 +70,26 @@ impl Orders {
             return Admission::Run;
         };
         let is_being_done = lane.waiting.is_empty() && !lane.is_answered && lane.running.is_same_as(&order);
-        if !is_being_done {
+        if is_being_done {
+            // The answer to the one that runs is the answer to this one.
+            if let (Order::Launch(running), Order::Launch(order)) = (&mut lane.running, &order) {
+                running.nth = order.nth;
+            }
+        } else {
             lane.waiting.retain(|waiting| !waiting.is_same_kind_as(&order));
             lane.waiting.push_back(order);
         }
         Admission::Leave
     }
 
-    /// Notes that the running order of a key has its answer, which is about to be told.
-    pub(crate) fn answered(&mut self, key: &OrderKey) {
-        if let Some(lane) = self.0.get_mut(key) {
-            lane.is_answered = true;
+    /// Notes that the running order of a key has its answer, which is about to be told. Returns the number of the newest launch that
+    /// it answers.
+    pub(crate) fn answered(&mut self, key: &OrderKey) -> Option<u32> {
+        let lane = self.0.get_mut(key)?;
+        lane.is_answered = true;
+        match &lane.running {
+            Order::Launch(order) => Some(order.nth),
+            Order::Terminate(_) => None,
         }
     }
 

@@ -324,6 +324,7 @@ pub struct PoolEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<Offer>,
     /// What that server costs, or one of the pool.
+    #[serde(default)]
     pub price_per_hour: Microdollars,
     pub reason: String,
 }
@@ -347,6 +348,7 @@ pub struct BudgetNear {
     pub key: String,
     pub used: Microdollars,
     pub max: Microdollars,
+    #[serde(default)]
     pub reason: String,
 }
 

@@ -74,7 +74,7 @@ pub struct Instance {
     pub price_per_hour: Option<Microdollars>,
 }
 
-/// How far an instance is, in its provider's eyes.
+/// How far an instance is, in its provider's eyes; of several under one key the one that comes first here counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceState {
     /// It will run.
@@ -169,6 +169,14 @@ pub enum Owner {
     Another,
     /// Its provider cannot say.
     Unknown,
+}
+
+impl Found {
+    /// Returns what it costs an hour, as far as its provider or its offer says.
+    pub fn price_per_hour(&self) -> Option<Microdollars> {
+        let offered = self.offer.as_ref().map(|offer| offer.price_per_hour);
+        self.instance.price_per_hour.or(offered)
+    }
 }
 
 impl From<(OrderKey, Instance)> for Found {

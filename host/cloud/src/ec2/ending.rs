@@ -13,10 +13,11 @@ use usher_fleet::observation::ProviderError;
 
 use super::listing::is_terminated;
 use super::tags::{KEEP, is_kept};
-use super::{Ec2, once, refusal};
+use super::{Ec2, LOCK, once, refusal};
 
 impl Ec2 {
     pub(super) async fn terminate_now(&self, order: &TerminateOrder) -> Result<(), ProviderError> {
+        self.unseen.lock().expect(LOCK).remove(&order.key);
         let made = self.under(&order.key).await?;
         let living: BTreeMap<&str, &Described> = made
             .iter()
@@ -28,8 +29,15 @@ impl Ec2 {
         }
         let mut hindrance = None;
         for described in living.values() {
-            // One that cannot be ended stands in no other's way.
-            hindrance = self.end(described).await.err().or(hindrance);
+            // One that cannot be ended stands in no other's way; what only a human can help with is told first.
+            let is_told = matches!(
+                hindrance,
+                Some(ProviderError::Refused(_) | ProviderError::Misconfigured(_))
+            );
+            match self.end(described).await {
+                Err(error) if !is_told => hindrance = Some(error),
+                Ok(()) | Err(_) => {}
+            }
         }
         let which = living.into_keys().collect::<Vec<_>>().join(", ");
         Err(hindrance.unwrap_or_else(|| ProviderError::Unknown(format!("{which} is ending"))))

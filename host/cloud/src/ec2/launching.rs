@@ -18,7 +18,7 @@ use usher_fleet::config::Offer;
 use usher_fleet::effect::LaunchOrder;
 use usher_fleet::observation::{Instance, OrderKey, ProviderError};
 
-use super::{Ec2, once, refusal};
+use super::{Ec2, LOCK, once, refusal};
 use crate::user_data::{self, USER_DATA_BYTES_MAX, Words};
 
 /// The word of the market in which the cloud may take a machine back.
@@ -94,7 +94,7 @@ impl Ec2 {
             .filter_map(|described| self.instance(&key.server, described));
         let made = instances.min_by_key(|instance| instance.state as u8);
         let now = (self.clock)();
-        let mut unseen = self.unseen.lock().expect("nobody panics with it");
+        let mut unseen = self.unseen.lock().expect(LOCK);
         let since = *unseen.entry(key.clone()).or_insert(now);
         let answer = match made {
             Some(instance) => Ok(instance),

@@ -34,12 +34,12 @@ impl Ec2 {
                 offer: self.offer_of(described),
             })
         });
-        // One that has ended says nothing of another under the same key that lives; nor does another installation's.
+        // One that has ended, or was stopped, says nothing of another under the same key that runs; nor does another installation's.
         let mut by_key: BTreeMap<(OrderKey, bool), Found> = BTreeMap::new();
         for one in found {
             let key = (one.key.clone(), matches!(one.owner, Owner::Us(_)));
             match by_key.get(&key) {
-                Some(known) if known.instance.state != InstanceState::Ended => {}
+                Some(known) if known.instance.state as u8 <= one.instance.state as u8 => {}
                 Some(_) | None => {
                     by_key.insert(key, one);
                 }

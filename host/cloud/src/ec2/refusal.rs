@@ -54,6 +54,9 @@ const STOP_BEGINNINGS: [&str; 6] = [
     "Unsupported",
 ];
 
+/// Reasons that only AWS can read stand behind these words.
+pub(super) const ENCODED: &str = "Encoded authorization failure message:";
+
 /// The longest text of an error that is kept, in bytes: AWS encodes whole policies into some.
 const TEXT_BYTES_MAX: usize = 600;
 
@@ -105,6 +108,10 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let mut text = whole_text(error);
+    // What follows is another text for each call, of no use to people: an event would be told again with each try.
+    if let Some(at) = text.find(ENCODED) {
+        text.truncate(text[..at].trim_end().len());
+    }
     if text.len() > TEXT_BYTES_MAX {
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
         text.push('…');

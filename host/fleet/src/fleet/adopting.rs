@@ -92,8 +92,8 @@ impl Fleet {
 /// Nobody knows who is on it: it has no deadline to be heard by, and where it does not report itself an operator has to say when it
 /// may go.
 fn adopted(config: &PoolConfig, no: ServerNo, found: Found, now: crate::units::Timestamp) -> ServerRecord {
+    let price_per_hour = found.price_per_hour().unwrap_or(config.price_per_hour);
     let (key, instance, offer) = (found.key, found.instance, found.offer);
-    let offered = offer.as_ref().map(|offer| offer.price_per_hour);
     ServerRecord {
         no,
         url: config.url_of(&key.server).or(instance.url),
@@ -105,7 +105,7 @@ fn adopted(config: &PoolConfig, no: ServerNo, found: Found, now: crate::units::T
         zone: instance.zone,
         limits: config.limits,
         labels: config.labels.clone(),
-        price_per_hour: instance.price_per_hour.or(offered).unwrap_or(config.price_per_hour),
+        price_per_hour,
         offer,
         created: now,
         phase: Phase::Booting(Booting {

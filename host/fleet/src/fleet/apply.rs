@@ -371,6 +371,7 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
         },
         sign: now,
         reported: None,
+        participants: 0,
         left_lately: BTreeMap::new(),
         met: BTreeMap::new(),
         kept_for: None,

@@ -26,7 +26,7 @@ pub(super) struct FleetHealth {
     pub(super) frozen: bool,
     declared: VecDeque<Timestamp>,
     /// When everybody was last given time to be heard anew.
-    heard_anew: Timestamp,
+    pub(super) heard_anew: Timestamp,
     pub(super) budget_near: [bool; 2],
 }
 
@@ -168,6 +168,7 @@ impl Fleet {
         if let Some(server) = self.servers.get_mut(&no) {
             // What it last reported says nothing any more.
             server.unknown = Default::default();
+            server.participants = 0;
         }
         self.tell(What::ServerLost(told));
         self.scaling.owe_up();
@@ -182,7 +183,9 @@ impl Fleet {
     pub(super) fn server_deadline(&self, server: &Server) -> Option<Timestamp> {
         let retry = server.retry.map(|retry| retry.at);
         let hold = match &server.record.hold {
-            Some(Hold::Draining(hold)) if !server.record.left => hold.deadline,
+            Some(Hold::Draining(hold)) if !server.record.left => {
+                [hold.deadline, self.counted_by(server)].into_iter().flatten().min()
+            }
             Some(Hold::Cordoned(hold)) => hold.until,
             Some(Hold::Draining(_)) | None => None,
         };

@@ -14,6 +14,7 @@ use crate::record::{Meta, Record, RecordKey};
 use crate::server::{
     AgentToken, Booting, Cordoned, Draining, Health, Hold, HoldOwner, Phase, Ready, ServerRecord, Terminating,
 };
+use crate::units::Timestamp;
 
 impl Fleet {
     pub(super) fn register_server(&mut self, command: RegisterServer) -> Result<Reply, Rejection> {
@@ -225,6 +226,9 @@ impl Fleet {
     /// Whether what is known of a server's rooms can be believed: nothing can be on one that is starting, unless it was adopted; one that serves
     /// has been heard since this process started, where anybody looks.
     fn is_heard(&self, server: &Server) -> bool {
+        if self.counted_by(server).is_some() {
+            return false;
+        }
         let is_looked_at = self.pools.get(&server.record.pool).is_some_and(Pool::is_looked_at);
         match server.health {
             Health::Ok => true,
@@ -232,6 +236,15 @@ impl Fleet {
             Health::Unknown => !server.record.phase.is_ready() || !is_looked_at,
             Health::Silent { .. } | Health::Lost => false,
         }
+    }
+
+    /// Returns until when a server is waited for that was there before this process could hear it, to say how many are on it; none where
+    /// nobody has to wait. A probe does not tell.
+    pub(super) fn counted_by(&self, server: &Server) -> Option<Timestamp> {
+        let heard_anew = self.health.heard_anew;
+        let was_there = server.record.phase.is_ready() && server.record.phase.since() <= heard_anew;
+        let by = heard_anew + self.config.silent_after;
+        (was_there && server.reported.is_none() && self.now < by).then_some(by)
     }
 
     /// Lets a server go: ours is terminated, anybody else's leaves.
@@ -252,7 +265,7 @@ impl Fleet {
         if !server.is_empty() && !command.force {
             return Err(Rejection::ServerHasRooms {
                 rooms: server.rooms_known(),
-                participants: server.participants(),
+                participants: server.participants,
                 server: command.server,
             });
         }

@@ -335,14 +335,13 @@ impl Fleet {
         }
         server.hindrance = Some(why.clone());
         let Some(server) = self.servers.get(&no) else { return };
-        let told = match is_launch {
-            true => What::ServerRequested(self.server_event(
-                server,
-                format!("whether it was launched is not known yet, and asked again: {why}"),
-            )),
-            false => What::ServerTerminating(self.server_event(server, format!("{NOT_ENDED_YET}: {why}"))),
-        };
-        self.tell(told);
+        if is_launch {
+            let reason = format!("whether it was launched is not known yet, and asked again: {why}");
+            self.tell(What::ServerRequested(self.server_event(server, reason)));
+        } else {
+            let reason = format!("{NOT_ENDED_YET}: {why}");
+            self.tell(What::ServerTerminating(self.server_event(server, reason)));
+        }
     }
 
     pub(super) fn retry_later(&mut self, no: ServerNo) {

@@ -217,7 +217,9 @@ impl Fleet {
     }
 
     /// Tells of instances without a record, each once, and ends those that this installation launched itself.
-    fn meet_strangers(&mut self, name: &PoolName, found: Vec<Found>, asked: Timestamp) {
+    fn meet_strangers(&mut self, name: &PoolName, mut found: Vec<Found>, asked: Timestamp) {
+        // However many there are, those that are to be ended are among the ones that are remembered.
+        found.sort_by_key(|found| !self.is_orphan(found));
         let mut reaped = 0;
         for found in found {
             let Some(pool) = self.pools.get_mut(name) else { return };
@@ -322,14 +324,8 @@ impl Fleet {
     }
 
     fn stranger_event(&self, pool: &PoolName, found: &Found, reason: String) -> ServerEvent {
-        let offered = found.offer.as_ref().map(|offer| offer.price_per_hour);
         let of_pool = self.pools.get(pool).map(|pool| pool.config.price_per_hour);
-        let price_per_hour = found
-            .instance
-            .price_per_hour
-            .or(offered)
-            .or(of_pool)
-            .unwrap_or_default();
+        let price_per_hour = found.price_per_hour().or(of_pool).unwrap_or_default();
         ServerEvent {
             server: found.key.server.clone(),
             pool: pool.clone(),

@@ -33,8 +33,9 @@ impl Fleet {
             .reported
             .as_ref()
             .is_some_and(|(_, old)| old.cpu_permille > report.cpu_permille || old.egress_kbps > report.egress_kbps);
+        known.participants = report.participants.unwrap_or(known.participants);
         known.reported = Some((self.now, report));
-        if known.unknown.rooms > 0 || known.participants() > 0 {
+        if known.unknown.rooms > 0 || known.participants > 0 {
             known.last_busy = self.now;
         }
         self.changes.touch(Thing::Usage(no));

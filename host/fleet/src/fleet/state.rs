@@ -40,6 +40,9 @@ pub(super) struct Server {
     /// When it was last heard of, or when waiting for a sign began.
     pub(super) sign: Timestamp,
     pub(super) reported: Option<(Timestamp, Report)>,
+    /// People on it, whether in rooms that it can name or not, as the newest report says that counts them. One that does not, since the
+    /// media server gave no answer, says nothing of them; nor does what one that was lost last said.
+    pub(super) participants: u32,
     /// Rooms that left it lately: a report that was under way still names them.
     pub(super) left_lately: BTreeMap<RoomId, Timestamp>,
     /// Rooms that it reports and nobody asked for.
@@ -85,17 +88,10 @@ impl Server {
         self.used.rooms.saturating_add(self.unknown.rooms)
     }
 
-    /// People that its newest report counts, whether in rooms that it can name or not. What one that was lost last reported says
-    /// nothing any more.
-    pub(super) fn participants(&self) -> u32 {
-        let newest = self.reported.as_ref().filter(|_| !self.is_lost());
-        newest.and_then(|(_, report)| report.participants).unwrap_or(0)
-    }
-
     /// Whether it may be sold or left: nobody is on it, as far as anyone can tell. A server that cannot name its rooms still counts
     /// people.
     pub(super) fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.unknown.rooms == 0 && self.participants() == 0
+        self.rooms.is_empty() && self.unknown.rooms == 0 && self.participants == 0
     }
 
     /// Whether its cloud takes the machine back: its rooms move, and it ends without us.

@@ -1,5 +1,6 @@
 //! Servers that say they go: by their own shutdown, or because their cloud takes the machine away.
 
+use usher_fleet::config::{HealthSource, PoolConfig};
 use usher_fleet::event::What;
 use usher_fleet::observation::Report;
 
@@ -60,10 +61,50 @@ fn a_drain_waits_for_people_whose_rooms_nobody_can_name() {
     world.release("retro");
     assert_eq!(world.phase_of("cloud-1"), "ready", "seven are on it still");
     assert_eq!(code(world.remove("cloud-1", false)), "server_has_rooms");
+    // A look at the media server that failed counts nobody, and says nothing.
+    world.report("cloud-1", Report::default());
+    assert_eq!(world.phase_of("cloud-1"), "ready");
+    assert_eq!(code(world.remove("cloud-1", false)), "server_has_rooms");
     world.report("cloud-1", counted(1));
     assert_eq!(world.phase_of("cloud-1"), "ready");
     world.report("cloud-1", counted(0));
     assert_eq!(world.phase_of("cloud-1"), "terminating");
+}
+
+#[test]
+fn after_a_restart_a_probe_does_not_say_that_nobody_is_there() {
+    let probed = PoolConfig {
+        health: HealthSource::Probe,
+        ..automatic("cloud")
+    };
+    let mut world = World::new(config(vec![probed]));
+    let server = world.launch("cloud");
+    let counted = |participants| Report {
+        participants: Some(participants),
+        ..Report::default()
+    };
+    world.report(&server, counted(7));
+    world.drain(&server, None);
+    world.restart();
+    world.probed(&server, true);
+    world.pass(5);
+    assert_eq!(
+        world.phase_of(&server),
+        "ready",
+        "its agent may say that somebody is there"
+    );
+    world.report(&server, counted(7));
+    world.pass(60);
+    world.probed(&server, true);
+    assert_eq!(world.phase_of(&server), "ready");
+    // One that has no agent is waited for no longer than any sign is.
+    world.restart();
+    world.probed(&server, true);
+    world.pass(14);
+    assert_eq!(world.phase_of(&server), "ready");
+    world.probed(&server, true);
+    world.pass(1);
+    assert_eq!(world.phase_of(&server), "terminating");
 }
 
 #[test]

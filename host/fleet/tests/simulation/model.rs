@@ -198,7 +198,7 @@ impl Model {
         if reported.report.rooms.is_some() {
             heard.unknown = unknown;
         }
-        heard.participants = reported.report.participants.unwrap_or(0);
+        heard.participants = reported.report.participants.unwrap_or(heard.participants);
         heard.cpu = reported.report.cpu_permille;
         heard.egress = reported.report.egress_kbps;
         heard.sign = now;

@@ -6,7 +6,7 @@ use std::fmt;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 
-use super::super::refusal;
+use super::super::refusal::{self, ENCODED};
 use crate::finding::Finding;
 
 /// The code by which EC2 says that a dry run would have succeeded; its status is 412.
@@ -15,8 +15,6 @@ const WOULD_HAVE: &str = "DryRunOperation";
 const FORBIDDEN: &str = "UnauthorizedOperation";
 /// Which action a policy lacks stands behind these words; it may be another than the one called.
 const LACKING: &str = "is not authorized to perform: ";
-/// Reasons that only AWS can read stand behind these.
-const ENCODED: &str = "Encoded authorization failure message:";
 /// Where all that Usher needs stands.
 const POLICY: &str = "examples/aws/policy.json";
 
