@@ -12,6 +12,8 @@ USHER_TOKEN={{token}}
 USHER_AGENT_TOKEN_FILE=/var/lib/usher-agent/token
 USHER_AGENT_MEDIA=janus
 USHER_AGENT_JANUS_ADMIN_SECRET=file:/etc/janus/admin-secret
+# What of a Janus room is Usher's: our app servers give rooms numbers, and the name as description. `room` where it is the id.
+USHER_AGENT_JANUS_ROOM_FROM=description
 USHER_AGENT_SPOT_NOTICES=true
 #USHER_CA_FILE=/usr/local/share/usher/ca.pem
 USHER
