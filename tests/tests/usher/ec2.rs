@@ -3,6 +3,7 @@
 
 mod adopted;
 mod failed_boots;
+mod janus;
 
 use std::collections::BTreeSet;
 
@@ -16,12 +17,15 @@ use usher_fake_ec2::{
 use crate::http::Client;
 use crate::patience::{eventually, seconds};
 use crate::site::{AGENT, Host, Site};
+use crate::sse::all_events;
+use janus::Janus;
 
 pub(crate) const ADMIN: &str = "usher_admin_of_a_test";
 pub(crate) const DEAR: &str = "c7i.4xlarge";
 pub(crate) const CHEAP: &str = "c7i.2xlarge";
 
-/// What an instance runs: a Janus on its own address, and the agent beside it.
+/// What an instance runs: a Janus on its own address, and the agent beside it. Apps give Janus numbers for rooms, and the names as
+/// descriptions.
 pub(crate) const USER_DATA: &str = r#"#!/bin/sh
 set -eu
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
@@ -44,7 +48,7 @@ janus -F "$at/conf" -r 31100-31999 > janus.log 2>&1 &
 printf '%s' '{{token}}' > token
 export USHER_AGENT_IMDS="$USHER_FAKE_IMDS"
 exec @agent@ --url {{url}} --server {{server}} --token-file token --server-url "http://127.0.0.1:$http/janus" --report-seconds 1 --spot-notices --drain-seconds 1 \
-  --media janus --media-url "http://127.0.0.1:$admin/admin" --janus-admin-secret overlord --janus-admin-key key
+  --media janus --media-url "http://127.0.0.1:$admin/admin" --janus-admin-secret overlord --janus-admin-key key --janus-room-from description
 "#;
 
 /// A fake EC2 whose instances are processes, and a host's folder that launches there.
@@ -205,16 +209,27 @@ async fn rooms_arrive_instances_come_report_take_rooms_and_go() {
     let (host, client) = cloud.start().await;
     place(&client, &["a", "b", "c"]).await;
     for room in ["a", "b", "c"] {
-        let room = placed(&client, room).await;
-        let url = room["server"]["url"].as_str().unwrap();
+        let url = placed(&client, room).await["server"]["url"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/janus"), "{url}");
-        let info = Client::new(url.trim_end_matches("/janus")).get("/janus/info").await;
-        assert_eq!(
-            info.status, 200,
-            "a real Janus answers where the room was sent: {}",
-            info.text
-        );
+        let janus = Janus::at(&url);
+        janus.create(room).await;
+        janus.join(room).await;
     }
+    eventually(
+        "each room is reported where it is, with who is in it",
+        seconds(20),
+        async || {
+            let mut is_seen = true;
+            for room in ["a", "b", "c"] {
+                is_seen &= client.get(&format!("/v1/rooms/{room}")).await.json["participants"] == 1;
+            }
+            is_seen.then_some(())
+        },
+    )
+    .await;
     let known = servers(&client).await;
     assert_eq!(known.len(), 2);
     for server in &known {
@@ -222,14 +237,21 @@ async fn rooms_arrive_instances_come_report_take_rooms_and_go() {
             (&server["phase"], &server["offer"]["instance_type"]),
             (&json!("ready"), &json!(CHEAP))
         );
-        assert!(
-            server["cpu_permille"].is_number() || server["participants"].is_number(),
-            "{server}"
+        assert!(server["cpu_permille"].is_number(), "{server}");
+        assert_eq!(server["participants"], server["rooms"], "one in each room: {server}");
+        assert_eq!(
+            server["rooms_unknown"], 0,
+            "what is reported is what was placed: {server}"
         );
     }
     let zones: BTreeSet<&str> = known.iter().map(|server| server["zone"].as_str().unwrap()).collect();
     assert_eq!(zones.len(), 2, "one in each zone");
     for room in ["a", "b", "c"] {
+        let url = placed(&client, room).await["server"]["url"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        Janus::at(&url).destroy(room).await;
         client.delete(&format!("/v1/rooms/{room}")).await.expect(204);
     }
     eventually("all has gone", seconds(60), async || {
@@ -243,6 +265,12 @@ async fn rooms_arrive_instances_come_report_take_rooms_and_go() {
         .filter_map(|call| call.template_version.as_deref())
         .collect();
     assert_eq!(versions, ["1"].into());
+    let events = all_events(&client).await;
+    let disagreements: Vec<_> = events
+        .iter()
+        .filter(|event| event.kind.starts_with("room.un"))
+        .collect();
+    assert!(disagreements.is_empty(), "{disagreements:?}");
     assert!(host.terminate().await.success());
 }
 
@@ -331,15 +359,18 @@ async fn a_spot_notice_moves_the_rooms_before_the_machine_goes() {
     cloud.site.configure(&cloud.config("market = \"spot\""));
     let (_host, client) = cloud.start().await;
     place(&client, &["a"]).await;
-    let first = placed(&client, "a").await["server"]["name"].clone();
+    let first = placed(&client, "a").await["server"].clone();
+    let janus = Janus::at(first["url"].as_str().unwrap());
+    janus.create("a").await;
+    janus.join("a").await;
     let instance = cloud.living()[0].id.clone();
     assert!(cloud.control.notice_spot(&instance, seconds(0)));
     let moved = eventually("the room has moved", seconds(60), async || {
         let room = client.get("/v1/rooms/a").await.json;
-        (room["state"] == "placed" && room["server"]["name"] != first).then_some(room)
+        (room["state"] == "placed" && room["server"]["name"] != first["name"]).then_some(room)
     })
     .await;
-    assert_ne!(moved["server"]["name"], first);
+    Janus::at(moved["server"]["url"].as_str().unwrap()).create("a").await;
     let decided = client.get("/v1/events?follow=false").await.text;
     assert!(decided.contains("takes the machine away"), "{decided}");
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::http::Client;
 use crate::patience::{eventually, seconds};
 use crate::site::{Port, Site, python_program, written};
+use crate::sse::all_events;
 
 /// The launch template of the example.
 const TEMPLATE: &str = include_str!("../../../examples/aws/launch-template.json");
@@ -22,6 +23,21 @@ template = made["LaunchTemplate"]["LaunchTemplateId"]
 ec2.create_launch_template_version(LaunchTemplateId=template, LaunchTemplateData={**example, "ImageId": image, "SecurityGroupIds": [group]})
 subnets = {subnet["AvailabilityZone"]: subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]}
 print(json.dumps({"template": template, "image": image, "subnets": subnets}))
+"#;
+
+/// Launches more than a page of instances for the fleet, all under one name but for the last; and prints how many the first page has,
+/// and whether there is another. Each has a reservation of its own: that is what moto counts to a page.
+const CROWD: &str = r#"
+image = ec2.describe_images()["Images"][0]["ImageId"]
+def run(server):
+    tags = {"usher:fleet": "acme", "usher:pool": "cloud", "usher:server": server, "usher:attempt": "1"}
+    tags = [{"Key": key, "Value": value} for key, value in tags.items()]
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}])
+for _ in range(1000):
+    run("of-the-first-page")
+run("of-the-second-page")
+page = ec2.describe_instances(MaxResults=1000)
+print(json.dumps({"instances": sum(len(one["Instances"]) for one in page["Reservations"]), "is_all": "NextToken" not in page}))
 "#;
 
 /// Prints all instances, and their user data.
@@ -66,6 +82,39 @@ impl Moto {
         }
     }
 
+    /// Makes a site with a pool in it.
+    fn site(&self, made: &Value) -> Site {
+        let (template, subnets) = (made["template"].as_str().unwrap(), &made["subnets"]);
+        let zone = subnets.as_object().unwrap().keys().next().unwrap();
+        let config = format!(
+            r#"fleet = "acme"
+tick_seconds = 1
+[guards]
+fleet_dollars_per_hour_max = 10.0
+[servers]
+reconcile_seconds = 1
+[[pool]]
+name = "cloud"
+provider = "ec2"
+region = "eu-central-1"
+rooms_per_server = 10
+url = "ws://{{private_ip}}:8188"
+[pool.ec2]
+launch_template = "{template}"
+launch_template_version = 2
+offers = [{{ instance_type = "c5a.2xlarge", price_per_hour = 0.348 }}]
+subnets = {{ {zone} = {subnet} }}
+host_url = "http://usher.example:7070"
+endpoint_url = "{url}"
+"#,
+            subnet = subnets[zone],
+            url = self.url,
+        );
+        Site::new(&config)
+            .with_variable("AWS_ACCESS_KEY_ID", "a")
+            .with_variable("AWS_SECRET_ACCESS_KEY", "b")
+    }
+
     /// Asks it by AWS's own library for Python.
     fn ask(&self, question: &str) -> Value {
         let client = format!(
@@ -96,33 +145,7 @@ async fn an_instance_is_launched_listed_and_ended_as_ec2_has_it() {
     let made = moto.ask(&format!("example = json.loads(r'''{TEMPLATE}''')\n{PREPARE}"));
     let (template, subnets) = (made["template"].as_str().unwrap(), &made["subnets"]);
     let zone = subnets.as_object().unwrap().keys().next().unwrap();
-    let config = format!(
-        r#"fleet = "acme"
-tick_seconds = 1
-[guards]
-fleet_dollars_per_hour_max = 10.0
-[servers]
-reconcile_seconds = 1
-[[pool]]
-name = "cloud"
-provider = "ec2"
-region = "eu-central-1"
-rooms_per_server = 10
-url = "ws://{{private_ip}}:8188"
-[pool.ec2]
-launch_template = "{template}"
-launch_template_version = 2
-offers = [{{ instance_type = "c5a.2xlarge", price_per_hour = 0.348 }}]
-subnets = {{ {zone} = {subnet} }}
-host_url = "http://usher.example:7070"
-endpoint_url = "{url}"
-"#,
-        subnet = subnets[zone],
-        url = moto.url,
-    );
-    let site = Site::new(&config)
-        .with_variable("AWS_ACCESS_KEY_ID", "a")
-        .with_variable("AWS_SECRET_ACCESS_KEY", "b");
+    let site = moto.site(&made);
     let checked = site.usher(&["config", "check", "--live"]);
     let told = written(&checked);
     assert!(checked.status.success(), "{told}");
@@ -193,4 +216,25 @@ endpoint_url = "{url}"
         .map(|one| one["State"]["Name"].clone())
         .collect();
     assert_eq!(states[0], "terminated");
+}
+
+#[tokio::test]
+async fn what_is_on_the_second_page_of_a_list_is_seen() {
+    let moto = Moto::start().await;
+    let made = moto.ask(PREPARE);
+    assert_eq!(moto.ask(CROWD), json!({ "instances": 1000, "is_all": false }));
+    let host = moto.site(&made).start().await;
+    let client = host.client();
+    let seen = eventually("strangers are told", seconds(60), async || {
+        let mut events = all_events(&client).await;
+        events.retain(|event| event.kind == "server.unknown");
+        (!events.is_empty()).then_some(events)
+    })
+    .await;
+    let mut names: Vec<_> = seen
+        .iter()
+        .map(|event| event.data["server"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["of-the-first-page", "of-the-second-page"]);
 }

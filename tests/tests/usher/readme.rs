@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::patience::{eventually, seconds};
-use crate::site::{AGENT, Port, Site, USHER, repository, written};
+use crate::site::{AGENT, FAKE_EC2, Port, Site, USHER, repository, written};
 use crate::sse::all_events;
 use crate::tls::authority::Authority;
+
+/// How long the programs of a test that fails have for their ends.
+const END_WAIT: Duration = Duration::from_secs(3);
 
 fn readme() -> String {
     fs::read_to_string(repository().join("README.md")).unwrap()
@@ -89,6 +93,11 @@ impl Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         let group = rustix::process::Pid::from_child(&self.0);
+        if std::thread::panicking() {
+            // What they began elsewhere they end themselves, if they are told.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
+            std::thread::sleep(END_WAIT);
+        }
         // All of them may have ended.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = self.0.wait();
@@ -228,6 +237,115 @@ async fn a_host_is_reached_from_other_machines_as_the_readme_says() {
         "{told}"
     );
     assert!(told.contains("SERVER") || told.contains("no servers"), "{told}");
+}
+
+/// Puts the programs into a folder of a site, under their own names, and returns the commands that have a shell find them.
+fn programs(site: &Site) -> String {
+    fs::create_dir(site.path("bin")).unwrap();
+    for (name, program) in [("usher", USHER), ("usher-agent", AGENT), ("fake-ec2", FAKE_EC2)] {
+        std::os::unix::fs::symlink(program, site.path("bin").join(name)).unwrap();
+    }
+    format!("export PATH=\"$PWD/bin:$PATH\" USHER_URL={}\n", site.url())
+}
+
+/// Runs commands to their end, and returns what they wrote.
+fn told(site: &Site, commands: &str) -> String {
+    let done = Command::new("sh")
+        .args(["-exc", commands])
+        .current_dir(site.path("."))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", written(&done));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Waits until what a shell wrote has all of this, and returns it.
+async fn answers(site: &Site, parts: &[&str]) -> String {
+    eventually(&format!("the answers have {parts:?}"), seconds(90), async || {
+        let answers = fs::read_to_string(site.path("answers")).unwrap();
+        parts.iter().all(|part| answers.contains(part)).then_some(answers)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn servers_that_others_make_come_and_go_as_the_readme_says() {
+    let readme = readme();
+    let section = section(&readme, "Which strategy is yours");
+    let [_, ask, make, leave, ..] = &commands(&section)[..] else {
+        panic!("{section}")
+    };
+    let site = Site::new(fenced(&section, "toml"));
+    let host = site.start().await;
+    let (client, programs) = (host.client(), programs(&site));
+    let asked = told(&site, &format!("{programs}{ask}"));
+    assert!(asked.contains("waiting") && asked.contains("WANTED"), "{asked}");
+    eventually("two servers are wanted", seconds(20), async || {
+        let pools = client.get("/v1/pools").await.expect(200).json;
+        (pools["pools"][0]["servers_wanted"] == 2).then_some(())
+    })
+    .await;
+    let port = Port::free();
+    let make = make
+        .replace("127.0.0.1:7070", &site.address().to_string())
+        .replace("9000", &port.number.to_string());
+    let _media = Shell::run(&site, &format!("{programs}{make}"));
+    answers(&site, &["standup  placed  media-1", "retro    placed  media-1"]).await;
+    let left = told(&site, &format!("{programs}{leave}"));
+    assert!(left.contains("server.left") && left.contains("a new image"), "{left}");
+    client
+        .get("/v1/servers/media-1")
+        .await
+        .expect_problem(404, "no_such_server");
+}
+
+#[tokio::test]
+async fn servers_are_launched_on_an_ec2_of_this_machine_as_the_readme_says() {
+    let readme = readme();
+    let section = section(&readme, "Which strategy is yours");
+    let [build, .., serve, ask, _, _] = &commands(&section)[..] else {
+        panic!("{section}")
+    };
+    assert!(
+        build.starts_with("cargo build -p usher -p usher-agent -p usher-fake-ec2\n"),
+        "{build}"
+    );
+    let (site, port) = (Site::new(""), Port::free());
+    let (address, fake) = (site.address().to_string(), format!("127.0.0.1:{}", port.number));
+    let example = site.path("examples/aws-here");
+    fs::create_dir_all(example.join("policies")).unwrap();
+    for file in ["usher.toml", "ec2.json", "user-data.sh", "policies/standard.toml"] {
+        let text = fs::read_to_string(repository().join("examples/aws-here").join(file)).unwrap();
+        let text = text
+            .replace("127.0.0.1:7070", &address)
+            .replace("127.0.0.1:7071", &fake);
+        fs::write(example.join(file), text).unwrap();
+    }
+    let programs = programs(&site);
+    let serve = serve.replace("--port 7071", &format!("--port {}", port.number));
+    let _serving = Shell::run(&site, &format!("{programs}{serve}"));
+    let client = site.client();
+    eventually("the host answers", seconds(60), async || {
+        let answer = client.ask(hyper::Method::GET, "/readyz", None).await;
+        answer.is_ok_and(|answer| answer.status == 200).then_some(())
+    })
+    .await;
+    let _asking = Shell::run(&site, &format!("{programs}{ask}"));
+    let told = answers(&site, &["standup is released", "server.terminated"]).await;
+    assert!(
+        told.contains("placed  frankfurt-") && told.contains("now $0."),
+        "{told}"
+    );
+    let control = crate::http::Client::new(&format!("http://{fake}/control"));
+    eventually("nothing runs any more", seconds(60), async || {
+        let instances = control.get("/instances").await.expect(200).json;
+        let instances = instances.as_array().unwrap();
+        assert!(!instances.is_empty());
+        let mut states = instances.iter().map(|instance| &instance["state"]);
+        states.all(|state| state == "terminated").then_some(())
+    })
+    .await;
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(crate) const USHER: &str = env!("CARGO_BIN_EXE_usher-under-test");
 /// The agent.
 pub(crate) const AGENT: &str = env!("CARGO_BIN_EXE_usher-agent-under-test");
 
+/// The fake EC2, as a program.
+pub(crate) const FAKE_EC2: &str = env!("CARGO_BIN_EXE_fake-ec2-under-test");
+
 /// The longest until a host answers `/readyz`: 30 s are its own limit for policies, and the machine may be busy.
 const READY_WAIT: Duration = Duration::from_secs(60);
 

@@ -194,6 +194,14 @@ impl Cloud {
             .any(|sent| sent.process == self.process && of_key(sent))
     }
 
+    /// Whether a launch of this key is under way that a dead process sent.
+    fn is_under_way_still(&self, key: &OrderKey) -> bool {
+        let of_key = |sent: &Sent| matches!(&sent.order, Order::Launch(order) if order.key == *key);
+        self.sent
+            .iter()
+            .any(|sent| sent.process != self.process && of_key(sent))
+    }
+
     /// Lets arrive what is due, the oldest first.
     pub(crate) fn arrive(&mut self, faults: Faults, now: Timestamp, chance: &mut Chance) {
         loop {

@@ -119,10 +119,8 @@ impl Model {
 
     /// Whether anybody may be on a server, as far as records and its last report say.
     pub(crate) fn is_empty(&self, no: ServerNo) -> bool {
-        let is_lost = self.servers.get(&no).is_some_and(|server| server.lost.is_some());
         let is_anybody_heard = |heard: &Heard| heard.unknown.rooms > 0 || heard.participants > 0;
-        let is_busy = !is_lost && self.heard.get(&no).is_some_and(is_anybody_heard);
-        !is_busy && self.rooms_on(no).next().is_none()
+        !self.heard.get(&no).is_some_and(is_anybody_heard) && self.rooms_on(no).next().is_none()
     }
 
     /// Takes in what an input says, before what the fleet wrote about it.
@@ -285,6 +283,7 @@ impl Model {
         });
         if server.lost.is_some() && old.as_ref().is_some_and(|old| old.lost.is_none()) {
             heard.unknown = Usage::default();
+            heard.participants = 0;
         }
         if old.is_none() && matches!(server.phase, Phase::Requested(_)) {
             self.launches.entry(server.pool.clone()).or_default().push_back(now);

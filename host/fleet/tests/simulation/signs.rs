@@ -57,7 +57,7 @@ impl World {
             participants: placed.seats / 2 + 1,
             load: None,
         });
-        let mut rooms: Vec<ReportedRoom> = rooms.collect();
+        let rooms: Vec<ReportedRoom> = rooms.collect();
         // Somebody may be there whom no room's name tells of: in a room that another app made, or after their room was released.
         let is_nameless = server.no.0.is_multiple_of(3);
         let others = if self.chance.one_in(6) { 2 } else { 0 };
@@ -67,14 +67,15 @@ impl World {
         if others > 0 && rooms.is_empty() {
             self.cloud.met.count("server.people_without_a_room");
         }
-        rooms.truncate(if is_nameless { 0 } else { usize::MAX });
+        // A look at the media server that has failed counts nobody, and names none.
+        let has_looked = !self.chance.one_in(10);
         Reported {
             server: server.name.clone(),
             report: Report {
                 cpu_permille: Some(300),
                 egress_kbps: Some(100),
-                participants: Some(participants),
-                rooms: (!is_nameless).then_some(rooms),
+                participants: has_looked.then_some(participants),
+                rooms: (has_looked && !is_nameless).then_some(rooms),
                 taken_away_seconds: taken_at.map(|at| at.since(self.now).as_secs() as u32),
                 ..Report::default()
             },

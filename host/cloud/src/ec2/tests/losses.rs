@@ -4,8 +4,8 @@ use usher_fake_ec2::{Lag, Life};
 
 use super::*;
 
-/// So many seeds in each run of the tests; `USHER_EC2_SEEDS` has more looked at.
-const SEEDS: u64 = 300;
+/// So many seeds in each run of the tests. `USHER_EC2_SEEDS` has another number of them looked at, `USHER_EC2_SEED` one again.
+const SEEDS: u64 = 1_000;
 
 /// How often an order is repeated at most, with a minute between: everything is visible long before.
 const REPEATS_MAX: u32 = 60;
@@ -63,17 +63,45 @@ async fn live(setting: &Setting, server: u32, patience: u32) {
     panic!("cloud-{server} never ended");
 }
 
+/// Says how to repeat a seed that fails, wherever it does.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "run it again: USHER_EC2_SEED={} cargo test --workspace --lib whatever_is_lost",
+                self.0
+            );
+        }
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")),
+    )
+}
+
+async fn check(seed: u64) {
+    let _seed = Seed(seed);
+    let setting = Setting::new(setup(seed)).await;
+    for server in 1..=4 {
+        live(&setting, server, server).await;
+    }
+    assert!(setting.living().is_empty(), "{:?}", setting.living());
+    let by_token = setting.control.launched_by_token();
+    assert!(by_token.values().all(|made| made.len() <= 1), "{by_token:?}");
+}
+
 #[tokio::test]
 async fn whatever_is_lost_nothing_is_launched_twice_and_nothing_is_left() {
-    let seeds = std::env::var("USHER_EC2_SEEDS").ok().and_then(|text| text.parse().ok());
-    for seed in 0..seeds.unwrap_or(SEEDS) {
-        let setting = Setting::new(setup(seed)).await;
-        for server in 1..=4 {
-            live(&setting, server, server).await;
-        }
-        let again = format!("seed {seed}; to repeat: USHER_EC2_SEEDS={}", seed + 1);
-        assert!(setting.living().is_empty(), "{again}: {:?}", setting.living());
-        let by_token = setting.control.launched_by_token();
-        assert!(by_token.values().all(|made| made.len() <= 1), "{again}: {by_token:?}");
+    if let Some(seed) = number("USHER_EC2_SEED") {
+        return check(seed).await;
+    }
+    for seed in 0..number("USHER_EC2_SEEDS").unwrap_or(SEEDS) {
+        check(seed).await;
     }
 }

@@ -124,7 +124,12 @@ impl Cloud {
             Some(_) => self.met.count("launch.no_machines"),
             None => {}
         }
-        if short.is_some() || !chance.percent(faults.percent) {
+        // A no to one that has overtaken another is rare, and to be met.
+        let is_refused = match self.is_under_way_still(&order.key) {
+            true => !chance.one_in(8),
+            false => chance.percent(faults.percent),
+        };
+        if short.is_some() || !is_refused {
             return short;
         }
         self.met.count("launch.refused");
