@@ -33,8 +33,10 @@ pub(crate) struct Token {
     /// That of the variable, which may be newer than the file's.
     given: Option<String>,
     file: Option<PathBuf>,
-    /// The one that was refused before this one was tried.
-    refused_before: Option<String>,
+    /// The newest that the host has given, whether it could be kept or not.
+    exchanged: Option<String>,
+    /// Those that the host refused since all of them were tried.
+    refused: Vec<String>,
 }
 
 impl std::fmt::Debug for Token {
@@ -68,7 +70,8 @@ impl Token {
             text,
             given,
             file,
-            refused_before: None,
+            exchanged: None,
+            refused: Vec::new(),
         })
     }
 
@@ -77,16 +80,19 @@ impl Token {
         self.text.as_deref()
     }
 
-    /// The host has refused the token: takes the file's, read again, or the variable's, if that one was not refused as well. Returns
-    /// whether there is such a one; if not, all of them may be tried again later.
+    /// The host has refused the token: takes the one that it gave last, the file's, read again, or the variable's, whichever was not refused as
+    /// well. Returns whether there is such a one; if not, all of them may be tried again later, the first of them first.
     pub(crate) fn refused(&mut self) -> bool {
+        self.refused.extend(self.text.take());
         let kept = self.file.as_deref().and_then(|path| read(path).ok());
-        let other = [kept, self.given.clone()]
-            .into_iter()
-            .flatten()
-            .find(|token| self.text.as_ref() != Some(token) && self.refused_before.as_ref() != Some(token));
+        let candidates = [self.exchanged.clone(), kept, self.given.clone()];
+        let mut candidates = candidates.into_iter().flatten();
+        let other = candidates.clone().find(|token| !self.refused.contains(token));
         let is_another = other.is_some();
-        self.refused_before = other.and_then(|token| self.text.replace(token));
+        self.text = other.or_else(|| candidates.next());
+        if !is_another {
+            self.refused.clear();
+        }
         is_another
     }
 
@@ -109,6 +115,7 @@ impl Token {
             }),
             None => Ok(()),
         };
+        self.exchanged = Some(token.clone());
         self.text = Some(token);
         kept.map(|()| true)
     }
@@ -197,13 +204,24 @@ mod tests {
         let path = folder.path().join("token");
         std::fs::write(&path, "stale").unwrap();
         let mut token = Token::of(Some("rotated"), Some(path)).unwrap();
-        for other in ["rotated", "stale", "rotated"] {
+        for _ in 0..3 {
+            assert_eq!(token.as_str(), Some("stale"));
             assert!(token.refused());
-            assert_eq!(token.as_str(), Some(other));
+            assert_eq!(token.as_str(), Some("rotated"));
             assert!(!token.refused(), "the host is let alone after both");
         }
         let mut alone = Token::of(Some("only"), None).unwrap();
         assert!(!alone.refused() && !alone.refused());
         assert!(!Token::of(None, None).unwrap().refused());
+    }
+
+    #[test]
+    fn one_that_the_host_gave_and_nobody_keeps_outlives_a_refusal_that_was_none_of_the_hosts() {
+        let mut token = Token::of(Some("first"), None).unwrap();
+        assert!(token.exchange("second").unwrap());
+        assert!(token.refused());
+        assert_eq!(token.as_str(), Some("first"));
+        assert!(!token.refused());
+        assert_eq!(token.as_str(), Some("second"), "it is tried again after a rest");
     }
 }
