@@ -18,7 +18,8 @@ use crate::units::Timestamp;
 /// A server that its provider's list lacks so often in a row counts as ended: one list may be read too early.
 const MISSING_LISTS: u32 = 2;
 
-/// How many instances without a record are remembered in a pool; the others are seen again when these have gone.
+/// How many instances without a record are remembered in a pool, beside those that are ours to end; the others are seen again when these
+/// have gone.
 const STRANGERS_MAX: usize = 100;
 
 /// While a launch has been answered and does not run yet, its provider is asked so often: the list has the address that rooms wait
@@ -217,13 +218,13 @@ impl Fleet {
     }
 
     /// Tells of instances without a record, each once, and ends those that this installation launched itself.
-    fn meet_strangers(&mut self, name: &PoolName, mut found: Vec<Found>, asked: Timestamp) {
-        // However many there are, those that are to be ended are among the ones that are remembered.
-        found.sort_by_key(|found| !self.is_orphan(found));
+    fn meet_strangers(&mut self, name: &PoolName, found: Vec<Found>, asked: Timestamp) {
         let mut reaped = 0;
         for found in found {
+            let is_orphan = self.is_orphan(&found);
             let Some(pool) = self.pools.get_mut(name) else { return };
-            let is_full = pool.strangers.len() >= STRANGERS_MAX;
+            // However many others there are, what is ours to end is not passed over.
+            let is_full = pool.strangers.len() >= STRANGERS_MAX && !is_orphan;
             let stranger = (found.key.clone(), found.instance.instance.clone());
             match pool.strangers.get_mut(&stranger) {
                 Some(stranger) => stranger.seen = asked,
@@ -241,7 +242,9 @@ impl Fleet {
                     }
                 }
             }
-            self.reap(name, found, &mut reaped);
+            if is_orphan {
+                self.reap(name, found, &mut reaped);
+            }
         }
         if let Some(pool) = self.pools.get_mut(name) {
             pool.strangers.retain(|_, stranger| stranger.seen == asked);
@@ -279,7 +282,6 @@ impl Fleet {
 
     /// Orders the end of a leftover, with every list anew for as long as it is there; that it is ordered is told once.
     fn reap(&mut self, name: &PoolName, found: Found, reaped: &mut usize) {
-        let is_orphan = self.is_orphan(&found);
         let stranger = (found.key.clone(), found.instance.instance.clone());
         let Some(stranger) = self
             .pools
@@ -289,7 +291,7 @@ impl Fleet {
             return;
         };
         let is_due = stranger.seen.since(stranger.first) >= ORPHAN_AFTER;
-        if !is_orphan || !is_due || (!stranger.is_reaped && *reaped == REAPED_MAX) {
+        if !is_due || (!stranger.is_reaped && *reaped == REAPED_MAX) {
             return;
         }
         if !stranger.is_reaped {

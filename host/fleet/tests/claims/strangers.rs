@@ -185,6 +185,20 @@ fn a_leftover_that_only_a_human_can_end_is_told_again_and_stands_in_no_others_wa
 }
 
 #[test]
+fn however_many_strangers_there_are_our_own_leftover_is_ended() {
+    let mut world = cloud();
+    let mut all: Vec<Found> = (0..150).map(|n| found(&format!("a-{n}"), Owner::Another)).collect();
+    world.pass(60);
+    world.found("cloud", all.clone());
+    all.push(found("cloud-0", Owner::Us(ServerNo(0))));
+    for _ in 0..3 {
+        world.pass(60);
+        world.found("cloud", all.clone());
+    }
+    assert_eq!((reaped(&world), world.terminations("cloud-0")), (1, 1));
+}
+
+#[test]
 fn one_that_somebody_has_stopped_is_there_still() {
     for (owner, is_reaped) in [(Owner::Us(ServerNo(0)), 1), (Owner::Another, 0)] {
         let mut world = cloud();
