@@ -115,6 +115,11 @@ endpoint_url = "{url}"
             .with_variable("AWS_SECRET_ACCESS_KEY", "b")
     }
 
+    /// Makes what a pool needs, and says what that is.
+    fn prepared(&self) -> Value {
+        self.ask(&format!("example = json.loads(r'''{TEMPLATE}''')\n{PREPARE}"))
+    }
+
     /// Asks it by AWS's own library for Python.
     fn ask(&self, question: &str) -> Value {
         let client = format!(
@@ -142,7 +147,7 @@ impl Drop for Moto {
 #[tokio::test]
 async fn an_instance_is_launched_listed_and_ended_as_ec2_has_it() {
     let moto = Moto::start().await;
-    let made = moto.ask(&format!("example = json.loads(r'''{TEMPLATE}''')\n{PREPARE}"));
+    let made = moto.prepared();
     let (template, subnets) = (made["template"].as_str().unwrap(), &made["subnets"]);
     let zone = subnets.as_object().unwrap().keys().next().unwrap();
     let site = moto.site(&made);
@@ -221,7 +226,7 @@ async fn an_instance_is_launched_listed_and_ended_as_ec2_has_it() {
 #[tokio::test]
 async fn what_is_on_the_second_page_of_a_list_is_seen() {
     let moto = Moto::start().await;
-    let made = moto.ask(PREPARE);
+    let made = moto.prepared();
     assert_eq!(moto.ask(CROWD), json!({ "instances": 1000, "is_all": false }));
     let host = moto.site(&made).start().await;
     let client = host.client();
