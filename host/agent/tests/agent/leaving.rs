@@ -7,7 +7,15 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::fakes::{Fake, Reply, app, is_draining, is_order, page, start, start_beside, well};
+use crate::fakes::{Fake, Reply, Running, app, is_draining, is_order, page, start, start_beside, well};
+
+/// Tells the agent to leave, once more if it was told before, and returns how long that took.
+async fn time_to_leave(agent: Running) -> Duration {
+    let told = Instant::now();
+    agent.stop.urge();
+    agent.leave().await;
+    told.elapsed()
+}
 
 #[tokio::test(start_paused = true)]
 async fn it_says_so_at_once_and_leaves_when_the_media_server_is_empty() {
@@ -37,10 +45,7 @@ async fn it_does_not_wait_for_ever() {
     let app = app(3).await;
     let agent = start_beside(&host, &app, &["--drain-seconds", "60"]);
     host.request(1).await;
-    let told = Instant::now();
-    agent.stop.urge();
-    agent.leave().await;
-    let took = told.elapsed();
+    let took = time_to_leave(agent).await;
     assert!(
         took >= Duration::from_secs(60) && took < Duration::from_secs(62),
         "{took:?}"
@@ -55,10 +60,8 @@ async fn being_told_twice_it_leaves_at_once_whatever_hangs() {
     host.request(1).await;
     agent.stop.urge();
     host.find(1, is_draining).await;
-    let told = Instant::now();
-    agent.stop.urge();
-    agent.leave().await;
-    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+    let took = time_to_leave(agent).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,10 +82,8 @@ async fn it_leaves_a_media_server_that_has_died() {
     let agent = start_beside(&host, &app, &[]);
     host.request(1).await;
     app.now(|_| Reply::Hang);
-    let told = Instant::now();
-    agent.stop.urge();
-    agent.leave().await;
-    assert!(told.elapsed() < Duration::from_secs(30), "{:?}", told.elapsed());
+    let took = time_to_leave(agent).await;
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,10 +109,7 @@ async fn a_host_that_hears_nothing_is_not_waited_for_for_ever() {
     let agent = start(&host, &["--media", "none", "--drain-seconds", "60"]);
     host.request(1).await;
     host.now(|_| Reply::Status(503, "{}".into()));
-    let told = Instant::now();
-    agent.stop.urge();
-    agent.leave().await;
-    let took = told.elapsed();
+    let took = time_to_leave(agent).await;
     assert!(
         took >= Duration::from_secs(60) && took < Duration::from_secs(62),
         "{took:?}"
@@ -123,10 +121,8 @@ async fn a_host_that_does_not_know_the_server_is_not_waited_for() {
     let host = Fake::start(|_| Reply::Status(404, r#"{"detail":"no"}"#.into())).await;
     let agent = start(&host, &["--media", "none"]);
     host.request(1).await;
-    let told = Instant::now();
-    agent.stop.urge();
-    agent.leave().await;
-    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    let took = time_to_leave(agent).await;
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use aws_sdk_ec2::config::Credentials;
 use aws_sdk_ec2::types::{InstanceType, ResourceType, Tag, TagSpecification};
 use usher_fake_ec2::{
     ACCESS_KEY_ID, ClockSetup, Control, FakeEc2, Fault, FaultKind, IMAGE, InjectedError, InstanceId, InstanceView,
-    Market, SECRET_ACCESS_KEY, Setup, TEMPLATE, TemplateVersion, default_subnet_id,
+    Market, SECRET_ACCESS_KEY, Setup, TEMPLATE, default_subnet_id,
 };
 use usher_fleet::Timestamp;
 use usher_fleet::config::{Labels, Offer};
@@ -302,13 +302,18 @@ async fn spot_is_what_its_offer_says() {
     assert_eq!(setting.only().market, Market::Spot);
 }
 
-#[tokio::test]
-async fn a_token_that_was_used_with_other_parameters_leads_to_what_it_made() {
+/// A setup whose launch template was changed once, and whose instances are visible after so long.
+fn with_two_versions(visibility_seconds: f64) -> Setup {
     let mut setup = Setup::default();
     let version = setup.launch_templates[0].versions[0].clone();
-    setup.launch_templates[0].versions.push(TemplateVersion { ..version });
-    setup.lag.visibility_seconds = 60.0;
-    let setting = Setting::new(setup).await;
+    setup.launch_templates[0].versions.push(version);
+    setup.lag.visibility_seconds = visibility_seconds;
+    setup
+}
+
+#[tokio::test]
+async fn a_token_that_was_used_with_other_parameters_leads_to_what_it_made() {
+    let setting = Setting::new(with_two_versions(60.0)).await;
     let order = setting.order(1, 1);
     let first = setting.ec2().launch(&order).await.unwrap();
     // The operator has changed the file meanwhile, and the answer was lost.
@@ -325,11 +330,7 @@ async fn a_token_that_was_used_with_other_parameters_leads_to_what_it_made() {
 
 #[tokio::test]
 async fn a_used_token_is_no_refusal_before_what_it_made_can_be_seen_however_old_the_order_is() {
-    let mut setup = Setup::default();
-    let version = setup.launch_templates[0].versions[0].clone();
-    setup.launch_templates[0].versions.push(TemplateVersion { ..version });
-    setup.lag.visibility_seconds = 200.0;
-    let setting = Setting::new(setup).await;
+    let setting = Setting::new(with_two_versions(200.0)).await;
     let order = setting.order(1, 1);
     // It was throttled for an hour before one order came through, whose answer was lost.
     setting.pass(3_600);
