@@ -13,7 +13,8 @@
 #
 # Guests have a target folder of their own ($USHER_GUESTS_DIR, default ~/.cache/usher/guests): another compiler builds them, and
 # sharing the host's folder would build both anew each time. Crates that are there are used without asking the network.
-# A crate that has no [profile.release] of its own gets that of a guest.
+# A crate that has no [profile.release] of its own gets that of a guest. Modules use SIMD, which a decision is 3 % faster with; a crate's
+# own [target.wasm32-unknown-unknown] rustflags are added, and those of [build] do not count, as cargo has it.
 # A module appears at OUT complete or not at all: it is written beside it under a name that Usher does not look at, then renamed.
 set -eu
 
@@ -145,7 +146,8 @@ build() {
     prepare_cargo
     claim_guests
     # shellcheck disable=SC2086
-    artifacts=$("$CARGO" build $CARGO_EXTRA --lib --release --target "$TARGET" --target-dir "$GUESTS" \
+    artifacts=$("$CARGO" build $CARGO_EXTRA --config "target.$TARGET.rustflags=['-Ctarget-feature=+simd128']" \
+        --lib --release --target "$TARGET" --target-dir "$GUESTS" \
         --message-format json-render-diagnostics) || exit 1
     # The policy itself is compiled last, so its module is the last one named.
     module=$(printf '%s\n' "$artifacts" | grep -o '"[^"]*\.wasm"' | tail -n 1 | tr -d '"')

@@ -1,7 +1,7 @@
 //! A module's memory: what was given back is kept in a list for each size, and the next that asks for this size takes it from there.
 //!
-//! A question costs a dozen small pieces that are given back at once: the texts that the host hands over, the reason of an answer, a
-//! node of the index. std's allocator for WebAssembly looks for the best place and joins neighbours each time, and is a tenth of a
+//! A question costs a dozen small pieces that are given back at once: the texts that the host hands over, and the reason of an answer.
+//! std's allocator for WebAssembly looks for the best place and joins neighbours each time, and is a tenth of a
 //! decision; here a piece is one word taken from a list, and one put back. Large pieces go to std's allocator as before.
 //!
 //! What was once cut to a size stays of that size. So a policy has as much memory as it ever needed of each size, summed up; it never
@@ -20,7 +20,7 @@ static ALLOCATOR: Allocator = Allocator::new();
 
 /// Sizes differ by so many bytes; a piece must hold the word that leads to the next one, and be aligned for anything.
 const STEP_BYTES: usize = 16;
-/// Lists, and so sizes up to 512 bytes: a server of the view, and every node of the index.
+/// Lists, and so sizes up to 512 bytes: a server of the view, and a chunk of the index.
 const LISTS: usize = 32;
 
 /// Lists of free pieces before std's allocator.

@@ -10,6 +10,7 @@
 mod builder;
 mod fitting;
 mod open;
+mod places;
 mod server;
 mod servers;
 

@@ -166,7 +166,8 @@ fn made(mut resolve: Resolve, package: PackageId, world: &str, opts: Opts) -> St
         .expect("the contract can be bound");
     let (_, text) = files.iter().next().expect("it makes one file");
     let text = str::from_utf8(text).expect("it is a text");
-    without_banners(&without_loose_section(text))
+    let text = without_post_returns(without_banners(&without_loose_section(text)));
+    freeing_the_last_advice(text)
 }
 
 /// Cuts out the section that describes the imports of a world whose exports are not used: it would stand in every module.
@@ -177,6 +178,47 @@ fn without_loose_section(text: &str) -> String {
     let len = text[at..].find("\";\n").expect("it ends so");
     let rest = &text[at + len + 3..];
     format!("{}{}", &text[..start], rest.trim_start_matches('\n'))
+}
+
+/// The exports on a room's way. After each call of an export the host calls another one that frees what was answered, if the module
+/// has one; a call is what a decision costs most.
+const WITHOUT_POST_RETURN: [&str; 4] = [
+    "view@0.1.0#update",
+    "view@0.1.0#usages",
+    "view@0.1.0#figures",
+    "place@0.1.0#place",
+];
+
+/// Cuts out the exports that free an answer. The view answers with a text only where the instance is given up after it.
+fn without_post_returns(mut text: String) -> String {
+    for export in WITHOUT_POST_RETURN {
+        let name = format!("\"cabi_post_usher:policy/{export}\"");
+        let Some(at) = text.find(&name) else { continue };
+        let start = text[..at].rfind("#[unsafe").expect("it begins so");
+        let start = text[..start].trim_end().len();
+        let mut depth = 0;
+        let end = text[at..].find(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            c == '}' && depth == 0
+        });
+        text.replace_range(start..=at + end.expect("it ends so"), "");
+    }
+    text
+}
+
+/// Has `place` free the advice that it gave last: its reason, if there was one. Before the first there is nothing, and that has to be
+/// said.
+fn freeing_the_last_advice(text: String) -> String {
+    const BEGINS: &str = ") -> *mut u8 {\n                    unsafe {\n";
+    const FREE: &str = "                        __post_return_place::<T_>((&raw mut _RET_AREA.0).cast::<u8>());\n";
+    let Some(at) = text.find("fn _export_place_cabi") else {
+        return text;
+    };
+    let at = at + text[at..].find(BEGINS).expect("it begins so") + BEGINS.len();
+    let (before, after) = text.split_at(at);
+    let (uninit, zeroed) = ("MaybeUninit::uninit(); ", "MaybeUninit::zeroed(); ");
+    assert!(after.contains(uninit), "what is answered lies in a static");
+    format!("{before}{FREE}{}", after.replace(uninit, zeroed))
 }
 
 /// Cuts out the contract's headings, which stand in the docs of the type after them.

@@ -2,7 +2,9 @@
 
 use std::cmp::Reverse;
 
-use usher_sdk::{Fleet, Moment, PlacementAdvice, PoolId, Relation, RoomRequest, Server, ServerId, Timestamp};
+use usher_sdk::{
+    Fleet, Moment, PlacementAdvice, PoolId, REQUIRE_PREFIX, Relation, RoomRequest, Server, ServerId, Tie, Timestamp,
+};
 
 use crate::Settings;
 use crate::pools::{Asked, Preference, launchable};
@@ -120,6 +122,8 @@ struct Search<'a> {
     ends: Option<Timestamp>,
     /// Whether the room wished to be near a server.
     has_near: bool,
+    /// Whether it avoids a server or requires a label. Most rooms do neither, and no server is looked at for that.
+    is_particular: bool,
 }
 
 /// What was found in a region.
@@ -133,13 +137,16 @@ struct Found {
 impl<'a> Search<'a> {
     fn new(settings: &'a Settings, room: &'a RoomRequest, fleet: &'a Fleet, moment: Moment) -> Self {
         let seconds = room.expected_minutes.saturating_mul(60);
+        let has_tie = |relation: Relation| room.ties.iter().any(|tie| tie.relation == relation);
+        let has_requirement = room.labels.iter().any(|label| label.key.starts_with(REQUIRE_PREFIX));
         Search {
             settings,
             room,
             fleet,
             now: moment.now,
             ends: (seconds > 0).then(|| moment.now.saturating_add(seconds)),
-            has_near: room.ties.iter().any(|tie| tie.relation == Relation::Near),
+            has_near: has_tie(Relation::Near),
+            is_particular: has_tie(Relation::Avoid) || has_requirement,
         }
     }
 
@@ -207,14 +214,12 @@ impl<'a> Search<'a> {
     }
 
     fn is_suited(&self, server: &Server) -> bool {
-        !self.is_tied(server, Relation::Avoid) && self.fleet.carries(server, &self.room.labels)
+        !self.is_particular || !self.is_avoided(server) && self.fleet.carries(server, &self.room.labels)
     }
 
-    fn is_tied(&self, server: &Server, relation: Relation) -> bool {
-        self.room
-            .ties
-            .iter()
-            .any(|tie| tie.server == server.id() && tie.relation == relation)
+    fn is_avoided(&self, server: &Server) -> bool {
+        let is_avoided = |tie: &Tie| tie.server == server.id() && tie.relation == Relation::Avoid;
+        self.room.ties.iter().any(is_avoided)
     }
 
     fn score(&self, server: &Server, order: usize) -> Score {
@@ -251,13 +256,14 @@ impl<'a> KnownMarks<'a> {
     }
 
     /// Returns whether a server reported to be above a mark.
-    #[inline]
+    #[inline(always)]
     fn are_passed_by(&mut self, server: &Server) -> bool {
         let has_own = !self.settings.pool.is_empty();
         let own = has_own.then(|| self.of(server.pool_id())).flatten();
         own.unwrap_or_else(|| self.settings.marks()).is_hot(server)
     }
 
+    #[cold]
     fn of(&mut self, pool: PoolId) -> Option<Marks> {
         let place = self.known.binary_search_by_key(&pool, |(known, _)| *known);
         if let Ok(at) = place {

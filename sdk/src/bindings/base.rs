@@ -2269,26 +2269,16 @@ assert_eq!(description.name, env!("CARGO_PKG_NAME"));
                         "usher:policy/view@0.1.0#update")] unsafe extern "C" fn
                         export_update(arg0 : i32, arg1 : i32, arg2 : * mut u8, arg3 :
                         usize,) -> * mut u8 { unsafe { $($path_to_types)*::
-                        _export_update_cabi::<$ty > (arg0, arg1, arg2, arg3) } } #[unsafe
-                        (export_name = "cabi_post_usher:policy/view@0.1.0#update")]
-                        unsafe extern "C" fn _post_return_update(arg0 : * mut u8,) {
-                        unsafe { $($path_to_types)*:: __post_return_update::<$ty > (arg0)
-                        } } #[unsafe (export_name = "usher:policy/view@0.1.0#usages")]
+                        _export_update_cabi::<$ty > (arg0, arg1, arg2, arg3) } } #[unsafe (export_name = "usher:policy/view@0.1.0#usages")]
                         unsafe extern "C" fn export_usages(arg0 : i32, arg1 : i32, arg2 :
                         * mut u8, arg3 : usize,) -> * mut u8 { unsafe {
                         $($path_to_types)*:: _export_usages_cabi::<$ty > (arg0, arg1,
-                        arg2, arg3) } } #[unsafe (export_name =
-                        "cabi_post_usher:policy/view@0.1.0#usages")] unsafe extern "C" fn
-                        _post_return_usages(arg0 : * mut u8,) { unsafe {
-                        $($path_to_types)*:: __post_return_usages::<$ty > (arg0) } }
+                        arg2, arg3) } }
                         #[unsafe (export_name = "usher:policy/view@0.1.0#figures")]
                         unsafe extern "C" fn export_figures(arg0 : i32, arg1 : i32, arg2
                         : * mut u8, arg3 : usize,) -> * mut u8 { unsafe {
                         $($path_to_types)*:: _export_figures_cabi::<$ty > (arg0, arg1,
-                        arg2, arg3) } } #[unsafe (export_name =
-                        "cabi_post_usher:policy/view@0.1.0#figures")] unsafe extern "C"
-                        fn _post_return_figures(arg0 : * mut u8,) { unsafe {
-                        $($path_to_types)*:: __post_return_figures::<$ty > (arg0) } } };
+                        arg2, arg3) } } };
                     };
                 }
                 #[doc(hidden)]

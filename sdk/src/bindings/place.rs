@@ -42,6 +42,7 @@ pub mod exports {
                     arg15: usize,
                 ) -> *mut u8 {
                     unsafe {
+                        __post_return_place::<T_>((&raw mut _RET_AREA.0).cast::<u8>());
                         let result13 = {
                             let len0 = arg3;
                             let bytes0 = _rt::Vec::from_raw_parts(
@@ -289,11 +290,7 @@ pub mod exports {
                         : usize, arg13 : i32, arg14 : * mut u8, arg15 : usize,) -> * mut
                         u8 { unsafe { $($path_to_types)*:: _export_place_cabi::<$ty >
                         (arg0, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9,
-                        arg10, arg11, arg12, arg13, arg14, arg15) } } #[unsafe
-                        (export_name = "cabi_post_usher:policy/place@0.1.0#place")]
-                        unsafe extern "C" fn _post_return_place(arg0 : * mut u8,) {
-                        unsafe { $($path_to_types)*:: __post_return_place::<$ty > (arg0)
-                        } } };
+                        arg10, arg11, arg12, arg13, arg14, arg15) } } };
                     };
                 }
                 #[doc(hidden)]
@@ -306,7 +303,7 @@ pub mod exports {
                     >; 16 + 4 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
-                    [::core::mem::MaybeUninit::uninit(); 16
+                    [::core::mem::MaybeUninit::zeroed(); 16
                         + 4 * ::core::mem::size_of::<*const u8>()],
                 );
             }

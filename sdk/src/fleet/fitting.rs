@@ -140,23 +140,23 @@ impl<'a> Fitting<'a> {
     /// Returns the next place that has servers: in the same step a pool further on, else any in the next step that is in use.
     #[inline(always)]
     fn next_at(&self) -> Option<At> {
-        let mut next: Option<At> = None;
+        // The steps that are yet to come, in the pools up to the one where the walk is, and in those after it.
+        let (here, up_to_here, after) = match self.at {
+            None => (0, u64::MAX, u64::MAX),
+            Some(at) => (at.pool, (1 << at.step) - 1, u64::MAX >> (STEP_MAX - at.step)),
+        };
+        // The step plus one: a loop that goes on in one place only is one loop in a module, too.
+        let (mut next, mut in_pool) = (0, 0);
         for (pool, entry) in self.fleet.pools.iter().enumerate() {
-            let yet_to_come = match self.at {
-                None => u64::MAX,
-                Some(at) if pool > at.pool => u64::MAX >> (STEP_MAX - at.step),
-                Some(at) => (1 << at.step) - 1,
-            };
-            let Some(step) = (entry.open.steps() & yet_to_come).checked_ilog2() else {
-                continue;
-            };
+            let yet_to_come = if pool > here { after } else { up_to_here };
+            let step = u64::BITS - (entry.open.steps() & yet_to_come).leading_zeros();
             // The costlier question is asked last, and only where it matters.
-            let step = step as Step;
-            if next.is_none_or(|next| next.step < step) && self.is_asked(entry) {
-                next = Some(At { step, pool });
+            if step > next && self.is_asked(entry) {
+                (next, in_pool) = (step, pool);
             }
         }
-        next
+        let step = next.checked_sub(1)? as Step;
+        Some(At { step, pool: in_pool })
     }
 }
 

@@ -1,8 +1,7 @@
 //! The index of a pool's open servers, ordered so that the fullest one with room is found without looking at the rest.
 
-use std::collections::{BTreeSet, btree_set};
-
 use super::Server;
+use super::places::{Place, Places, Walk};
 use crate::{ServerId, Size};
 
 /// How full a server is, in steps: 0 for an empty one, then 1 to 63 by the scarcest of rooms, seats and load.
@@ -33,43 +32,6 @@ impl Standing {
     }
 }
 
-/// A server's place in its step: ordered by the seats that are left, then the load, then the rooms before its maximum, which tells
-/// servers apart that nothing limits (the one with more rooms is fuller), then by id.
-///
-/// Two numbers to a word: an index compares many of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    seats_and_load_left: u64,
-    rooms_and_server: u64,
-}
-
-impl Place {
-    fn new([seats_left, load_left]: [u32; 2], [rooms_left, server]: [u32; 2]) -> Self {
-        let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
-        Place {
-            seats_and_load_left: pair(seats_left, load_left),
-            rooms_and_server: pair(rooms_left, server),
-        }
-    }
-
-    /// The least place of a server with so much left.
-    fn least(seats_left: u32, load_left: u32) -> Self {
-        Place::new([seats_left, load_left], [0, 0])
-    }
-
-    fn seats_left(self) -> u32 {
-        (self.seats_and_load_left >> 32) as u32
-    }
-
-    fn load_left(self) -> u32 {
-        self.seats_and_load_left as u32
-    }
-
-    fn server(self) -> ServerId {
-        self.rooms_and_server as u32
-    }
-}
-
 /// Returns how full a server is.
 #[inline(always)]
 pub(super) fn step_of(server: &Server) -> Step {
@@ -91,8 +53,8 @@ pub(super) fn step_of(server: &Server) -> Step {
 /// The open servers of one pool.
 #[derive(Debug)]
 pub(super) struct OpenServers {
-    /// The servers of each step, in their order.
-    places: [BTreeSet<Place>; STEP_MAX as usize + 1],
+    /// The servers of each step, in their order; apart, so that pools lie close together.
+    places: Box<[Places; STEP_MAX as usize + 1]>,
     /// One bit for each step that has any.
     steps: u64,
 }
@@ -100,7 +62,7 @@ pub(super) struct OpenServers {
 impl Default for OpenServers {
     fn default() -> Self {
         OpenServers {
-            places: [const { BTreeSet::new() }; STEP_MAX as usize + 1],
+            places: Box::new([const { Places::new() }; STEP_MAX as usize + 1]),
             steps: 0,
         }
     }
@@ -118,7 +80,7 @@ impl OpenServers {
     #[inline(always)]
     pub(super) fn remove(&mut self, at: Standing) {
         let places = &mut self.places[usize::from(at.step)];
-        places.remove(&at.place);
+        places.remove(at.place);
         if places.is_empty() {
             self.steps &= !(1 << at.step);
         }
@@ -137,7 +99,7 @@ impl OpenServers {
         Run {
             places,
             size,
-            run: places.range(Place::least(size.seats, size.load)..),
+            run: places.from(Place::least(size.seats, size.load)),
         }
     }
 }
@@ -145,9 +107,9 @@ impl OpenServers {
 /// A walk over one step of one pool.
 #[derive(Debug, Clone)]
 pub(super) struct Run<'a> {
-    places: &'a BTreeSet<Place>,
+    places: &'a Places,
     size: Size,
-    run: btree_set::Range<'a, Place>,
+    run: Walk<'a>,
 }
 
 impl Iterator for Run<'_> {
@@ -156,12 +118,12 @@ impl Iterator for Run<'_> {
     #[inline(always)]
     fn next(&mut self) -> Option<ServerId> {
         loop {
-            let place = *self.run.next()?;
+            let place = self.run.next()?;
             if place.load_left() >= self.size.load {
                 return Some(place.server());
             }
             // Too little load left: jump over all that have as many seats and too little load.
-            self.run = self.places.range(Place::least(place.seats_left(), self.size.load)..);
+            self.run = self.places.from(Place::least(place.seats_left(), self.size.load));
         }
     }
 }

@@ -1,8 +1,11 @@
 //! A policy for the benchmark: asks the standard policy many times within one call, each time after one changed row.
 //!
 //! So the time of the call is the time inside the guest, and what the call itself costs does not count; and natively the very same
-//! code can be timed ([`Turns::take`]). It is asked by `scale_up`, which has fuel for many turns: as many as rooms wait. What it
-//! orders is no order but the [`Turns::take`]'s sum, to be compared.
+//! code can be timed ([`Turns::take`]). It is asked by `scale_up`, which has fuel for many turns: as many as rooms wait. Where none wait
+//! it gets ready instead, in as many calls as that takes ([`Turns::copy`]). What it orders is no order but what those two return, to be
+//! compared.
+
+use std::slice;
 
 use usher_sdk::{
     Change, Demand, Fleet, Growth, Instance, Level, Moment, Placement, Policy, RoomRequest, ScaleUp, Usage,
@@ -15,10 +18,13 @@ const USAGES: usize = 256;
 /// How many rooms ask in turn.
 const ROOMS: usize = 64;
 
+/// How many servers are copied in a call: as many as it has fuel for.
+const COPIED_MAX: usize = 20_000;
+
 /// The policy.
 #[derive(Debug)]
 pub struct Guest {
-    /// None before the first question, which makes it from the view of that moment.
+    /// None before the first question.
     turns: Option<Turns>,
 }
 
@@ -34,9 +40,13 @@ impl Policy for Guest {
 impl ScaleUp for Guest {
     fn scale_up(&mut self, demand: &Demand, fleet: &Fleet, moment: Moment) -> Vec<Growth> {
         let turns = self.turns.get_or_insert_with(|| Turns::new(fleet, moment));
+        let answer = match demand.waiting_rooms {
+            0 => turns.copy(fleet),
+            rooms => turns.take(rooms),
+        };
         vec![Growth {
             pool: 0,
-            servers: turns.take(demand.waiting_rooms),
+            servers: answer,
             reason: String::new(),
         }]
     }
@@ -56,34 +66,41 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// Copies a view.
+    /// Copies a view's pools.
     ///
     /// # Panics
-    /// Never: the standard policy takes empty settings, and a view that was taken once is taken again.
+    /// Never: the standard policy takes empty settings.
     pub fn new(fleet: &Fleet, moment: Moment) -> Self {
-        let mut instance = Instance::configure("{}", Level::Error).expect("empty settings are the defaults");
-        let pools = fleet.pools().cloned().map(Change::PoolSet);
-        let rows = fleet.servers().map(|server| Change::ServerSet(server.row().clone()));
-        let mut seq = 0;
-        // One by one: a long list costs fuel for its growth.
-        for change in pools.chain(rows) {
-            seq += 1;
-            let told = instance.update(moment.now, seq, vec![change]);
-            told.expect("the calls are counted");
-        }
-        let usages: Vec<Usage> = fleet.servers().map(|server| *server.usage()).collect();
-        seq += 1;
-        let told = instance.usages(moment.now, seq, &usages);
-        told.expect("every server was set");
-        Turns {
+        let instance = Instance::configure("{}", Level::Error).expect("empty settings are the defaults");
+        let mut turns = Turns {
             instance,
             moment,
-            seq,
-            servers: usages.iter().map(|usage| usage.id).collect(),
-            usages: usages.into_iter().take(USAGES).collect(),
+            seq: 0,
+            servers: Vec::new(),
+            usages: Vec::new(),
             rooms: (0..).take(ROOMS).map(|n| room(fleet, n)).collect(),
             taken: 0,
+        };
+        for pool in fleet.pools() {
+            turns.set(Change::PoolSet(pool.clone()));
         }
+        turns
+    }
+
+    /// Copies the next servers of a view, and returns how many are copied.
+    ///
+    /// # Panics
+    /// Never: a view that was taken once is taken again.
+    pub fn copy(&mut self, fleet: &Fleet) -> u32 {
+        for server in fleet.servers().skip(self.servers.len()).take(COPIED_MAX) {
+            self.set(Change::ServerSet(server.row().clone()));
+            self.tell(server.usage());
+            self.servers.push(server.id());
+            if self.usages.len() < USAGES {
+                self.usages.push(*server.usage());
+            }
+        }
+        self.servers.len() as u32
     }
 
     /// Takes so many turns, and returns the sum of the servers that were chosen.
@@ -95,20 +112,33 @@ impl Turns {
         for _ in 0..turns {
             let drawn = mix(self.taken);
             self.taken += 1;
+            let server = self.servers[below(self.servers.len(), drawn as u32)];
+            let place = below(self.usages.len(), (drawn >> 32) as u32);
+            self.usages[place].id = server;
             self.seq = self.seq.wrapping_add(1);
-            let server = self.servers[drawn as u32 as usize % self.servers.len()];
-            let usage = Usage {
-                id: server,
-                ..self.usages[(drawn >> 32) as usize % self.usages.len()]
-            };
-            let told = self.instance.usages(self.moment.now, self.seq, &[usage]);
-            told.expect("the calls are counted");
+            let told = self
+                .instance
+                .usages(self.moment.now, self.seq, slice::from_ref(&self.usages[place]));
+            told.expect("every server was set");
             let room = &self.rooms[(drawn >> 40) as usize % ROOMS];
             if let Placement::On(server) = self.instance.place(room, self.moment).placement {
                 sum = sum.wrapping_add(server);
             }
         }
         sum
+    }
+
+    fn set(&mut self, change: Change) {
+        self.seq += 1;
+        // One by one: a long list costs fuel for its growth.
+        let told = self.instance.update(self.moment.now, self.seq, vec![change]);
+        told.expect("the calls are counted");
+    }
+
+    fn tell(&mut self, usage: &Usage) {
+        self.seq += 1;
+        let told = self.instance.usages(self.moment.now, self.seq, slice::from_ref(usage));
+        told.expect("every server was set");
     }
 }
 
@@ -122,6 +152,11 @@ fn room(fleet: &Fleet, n: u32) -> RoomRequest {
         expected_minutes: [0, 0, 15, 60][drawn >> 8 & 3],
         ..RoomRequest::new("standup-42", [2, 6, 12, 50][drawn >> 16 & 3])
     }
+}
+
+/// Makes an index out of 32 drawn bits, without a division.
+fn below(len: usize, drawn: u32) -> usize {
+    ((u64::from(drawn) * len as u64) >> 32) as usize
 }
 
 /// Scatters a number over all 64 bits (the finalizer of SplitMix64).
@@ -145,7 +180,11 @@ mod tests {
             .pool("p", |pool| pool.rooms_per_server = 10)
             .servers("s", 20, |server| server.usage.rooms = 3)
             .build();
-        let sum = || Turns::new(&fleet, Moment::at(1_000)).take(1_000);
+        let sum = || {
+            let mut turns = Turns::new(&fleet, Moment::at(1_000));
+            assert_eq!(turns.copy(&fleet), 20);
+            turns.take(1_000)
+        };
         assert!(sum() > 0);
         assert_eq!(sum(), sum());
     }

@@ -7,7 +7,7 @@
 //! | `native_us_N` | a decision asked of the SDK's `Instance<Standard>` |
 //! | `built_in_us_N` | of the host's built-in, which turns the host's rows and questions into the SDK's first |
 //! | `wasm_us_N` | of `50-standard.wasm` by the chain's own way into a module, with fuel and all limits |
-//! | `guest_over_native_N` | the time inside the guest, natively 1, up to 10,000 servers; see `inside` |
+//! | `guest_over_native_N` | the time inside the guest, natively 1; see `inside` |
 //! | `fuel_N`, `memory_mib_N`, `rebuild_ms_N` | what one `place` takes, what an instance has, and how long a new one takes to know all |
 //! | `snapshot_us_N`, `json_us_N` | a decision where the guest is told all servers each time, in rows or as JSON |
 //! | `chain_us_L` | a decision by the last of L policies, over 1,000 servers of a real fleet |
@@ -73,7 +73,7 @@ fn judge(costs: &[Costs]) {
     );
     say(
         "inside the guest, natively 1",
-        most(|costs| costs.guest_over_native.unwrap_or_default()),
+        most(|costs| costs.guest_over_native),
         GUEST_OVER_NATIVE_MAX,
     );
     say(

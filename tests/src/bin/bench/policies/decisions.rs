@@ -21,16 +21,11 @@ const IN_A_ROW: usize = 16;
 /// Turns of each.
 const TURNS: usize = 24;
 
-/// The largest fleet that `inside` measures: its guest makes a second view within one call, and one of 100,000 servers costs more
-/// fuel than a call has.
-const INSIDE_SERVERS_MAX: usize = 10_000;
-
 /// What is judged.
 pub(super) struct Costs {
     pub(super) native_us: f64,
     pub(super) wasm_us: f64,
-    /// None beyond [`INSIDE_SERVERS_MAX`].
-    pub(super) guest_over_native: Option<f64>,
+    pub(super) guest_over_native: f64,
 }
 
 /// Prints the figures of one size.
@@ -64,18 +59,14 @@ pub(super) fn measure(guests: &Guests, servers: usize) -> anyhow::Result<Costs> 
     let costs = Costs {
         native_us: median(&native_us),
         wasm_us: median(&wasm_us),
-        guest_over_native: match servers {
-            ..=INSIDE_SERVERS_MAX => Some(inside::measure(guests, &whole)?),
-            _ => None,
-        },
+        guest_over_native: inside::measure(guests, &whole)?,
     };
     let name = |figure: &str| format!("{figure}_{servers}");
     figure(&name("native_us"), format_args!("{:.3}", costs.native_us), "us")?;
     figure(&name("built_in_us"), format_args!("{:.3}", median(&built_in_us)), "us")?;
     figure(&name("wasm_us"), format_args!("{:.3}", costs.wasm_us), "us")?;
-    if let Some(ratio) = costs.guest_over_native {
-        figure(&name("guest_over_native"), format_args!("{ratio:.2}"), "ratio")?;
-    }
+    let ratio = costs.guest_over_native;
+    figure(&name("guest_over_native"), format_args!("{ratio:.2}"), "ratio")?;
     figure(&name("fuel"), format_args!("{:.0}", median(&fuel)), "fuel")?;
     let memory_mib = module.rehearsal.memory_bytes() as f64 / f64::from(1 << 20);
     figure(&name("memory_mib"), format_args!("{memory_mib:.1}"), "MiB")?;

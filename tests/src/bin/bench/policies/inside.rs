@@ -5,12 +5,12 @@
 //! thousands of turns of the standard policy within one call, each a changed row and a question, and the same code takes the same turns
 //! natively. Their sums are held together.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use usher_fleet::advice::{Direction, ScaleAdvice};
 use usher_guest_turns::Turns;
-use usher_policy::{MadeUpFleet, Rehearsed, Snapshot};
+use usher_policy::{MadeUpFleet, Rehearsal, Rehearsed, Snapshot};
 use usher_sdk::Moment;
 
 use super::decisions::{Natively, told};
@@ -27,28 +27,34 @@ pub(super) fn measure(guests: &Guests, whole: &Snapshot) -> anyhow::Result<f64> 
     let mut guest = Rehearsed::prepare("turns.wasm", guests.turns.clone(), None)?.start()?;
     told(guest.feed(whole))?;
     let native = Natively::new(whole)?;
-    let mut turns = None;
+    let fleet = native.instance.fleet();
+    let mut turns = Turns::new(fleet, Moment::at(whole.now.seconds()));
+    // A view of the turns' own, on both sides.
+    while (ask(&mut guest, whole, 0)?.0 as usize) < fleet.servers_len() {}
+    while (turns.copy(fleet) as usize) < fleet.servers_len() {}
     let mut ratios = Vec::new();
-    for call in 0..=CALLS {
-        let mut ask = MadeUpFleet::new(0).scale_ask(Direction::Up, call);
-        ask.now = whole.now;
-        // The first call makes the guest's own view, and its natively.
-        ask.demand.waiting_rooms = if call == 0 { 0 } else { TURNS };
-        let asked = guest.scale(&ask);
-        let turns = turns.get_or_insert_with(|| Turns::new(native.instance.fleet(), Moment::at(whole.now.seconds())));
+    for _ in 0..CALLS {
+        let (sum, inside) = ask(&mut guest, whole, TURNS)?;
         let began = Instant::now();
-        let sum = turns.take(ask.demand.waiting_rooms);
+        let expected = turns.take(TURNS);
         let natively = began.elapsed();
-        let ScaleAdvice::Up(growths) = told(asked.advice)? else {
-            anyhow::bail!("`turns` answered a question that it was not asked");
-        };
         ensure!(
-            growths.iter().map(|growth| growth.servers).eq([sum]),
+            sum == expected,
             "the guest's turns are not those that are taken natively"
         );
-        if call > 0 {
-            ratios.push(asked.took.as_secs_f64() / natively.as_secs_f64());
-        }
+        ratios.push(inside.as_secs_f64() / natively.as_secs_f64());
     }
     Ok(median(&ratios))
+}
+
+/// Asks the guest for turns, or where there are none for the next piece of its view; returns its answer and its time.
+fn ask(guest: &mut Rehearsal, whole: &Snapshot, turns: u32) -> anyhow::Result<(u32, Duration)> {
+    let mut ask = MadeUpFleet::new(0).scale_ask(Direction::Up, 1);
+    ask.now = whole.now;
+    ask.demand.waiting_rooms = turns;
+    let asked = guest.scale(&ask);
+    match told(asked.advice)? {
+        ScaleAdvice::Up(growths) if growths.len() == 1 => Ok((growths[0].servers, asked.took)),
+        ScaleAdvice::Up(_) | ScaleAdvice::Down(_) => anyhow::bail!("`turns` answered a question that it was not asked"),
+    }
 }
