@@ -180,6 +180,7 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
     let built_in: usher_policy::BuiltIn = Box::new(|| Box::new(BuiltIn::new()));
     let mut options = usher_policy::Options::new(Some(config.policies_dir.clone()), built_in);
     options.keep = Some(config.data_dir.join("policies"));
+    options.log = crate::telemetry::policy_level();
     options.compile = policies::compile_in_child().context("cannot find this program, to compile policies with")?;
     let (chain, policies) = usher_policy::start(options, Arc::new(BetweenInputs(mailbox.clone())));
     let outside = Arc::new(Outside {

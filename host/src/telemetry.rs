@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal;
 
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use usher_policy::LogLevel;
 
 /// The variable that says what is logged, as in `USHER_LOG=usher=debug,warn`.
 pub const FILTER_VARIABLE: &str = "USHER_LOG";
@@ -36,6 +38,18 @@ pub fn start(format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     Ok(())
+}
+
+/// Returns what is logged of what policies say: below that they need not format anything.
+pub fn policy_level() -> LogLevel {
+    // Where `usher-policy` writes their words.
+    const TARGET: &str = "usher_policy::wasm::imports";
+    match () {
+        () if tracing::enabled!(target: TARGET, Level::DEBUG) => LogLevel::Debug,
+        () if tracing::enabled!(target: TARGET, Level::INFO) => LogLevel::Info,
+        () if tracing::enabled!(target: TARGET, Level::WARN) => LogLevel::Warn,
+        () => LogLevel::Error,
+    }
 }
 
 fn filter(written: &str) -> anyhow::Result<EnvFilter> {

@@ -218,6 +218,7 @@ fn freeing_the_last_advice(text: String) -> String {
     let (before, after) = text.split_at(at);
     let (uninit, zeroed) = ("MaybeUninit::uninit(); ", "MaybeUninit::zeroed(); ");
     assert!(after.contains(uninit), "what is answered lies in a static");
+    assert!(!after.contains("\"cabi_post_"), "nobody else frees it");
     format!("{before}{FREE}{}", after.replace(uninit, zeroed))
 }
 

@@ -16,7 +16,7 @@ use usher_fleet::{Advisor, Fleet};
 
 use crate::built_in::BuiltInLink;
 use crate::counters::{Came, Counters};
-use crate::loader::{FaultReport, Message};
+use crate::loader::{BuiltInFault, FaultReport, Message};
 use crate::version::{Name, Version};
 use crate::wasm::{CallFault, Pace, Serving, ViewSource};
 
@@ -118,7 +118,8 @@ impl PlaceChain {
             }
         }
         if let Some(built_in) = waiting.built_in {
-            self.built_in = built_in;
+            let before = std::mem::replace(&mut self.built_in, built_in);
+            retire(&self.loader, Box::new(before));
         }
         true
     }
@@ -142,6 +143,15 @@ impl PlaceChain {
         }
         let advice = self.built_in.place(view, ask);
         let took = asked.elapsed();
+        if let Err(fault) = &advice {
+            let fault = BuiltInFault {
+                policy: self.built_in.policy(),
+                decision: DecisionPoint::Place,
+                message: fault.message.clone(),
+            };
+            // The loader is gone only when the host goes down.
+            self.loader.send(Message::BuiltInFaulted(fault)).ok();
+        }
         self.built_in
             .counters
             .of(DecisionPoint::Place)
@@ -199,7 +209,7 @@ impl PlaceLink {
 }
 
 /// Sends an instance away to be dropped elsewhere; each instance is sent at most once, which bounds the queue.
-fn retire(loader: &Sender<Message>, instance: Box<Serving>) {
+fn retire(loader: &Sender<Message>, instance: Box<dyn Send>) {
     loader.send(Message::Retired(instance)).ok();
 }
 

@@ -50,7 +50,8 @@ pub use loading::LoadError;
 pub use made_up::{MadeUpFleet, MadeUpRoom};
 pub use native::Native;
 pub use options::{
-    BuiltIn, ChildProgram, CompileIn, FOLDER_POLL, FOLDER_QUIET, LogLevel, Look, Options, PolicyHost, Snapshot,
+    BuiltIn, ChildProgram, CompileIn, FOLDER_POLL, FOLDER_QUIET, LogLevel, Look, Options, PolicyHost, REFUSED_RETRY,
+    Snapshot,
 };
 pub use policies::{Policies, Rollback, RollbackError, start};
 pub use rehearsal::{Asked, Described, Rehearsal, Rehearsed, fuel_budget};

@@ -36,17 +36,14 @@ use crate::scale::ScaleQueue;
 use crate::shelf::Shelf;
 use crate::status::Board;
 use crate::version::{Name, Version};
-use crate::wasm::Serving;
 use crate::watch::Watch;
 pub(crate) use built_in::BuiltInState;
-pub(crate) use faults::{FaultReport, NotSaved};
+pub(crate) use faults::{BuiltInFault, FaultReport, LearningFault};
 use policy::Policy;
 pub(crate) use returning::RollbackOrder;
 
 /// How soon the host is asked again for the view when it has none: it is starting, or going down.
 const SNAPSHOT_RETRY: Duration = Duration::from_millis(500);
-/// How soon a file is tried again that was refused through no fault of its own: a machine that is too busy stays so for a while.
-const RETRY: Duration = Duration::from_secs(60);
 /// How far apart two readings are at least that hints ask for: a file that is being written gives thousands.
 const HINT_GAP: Duration = Duration::from_millis(20);
 /// The loader sleeps no longer than this where there is no folder.
@@ -62,12 +59,14 @@ pub(crate) enum Message {
     RollBack(RollbackOrder),
     /// A policy has faulted; its instance is gone.
     Faulted(FaultReport),
+    /// The built-in has faulted.
+    BuiltInFaulted(BuiltInFault),
     /// A policy has said what it has learned.
     Learned(Name, Vec<u8>),
-    /// A policy could not say what it has learned.
-    NotSaved(NotSaved),
-    /// An instance to drop.
-    Retired(Box<Serving>),
+    /// A policy could not say what it has learned, or not go on with it.
+    LearningFault(LearningFault),
+    /// An instance to drop, of a guest or the built-in.
+    Retired(Box<dyn Send>),
     /// End.
     Stop,
 }
@@ -77,6 +76,8 @@ pub(crate) struct Loader {
     pub(crate) host: Arc<dyn PolicyHost>,
     pub(crate) folder: Option<(Folder, Watch)>,
     pub(crate) poll: Duration,
+    /// See [`Options::retry`](crate::Options::retry).
+    pub(crate) retry: Duration,
     pub(crate) orders: Orders,
     pub(crate) handover: Arc<Handover>,
     pub(crate) scale: ScaleQueue,
@@ -118,8 +119,9 @@ impl Loader {
                 Ok(Message::Prepared(prepared)) => self.prepared(*prepared),
                 Ok(Message::RollBack(order)) => self.roll_back(order),
                 Ok(Message::Faulted(report)) => self.faulted(report),
+                Ok(Message::BuiltInFaulted(fault)) => self.built_in_faulted(fault),
                 Ok(Message::Learned(name, bytes)) => self.shelf.keep_learned(&name, &bytes),
-                Ok(Message::NotSaved(report)) => self.not_saved(report),
+                Ok(Message::LearningFault(report)) => self.learning_faulted(report),
                 Ok(Message::Retired(instance)) => drop(instance),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,

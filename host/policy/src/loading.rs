@@ -68,7 +68,7 @@ impl LoadError {
         }
     }
 
-    /// Returns whether the file may pass without a change: the machine had no time or memory for it.
+    /// Returns whether the file may pass without a change: the machine had no time or memory for it, or could not read it.
     pub(crate) fn is_no_fault_of_the_file(&self) -> bool {
         use CompileError as E;
         match self {
@@ -82,6 +82,7 @@ impl LoadError {
                 | E::TooMuchCode
                 | E::ChildFailed { .. } => false,
             },
+            LoadError::File(FileError::Read { .. }) => true,
             LoadError::File(_)
             | LoadError::Check(_)
             | LoadError::Settings(_)
@@ -92,9 +93,14 @@ impl LoadError {
         }
     }
 
-    /// Returns whether the same file cannot pass, whatever else changes: the fleet decides about the last gates, too.
+    /// Returns whether the same module may pass in another fleet.
+    pub(crate) fn is_of_this_fleet(&self) -> bool {
+        matches!(self, LoadError::View(_) | LoadError::Trial { .. })
+    }
+
+    /// Returns whether the same file cannot pass, whatever else changes.
     pub(crate) fn is_for_good(&self) -> bool {
-        !self.is_no_fault_of_the_file() && !matches!(self, LoadError::View(_) | LoadError::Trial { .. })
+        !self.is_no_fault_of_the_file() && !self.is_of_this_fleet()
     }
 }
 

@@ -19,6 +19,10 @@ pub const FOLDER_POLL: Duration = Duration::from_secs(2);
 /// How long a file must not have changed before it counts: editors and copies write in steps.
 pub const FOLDER_QUIET: Duration = Duration::from_millis(300);
 
+/// How soon a file is tried again that was refused for something that is not its own: a machine that is too busy, or a fleet that
+/// lacks what the policy looks for, stays so for a while.
+pub const REFUSED_RETRY: Duration = Duration::from_secs(60);
+
 /// Makes one instance of the built-in policy.
 pub type BuiltIn = Box<dyn Fn() -> Box<dyn Native> + Send + Sync>;
 
@@ -36,6 +40,8 @@ pub struct Options {
     pub poll: Duration,
     /// How long a file must rest; [`FOLDER_QUIET`] outside of tests.
     pub quiet: Duration,
+    /// How soon what was refused for the machine's or the fleet's sake is tried again; [`REFUSED_RETRY`] outside of tests.
+    pub retry: Duration,
     /// Where modules are read and compiled; [`CompileIn::Child`] in a host that serves.
     pub compile: CompileIn,
 }
@@ -50,6 +56,7 @@ impl Options {
             log: LogLevel::Info,
             poll: FOLDER_POLL,
             quiet: FOLDER_QUIET,
+            retry: REFUSED_RETRY,
             compile: CompileIn::ThisProcess,
         }
     }

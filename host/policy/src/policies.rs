@@ -58,6 +58,7 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
         log,
         poll,
         quiet,
+        retry,
         compile,
     } = options;
     let (make, counters) = (Arc::new(built_in), Arc::new(Counters::default()));
@@ -97,6 +98,7 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
             (folder, watch)
         }),
         poll,
+        retry,
         orders: orders.clone(),
         handover: handover.clone(),
         scale: scale.clone(),
@@ -109,6 +111,7 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
             make: make.clone(),
             policy,
             settings,
+            problem: None,
             counters: counters.clone(),
         },
     };

@@ -16,7 +16,7 @@ use usher_fleet::view::{Cursor, ViewChange};
 
 use crate::built_in::BuiltInLink;
 use crate::counters::{Came, decision};
-use crate::loader::Message;
+use crate::loader::{BuiltInFault, Message};
 use crate::options::PolicyHost;
 use crate::version::{Name, Version};
 use crate::wasm::ViewSource;
@@ -229,6 +229,15 @@ impl ScaleThread {
             let verdicts = std::mem::take(&mut self.built_in_verdicts);
             let advice = self.built_in.scale(&self.mirror, &verdicts, ask);
             let took = asked.elapsed();
+            if let Err(fault) = &advice {
+                let fault = BuiltInFault {
+                    policy: self.built_in.policy(),
+                    decision: decision(ask.direction),
+                    message: fault.message.clone(),
+                };
+                // The loader is gone only when the host goes down.
+                self.loader.send(Message::BuiltInFaulted(fault)).ok();
+            }
             self.built_in
                 .counters
                 .of(decision(ask.direction))
@@ -244,7 +253,7 @@ impl ScaleThread {
         answer(link.policy.clone(), last, advice, took)
     }
 
-    /// Returns how far the slowest reader has read. One that does not exist yet starts with the whole view, gone things left out.
+    /// Returns how far the slowest reader has read. One that does not exist yet, or was never asked, starts with the whole view.
     fn read_by_all(&self) -> Cursor {
         let guests = self
             .links
@@ -253,6 +262,7 @@ impl ScaleThread {
             .map(|instance| instance.cursor());
         guests
             .chain([self.built_in.cursor()])
+            .filter(|cursor| *cursor > Cursor::START)
             .min()
             .unwrap_or(self.mirror.cursor())
     }

@@ -69,18 +69,22 @@ impl Shelf {
 
     /// Returns the policies whose file was there when the host ended.
     pub(crate) fn expected(&self) -> Vec<Name> {
-        let present = self.records.iter().filter(|(_, record)| record.current.is_some());
-        present.map(|(name, _)| name.clone()).collect()
+        let expected = self.records.keys().filter(|name| self.current(name).is_some());
+        expected.cloned().collect()
     }
 
-    /// Returns the last good version.
+    /// Returns the last good version; none while the file is gone.
     pub(crate) fn current(&self, name: &Name) -> Option<&Good> {
-        self.records.get(name)?.current.as_ref()
+        self.present(name)?.current.as_ref()
     }
 
-    /// Returns the good version before the last.
+    /// Returns the good version before the last; none while the file is gone.
     pub(crate) fn previous(&self, name: &Name) -> Option<&Good> {
-        self.records.get(name)?.previous.as_ref()
+        self.present(name)?.previous.as_ref()
+    }
+
+    fn present(&self, name: &Name) -> Option<&Record> {
+        self.records.get(name).filter(|record| record.gone.is_none())
     }
 
     /// Returns the rollback in force.
@@ -153,10 +157,24 @@ impl Shelf {
         self.save(name);
     }
 
-    /// Ends a rollback.
+    /// Ends a rollback. Versions that outlived their file for its sake go with it.
     pub(crate) fn release(&mut self, name: &Name) {
         if self.rollback(name).is_some() {
-            self.change(name, |record| record.rollback = None);
+            self.change(name, |record| {
+                record.rollback = None;
+                if record.gone.is_some() {
+                    record.current = None;
+                    record.previous = None;
+                }
+            });
+            self.save(name);
+        }
+    }
+
+    /// Notes that the file is back which a rollback holds.
+    pub(crate) fn is_back(&mut self, name: &Name) {
+        if self.present(name).is_none() {
+            self.change(name, |record| record.gone = None);
             self.save(name);
         }
     }
@@ -177,12 +195,17 @@ impl Shelf {
     }
 
     /// Forgets the versions of a policy whose file is gone. What was quarantined stays so, and what it has learned is kept,
-    /// should the file come back.
+    /// should the file come back; so is a rollback with the version that it brought back, for a deployment that deletes and
+    /// copies changes nothing.
     pub(crate) fn gone(&mut self, name: &Name, at: Timestamp) {
         let Some(record) = self.records.get_mut(name) else {
             return;
         };
+        let is_held = record.rollback.is_some();
         *record = Record {
+            current: record.current.take().filter(|_| is_held),
+            previous: record.previous.take().filter(|_| is_held),
+            rollback: record.rollback.take(),
             quarantined: std::mem::take(&mut record.quarantined),
             learned: record.learned,
             gone: Some(at),

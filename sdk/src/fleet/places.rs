@@ -50,18 +50,18 @@ impl Place {
 /// Places in their order, each once.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// What each chunk begins with or after; what comes before the first of them is in the first chunk, too.
-    bounds: Vec<Place>,
     /// Each in order, and none empty unless it is the only one: what it has allocated then serves again.
     chunks: Vec<Vec<Place>>,
+    /// What each chunk but the first begins with or after, so that a search looks into one chunk only.
+    bounds: Vec<Place>,
 }
 
 impl Places {
     /// Makes a set of none.
     pub(super) const fn new() -> Self {
         Places {
-            bounds: Vec::new(),
             chunks: Vec::new(),
+            bounds: Vec::new(),
         }
     }
 
@@ -97,7 +97,7 @@ impl Places {
         }
         if chunk.is_empty() && self.chunks.len() > 1 {
             self.chunks.remove(at);
-            self.bounds.remove(at);
+            self.bounds.remove(at.saturating_sub(1));
         }
     }
 
@@ -116,23 +116,22 @@ impl Places {
     /// Returns the chunk where a place is, or would be.
     #[inline(always)]
     fn chunk_of(&self, place: Place) -> usize {
-        if self.bounds.len() < 2 {
+        if self.bounds.is_empty() {
             return 0;
         }
-        position_after(&self.bounds, place).saturating_sub(1)
+        self.bounds.partition_point(|bound| *bound <= place)
     }
 
     /// Adds the first place of all, or cuts the chunk where it would be and adds it to one of the halves.
     #[cold]
     fn insert_in_new_chunk(&mut self, at: usize, place: Place) {
         let Some(chunk) = self.chunks.get_mut(at) else {
-            self.bounds.push(place);
             return self.chunks.push(vec![place]);
         };
         let mut rest = chunk.split_off(CHUNK_MAX / 2);
         let half = if place < rest[0] { chunk } else { &mut rest };
         half.insert(position(half, place), place);
-        self.bounds.insert(at + 1, rest[0]);
+        self.bounds.insert(at, rest[0]);
         self.chunks.insert(at + 1, rest);
     }
 }
@@ -141,12 +140,6 @@ impl Places {
 #[inline(always)]
 fn position(places: &[Place], place: Place) -> usize {
     places.partition_point(|other| *other < place)
-}
-
-/// Returns how many places are this one or less.
-#[inline(always)]
-fn position_after(places: &[Place], place: Place) -> usize {
-    places.partition_point(|other| *other <= place)
 }
 
 /// A walk over places in their order.
@@ -184,7 +177,8 @@ mod tests {
     fn is_as_expected(places: &Places, expected: &BTreeSet<Place>, from: Place) {
         assert_eq!(places.is_empty(), expected.is_empty());
         assert!(places.from(from).eq(expected.range(from..).copied()), "from {from:?}");
-        assert_eq!(places.bounds.len(), places.chunks.len());
+        assert_eq!(places.bounds.len(), places.chunks.len().saturating_sub(1));
+        assert!(places.bounds.is_sorted());
         let is_small = |chunk: &Vec<Place>| (1..=CHUNK_MAX).contains(&chunk.len()) || expected.is_empty();
         assert!(places.chunks.iter().all(is_small));
     }

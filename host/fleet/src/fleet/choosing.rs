@@ -5,14 +5,13 @@ use std::time::Duration;
 use super::Fleet;
 use super::ledger::Cost;
 use super::queue::Hint;
-use crate::advice::{Advisor, Fault, FaultKind, PlaceAnswer, PlaceAsk, Placement};
+use crate::advice::{Advisor, Fault, PlaceAnswer, PlaceAsk, Placement};
 use crate::decision::{Advised, Decision, DecisionNote, DecisionPoint, PolicyRef};
-use crate::event::{PolicyEventBody, What};
 use crate::ids::{DecisionNo, RoomId, ServerNo};
 use crate::room::{RoomRecord, RoomState};
 
-/// The most policies that one decision asks: far more than a folder sensibly holds, so that no chain is endless.
-const LINKS_MAX: usize = 64;
+/// The most policies that one decision asks: more than a folder may hold and the built-in, so that no chain is endless.
+const LINKS_MAX: usize = 128;
 
 /// What the chain came to for one room.
 pub(super) enum Choice {
@@ -96,7 +95,7 @@ impl Fleet {
         };
         let choice = match advice {
             Err(fault) => {
-                self.faulted(&mut decision, &fault);
+                faulted(&mut decision, &fault);
                 wait()
             }
             Ok(advice) => {
@@ -157,23 +156,13 @@ impl Fleet {
             }
         }
     }
+}
 
-    /// Marks a decision's record as a fault, and tells it.
-    pub(super) fn faulted(&mut self, decision: &mut Decision, fault: &Fault) {
-        decision.verdict = "fault";
-        decision.code = fault.kind.word();
-        decision.reason = Some(fault.message.clone());
-        // That a policy is being rebuilt was told when it faulted.
-        if fault.kind != FaultKind::Unavailable {
-            self.tell(What::PolicyFault(PolicyEventBody {
-                policy: decision.policy.name.clone(),
-                version: decision.policy.version.clone(),
-                sha256: "".into(),
-                step: decision.point.word().into(),
-                reason: format!("{}: {}", fault.kind.word(), fault.message),
-            }));
-        }
-    }
+/// Marks a decision's record as a fault. The policies' host tells it: it knows which module that was.
+pub(super) fn faulted(decision: &mut Decision, fault: &Fault) {
+    decision.verdict = "fault";
+    decision.code = fault.kind.word();
+    decision.reason = Some(fault.message.clone());
 }
 
 /// Returns chance that can be repeated: from the room and the decision's number (FNV-1a).

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Fleet;
-use super::choosing::seed;
+use super::choosing::{faulted, seed};
 use super::timers::Timer;
 use crate::advice::{Demand, Direction, ScaleAdvice, ScaleAnswer, ScaleAsk, WANTS_MAX, Want};
 use crate::config::Labels;
@@ -220,7 +220,7 @@ impl Fleet {
             Err(fault) => {
                 // A fault must never sell a warm pool: nothing goes down in this tick, whatever the next policy says.
                 ends = ends || asking.direction == Direction::Down;
-                self.faulted(&mut report, &fault);
+                faulted(&mut report, &fault);
                 self.out.decisions.push(report);
             }
         }

@@ -22,6 +22,8 @@ pub(crate) struct BuiltInState {
     pub(crate) make: Arc<BuiltIn>,
     pub(crate) policy: PolicyRef,
     pub(crate) settings: Hash,
+    /// What is wrong with `standard.toml` as it is now.
+    pub(crate) problem: Option<String>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -45,7 +47,7 @@ impl BuiltInState {
             }),
             previous: None,
             rolled_back_at: None,
-            note: None,
+            note: self.problem.clone(),
             learned_bytes: 0,
             counters: self.counters.clone(),
         }
@@ -83,7 +85,7 @@ impl Loader {
             .map_err(LoadError::File)
             .and_then(|bytes| self.built_in.with_settings(&bytes.unwrap_or_default()));
         match made {
-            Ok(None) => {}
+            Ok(None) => self.built_in.problem = None,
             Ok(Some((hash, [mut place, scale]))) => {
                 if let Some(view) = self.host.snapshot()
                     && let Err(error) = place.feed(view.now, &view)
@@ -93,11 +95,13 @@ impl Loader {
                 self.handover.put_built_in(place);
                 self.scale.send(ScaleMessage::BuiltIn(scale));
                 self.built_in.settings = hash;
+                self.built_in.problem = None;
                 self.tell_change(PolicyEvent::Loaded(self.built_in.event("", "has new settings")));
             }
             Err(error) => {
                 let reason = error.to_string();
                 tracing::error!("standard.toml was refused: {reason}");
+                self.built_in.problem = Some(format!("standard.toml was refused: {reason}"));
                 self.tell(PolicyEvent::Refused(self.built_in.event(error.step(), &reason)));
             }
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use usher_fleet::advice::{Direction, FaultKind};
 use usher_fleet::decision::{DecisionPoint, PolicyRef};
-use usher_fleet::event::PolicyEvent;
+use usher_fleet::event::{PolicyEvent, PolicyEventBody};
 
 use super::returning::Why;
 use super::serving::place_link;
@@ -28,32 +28,56 @@ pub(crate) struct FaultReport {
     pub(crate) input: u64,
 }
 
-/// A policy's failure to say what it has learned.
+/// A fault of the built-in, which has made itself anew.
 #[derive(Debug)]
-pub(crate) struct NotSaved {
+pub(crate) struct BuiltInFault {
+    pub(crate) policy: PolicyRef,
+    pub(crate) decision: DecisionPoint,
+    pub(crate) message: String,
+}
+
+/// A policy's failure to say what it has learned, or to go on with it.
+#[derive(Debug)]
+pub(crate) struct LearningFault {
     pub(crate) name: Name,
     pub(crate) version: Version,
     pub(crate) policy: PolicyRef,
+    /// `save` or `restore`.
+    pub(crate) step: &'static str,
     pub(crate) message: String,
 }
 
 impl Loader {
-    /// Tells that a policy has not said what it has learned. It costs what it has learned since it did, and nothing else.
-    pub(super) fn not_saved(&self, report: NotSaved) {
-        let NotSaved {
+    /// Tells that a policy has not said what it has learned, which costs what it has learned since it did, or starts without.
+    pub(super) fn learning_faulted(&self, report: LearningFault) {
+        let LearningFault {
             name,
             version,
             policy,
+            step,
             message,
         } = report;
-        tracing::warn!(policy = &*policy.name, "what it has learned is not kept: {message}");
+        tracing::warn!(policy = &*policy.name, step, "what it has learned: {message}");
         self.tell(PolicyEvent::Fault(body(
             &name,
             Some(&policy),
             Some(version),
-            "save",
+            step,
             &message,
         )));
+    }
+
+    /// Tells a fault of the built-in.
+    pub(super) fn built_in_faulted(&self, fault: BuiltInFault) {
+        let (policy, step) = (&fault.policy, fault.decision.word());
+        let reason = format!("{}: {}", FaultKind::Error.word(), fault.message);
+        self.tell(PolicyEvent::Fault(PolicyEventBody {
+            policy: policy.name.clone(),
+            version: policy.version.clone(),
+            sha256: "".into(),
+            step: step.to_owned(),
+            reason,
+        }));
     }
 
     /// Takes note of a fault. One of a version that serves no more is only told.
@@ -156,15 +180,33 @@ impl Loader {
             return;
         };
         let learned = self.shelf.learned(name);
+        let before = self.shelf.previous(name).map(|good| good.version);
+        let has_good_before = before.is_some_and(|before| !self.shelf.is_out(name, before, DecisionPoint::Place));
         match trial::try_out_placing(&*self.host, &recipe, learned.as_deref(), &view) {
             Ok(instance) => {
                 let link = place_link(&recipe, &served.policy, &policy.counters, Some(Box::new(instance)));
                 self.handover.put(name.clone(), Some(link));
+                policy.note = None;
                 self.host.chain_changed();
             }
-            Err(error) => {
+            Err(error) if !has_good_before => {
                 tracing::warn!(policy = &**name.text(), "the policy could not be built again: {error}");
+                policy.note = Some(format!("it could not be built again after a fault: {error}"));
                 policy.rebuild = Some(policy.backoff.next_try(now));
+            }
+            // One that never comes back gives way to the good version before it.
+            Err(error) => {
+                let report = FaultReport {
+                    name: name.clone(),
+                    version: recipe.version,
+                    policy: served.policy.clone(),
+                    decision: DecisionPoint::Place,
+                    kind: FaultKind::Error,
+                    message: format!("it could not be built again: {error}"),
+                    // Each try sees another moment.
+                    input: Timestamp::now().as_millisecond().unsigned_abs(),
+                };
+                self.faulted(report);
             }
         }
     }

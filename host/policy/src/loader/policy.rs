@@ -119,6 +119,17 @@ impl Wanted {
         self.version == Some(version) && matches!(self.now, WantedNow::Preparing)
     }
 
+    /// Returns whether this version waits for a fleet in which it passes.
+    pub(super) fn waits_for_the_fleet(&self, version: Version) -> bool {
+        self.version == Some(version)
+            && matches!(&self.now, WantedNow::Refused { error, .. } if error.is_of_this_fleet())
+    }
+
+    /// Returns whether it was refused in these words.
+    pub(super) fn was_refused_for(&self, reason: &str) -> bool {
+        matches!(&self.now, WantedNow::Refused { error, .. } if error.to_string() == reason)
+    }
+
     /// Returns whether it was refused.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self.now, WantedNow::Refused { .. })

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use usher_fleet::event::PolicyEvent;
 
 use super::policy::WantedNow;
-use super::{Loader, RETRY, SNAPSHOT_RETRY, body};
+use super::{Loader, SNAPSHOT_RETRY, body};
 use crate::kitchen::{Errand, Order, Prepared};
 use crate::loading::LoadError;
 use crate::policies::RollbackError;
@@ -172,7 +172,7 @@ impl Loader {
             Ok(recipe) => recipe.clone(),
             // Nothing was decided, and nobody asks any more.
             Err(LoadError::Compile(CompileError::Stopped)) => return,
-            Err(error) if error.is_no_fault_of_the_file() => return self.postpone(prepared, RETRY),
+            Err(error) if error.is_no_fault_of_the_file() => return self.postpone(prepared, self.retry),
             Err(error) => return self.stays_away(&name, &error.to_string()),
         };
         let Some(view) = self.host.snapshot() else {

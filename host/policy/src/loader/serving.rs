@@ -39,7 +39,14 @@ impl Loader {
         };
         let tried = match self.try_out(&recipe, &view) {
             Ok(tried) => tried,
-            Err(error) => return self.refuse(&name, Some(recipe.version), error),
+            Err(error) => {
+                let is_of_this_fleet = error.is_of_this_fleet();
+                self.refuse(&name, Some(recipe.version), error);
+                if is_of_this_fleet {
+                    self.postpone(prepared, self.retry);
+                }
+                return;
+            }
         };
         let good = Good {
             version: recipe.version,

@@ -7,7 +7,7 @@ use usher_fleet::event::PolicyEvent;
 
 use super::policy::{Wanted, WantedNow};
 use super::returning::Why;
-use super::{Loader, RETRY, body};
+use super::{Loader, body};
 use crate::folder::{Contents, FileError};
 use crate::kitchen::{Errand, Order, Prepared};
 use crate::loading::{self, LoadError};
@@ -36,6 +36,7 @@ impl Loader {
             .rollback(name)
             .is_some_and(|rollback| rollback.held == Some(version))
         {
+            self.shelf.is_back(name);
             self.want(name, Some(version), WantedNow::RolledBack);
             return self.serve_last_good(name, Why::NotWanted);
         }
@@ -49,6 +50,10 @@ impl Loader {
                 "the file holds a version that is in quarantine: the good one before it serves"
             );
             self.want(name, Some(version), WantedNow::Quarantined);
+            // The host ended before the one before it served again.
+            if self.shelf.current(name).is_some_and(|good| good.version == version) {
+                self.shelf.step_back(name);
+            }
             return self.serve_last_good(name, Why::NotWanted);
         }
         self.want(name, Some(version), WantedNow::Preparing);
@@ -64,8 +69,9 @@ impl Loader {
     /// and this one is not tried again.
     fn is_kept_out(&self, name: &Name, version: Version) -> bool {
         let served = self.policies.get(name).and_then(|policy| policy.served_version());
-        let before = served.or_else(|| Some(self.shelf.current(name)?.version));
-        let Some(before) = before.filter(|before| *before != version) else {
+        let good = [self.shelf.current(name), self.shelf.previous(name)];
+        let good = good.into_iter().flatten().map(|good| good.version);
+        let Some(before) = served.into_iter().chain(good).find(|before| *before != version) else {
             return false;
         };
         let mut quarantined = self.shelf.quarantined(name, version);
@@ -76,7 +82,7 @@ impl Loader {
     pub(super) fn wanted_prepared(&mut self, prepared: Prepared) {
         let (name, version) = (prepared.name.clone(), prepared.version);
         let wanted = self.policies.get(&name).and_then(|policy| policy.wanted.as_ref());
-        if !wanted.is_some_and(|wanted| wanted.is_preparing(version)) {
+        if !wanted.is_some_and(|wanted| wanted.is_preparing(version) || wanted.waits_for_the_fleet(version)) {
             return;
         }
         match &prepared.made {
@@ -125,10 +131,14 @@ impl Loader {
     /// Refuses what the folder holds. What served before still does; after a restart that is the last good version.
     pub(super) fn refuse(&mut self, name: &Name, version: Option<Version>, error: LoadError) {
         let (step, reason) = (error.step(), error.to_string());
-        tracing::error!(policy = &**name.text(), step, "the policy was refused: {reason}");
-        let retry = error.is_no_fault_of_the_file().then(|| Instant::now() + RETRY);
+        let retry = error.is_no_fault_of_the_file().then(|| Instant::now() + self.retry);
+        let before = self.policies.get(name).and_then(|policy| policy.wanted.as_ref());
+        let is_told = before.is_some_and(|before| before.version == version && before.was_refused_for(&reason));
         self.want(name, version, WantedNow::Refused { error, retry });
-        self.tell(PolicyEvent::Refused(body(name, None, version, step, &reason)));
+        if !is_told {
+            tracing::error!(policy = &**name.text(), step, "the policy was refused: {reason}");
+            self.tell(PolicyEvent::Refused(body(name, None, version, step, &reason)));
+        }
         self.serve_last_good(name, Why::NotWanted);
     }
 

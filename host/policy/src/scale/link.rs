@@ -11,7 +11,7 @@ use usher_fleet::decision::PolicyRef;
 use super::mirror::Mirror;
 use crate::backoff::Backoff;
 use crate::counters::{Counters, decision};
-use crate::loader::{FaultReport, Message, NotSaved};
+use crate::loader::{FaultReport, LearningFault, Message};
 use crate::recipe::Recipe;
 use crate::shelf::LEARNED_BYTES_MAX;
 use crate::wasm::{CallFault, Pace, Serving};
@@ -134,8 +134,40 @@ impl ScaleLink {
         mirror: &Mirror,
         loader: &Sender<Message>,
     ) -> Result<ScaleAdvice, Fault> {
-        self.answer(ask, mirror)
-            .map_err(|fault| self.faulted(ask, fault, loader))
+        let fault = match self.answer(ask, mirror) {
+            Ok(advice) => return Ok(advice),
+            Err(fault) => fault,
+        };
+        match self.answer_without_learned(ask, mirror, &fault, loader) {
+            Some(advice) => Ok(advice),
+            None => Err(self.faulted(ask, fault, loader)),
+        }
+    }
+
+    /// Asks once more without what was learned, if no instance has answered since it got that: it may be what it stumbles over, and
+    /// can be learned again. Only where that answers is it given up.
+    fn answer_without_learned(
+        &mut self,
+        ask: &ScaleAsk,
+        mirror: &Mirror,
+        fault: &CallFault,
+        loader: &Sender<Message>,
+    ) -> Option<ScaleAdvice> {
+        if fault.kind == FaultKind::Unavailable || self.is_proven {
+            return None;
+        }
+        let learned = self.learned.take()?;
+        let Ok(advice) = self.answer(ask, mirror) else {
+            self.learned = Some(learned);
+            return None;
+        };
+        let message = format!(
+            "it starts without it, for with it: {}: {}",
+            fault.kind.word(),
+            fault.message
+        );
+        self.tell_learning_fault("restore", message, loader);
+        Some(advice)
     }
 
     fn answer(&mut self, ask: &ScaleAsk, mirror: &Mirror) -> Result<ScaleAdvice, CallFault> {
@@ -158,6 +190,10 @@ impl ScaleLink {
         let answer = instance
             .feed(ask.now, mirror, &verdicts, Pace::Whole)
             .and_then(|()| instance.scale(ask));
+        if answer.is_err() {
+            // They are for whoever comes after it.
+            self.verdicts.extend(verdicts);
+        }
         let (fuel, memory) = instance.used();
         self.fuel = fuel;
         self.counters.set_memory(decision(ask.direction), memory);
@@ -189,13 +225,6 @@ impl ScaleLink {
     fn faulted(&mut self, ask: &ScaleAsk, fault: CallFault, loader: &Sender<Message>) -> Fault {
         if fault.kind != FaultKind::Unavailable {
             self.not_before = Some(self.backoff.next_try(Instant::now()));
-            // Whatever it has learned may be what it stumbles over, and can be learned again.
-            if !self.is_proven && self.learned.take().is_some() {
-                tracing::warn!(
-                    policy = &*self.policy.name,
-                    "it is started without what it has learned next time"
-                );
-            }
             let report = FaultReport {
                 name: self.recipe.name.clone(),
                 version: self.recipe.version,
@@ -251,12 +280,18 @@ impl ScaleLink {
                 format!("`save` failed: {}: {}", fault.kind.word(), fault.message)
             }
         };
-        let report = NotSaved {
+        self.tell_learning_fault("save", message, loader);
+    }
+
+    fn tell_learning_fault(&self, step: &'static str, message: String, loader: &Sender<Message>) {
+        let report = LearningFault {
             name: self.recipe.name.clone(),
             version: self.recipe.version,
             policy: self.policy.clone(),
+            step,
             message,
         };
-        loader.send(Message::NotSaved(report)).ok();
+        // The loader is gone only when the host goes down.
+        loader.send(Message::LearningFault(report)).ok();
     }
 }

@@ -18,7 +18,7 @@ use usher_fleet::view::{Cursor, ViewChange};
 
 use super::rows::World;
 use crate::native::Native;
-use crate::options::{ChildProgram, CompileIn, Look, Options, PolicyHost, Snapshot};
+use crate::options::{ChildProgram, CompileIn, Look, Options, PolicyHost, REFUSED_RETRY, Snapshot};
 use crate::wasm::ViewSource as _;
 use crate::{PlaceChain, Policies};
 
@@ -89,12 +89,15 @@ impl Stage {
         for (name, bytes) in files {
             std::fs::write(dir.path().join(name), bytes).unwrap();
         }
-        Stage::start(
-            dir,
-            tempfile::tempdir().unwrap(),
-            World::of_sixty(),
-            CompileIn::ThisProcess,
-        )
+        let keep = tempfile::tempdir().unwrap();
+        Stage::start(dir, keep, World::of_sixty(), CompileIn::ThisProcess, REFUSED_RETRY)
+    }
+
+    /// Starts with an empty folder and a fleet of nothing, and tries what that refuses again soon.
+    pub(crate) fn trying_again() -> Stage {
+        let [dir, keep] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+        let retry = Duration::from_millis(100);
+        Stage::start(dir, keep, World::with([]), CompileIn::ThisProcess, retry)
     }
 
     /// Starts with an empty folder and this shell script for a compiler.
@@ -104,7 +107,7 @@ impl Stage {
             arguments: vec!["-c".into(), script.into()],
         };
         let [dir, keep] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
-        Stage::start(dir, keep, World::of_sixty(), CompileIn::Child(program))
+        Stage::start(dir, keep, World::of_sixty(), CompileIn::Child(program), REFUSED_RETRY)
     }
 
     /// Ends it and starts it again over the same folders and the same fleet; `meanwhile` happens in between.
@@ -112,10 +115,16 @@ impl Stage {
         self.policies.stop();
         meanwhile(self.dir.path());
         let world = self.host.world.lock().unwrap().clone();
-        Stage::start(self.dir, self.keep, world, CompileIn::ThisProcess)
+        Stage::start(self.dir, self.keep, world, CompileIn::ThisProcess, REFUSED_RETRY)
     }
 
-    fn start(dir: tempfile::TempDir, keep: tempfile::TempDir, world: World, compile: CompileIn) -> Stage {
+    fn start(
+        dir: tempfile::TempDir,
+        keep: tempfile::TempDir,
+        world: World,
+        compile: CompileIn,
+        retry: Duration,
+    ) -> Stage {
         let (events_in, events) = channel();
         let (changes_in, changes) = channel();
         let (answers_in, answers) = channel();
@@ -131,6 +140,7 @@ impl Stage {
         options.compile = compile;
         options.poll = Duration::from_millis(50);
         options.quiet = QUIET;
+        options.retry = retry;
         let (chain, policies) = crate::start(options, host.clone());
         Stage {
             dir,

@@ -190,6 +190,27 @@ fn a_version_that_stumbles_over_what_was_learned_starts_without() {
 }
 
 #[test]
+fn faults_that_what_was_learned_did_not_bring_about_leave_it() {
+    let mut stage = stage();
+    stage.rename_in("a.wasm", &counts().build());
+    stage.loaded();
+    assert_eq!(wants(&mut stage, 1), Ok(1));
+    let next = |stage: &mut Stage, decision| loop {
+        match wants(stage, decision) {
+            // Until the back-off is over.
+            Err(FaultKind::Unavailable) => {}
+            other => break other,
+        }
+    };
+    for _ in 0..2 {
+        assert_eq!(next(&mut stage, TRAP), Err(FaultKind::Trap));
+        assert_eq!(fault(&stage).0, "scale_up");
+    }
+    assert_eq!(next(&mut stage, 5), Ok(2), "the first decision was kept");
+    stage.stop();
+}
+
+#[test]
 fn a_save_that_fails_costs_nothing_but_the_save() {
     let too_long =
         "(call $store (i32.const 1028) (i32.const 6000)) (call $store (i32.const 1032) (i32.const 65537)) (call $ok)";

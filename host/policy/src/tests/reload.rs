@@ -309,5 +309,13 @@ fn the_built_in_reads_standard_toml_from_the_start_and_when_it_changes() {
         ("configure".into(), "the settings were refused: bad settings".into())
     );
     assert_eq!(settings(&mut stage), r#"{"spare":2} after 0 rows"#);
+    let problem = |stage: &Stage| stage.policies.status()[0].problem.clone();
+    stage.until(|policies| policies.status()[0].problem.is_some());
+    assert_eq!(
+        problem(&stage).unwrap(),
+        "standard.toml was refused: the settings were refused: bad settings"
+    );
+    stage.rename_in("standard.toml", b"spare = 2");
+    stage.until(|policies| policies.status()[0].problem.is_none());
     stage.stop();
 }

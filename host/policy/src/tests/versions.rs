@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use usher_fleet::advice::Placement;
 use usher_fleet::event::PolicyEvent;
@@ -9,7 +10,8 @@ use usher_fleet::ids::ServerNo;
 
 use super::guests::Guest;
 use super::host::{BUILT_IN, Stage};
-use super::rows::pool;
+use super::rows::{World, pool};
+use crate::Policies;
 use crate::policies::RollbackError;
 use crate::status::{PolicyStatus, WantedState};
 
@@ -327,6 +329,61 @@ fn an_order_to_go_back_holds_over_restarts_until_the_file_changes() {
 }
 
 #[test]
+fn an_order_to_go_back_outlives_a_deployment_that_deletes_and_copies() {
+    let (one, two) = (places(1, "1.0.0"), places(2, "2.0.0"));
+    let mut stage = Stage::serving(&[("a.wasm", &one.build())]);
+    replace(&mut stage, &two);
+    stage.policies.rollback("a", "rooms pile up").wait().unwrap();
+    stage.rolled_back();
+    let remove = |stage: &Stage| {
+        fs::remove_file(stage.path("a.wasm")).unwrap();
+        assert!(matches!(stage.event(), PolicyEvent::Removed(_)));
+    };
+    remove(&stage);
+    let mut stage = stage.restart(same);
+    assert!(
+        stage.is_quiet_for(4),
+        "a file that is gone does not come back from the shelf"
+    );
+    assert_eq!(stage.decide("room").1, on(BUILT_IN));
+    stage.rename_in("a.wasm", &two.build());
+    assert_eq!(stage.rolled_back().version.as_ref(), "1.0.0");
+    assert_eq!(stage.decide("room").1, on(1));
+    assert_eq!(wanted(&stage), (WantedState::RolledBack, Some("2.0.0".into())));
+    // Another file ends it, and what was kept for its sake.
+    remove(&stage);
+    stage.rename_in("a.wasm", &places(3, "3.0.0").build());
+    stage.loaded();
+    stage.changed();
+    assert_eq!(stage.decide("room").1, on(3));
+    assert_eq!(status(&stage).previous, None);
+    stage.stop();
+}
+
+#[test]
+fn a_quarantine_whose_way_back_a_restart_cut_off_is_gone_back_from_then() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
+    replace(&mut stage, &faulty("2.0.0"));
+    for room in ["one", "two", "three"] {
+        assert!(stage.ask(0, room).unwrap().advice.is_err(), "{room} is a fault");
+        assert!(matches!(stage.event(), PolicyEvent::Fault(_)));
+        if room == "two" {
+            stage.changed();
+            // The host goes down, and shows the fleet to nobody any more.
+            stage.host.has_view.store(false, Ordering::SeqCst);
+        } else if room == "one" {
+            stage.changed();
+        }
+    }
+    assert!(matches!(stage.event(), PolicyEvent::Quarantined(_)));
+    let mut stage = stage.restart(same);
+    assert_eq!(stage.rolled_back().version.as_ref(), "1.0.0");
+    assert_eq!(stage.decide("four"), ("a".into(), on(1)));
+    assert_eq!(wanted(&stage), (WantedState::Quarantined, Some("2.0.0".into())));
+    stage.stop();
+}
+
+#[test]
 fn an_order_to_go_back_is_released_by_new_settings_and_by_the_earlier_file() {
     let mut stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
     replace(&mut stage, &places(2, "2.0.0"));
@@ -382,7 +439,7 @@ fn an_order_that_was_given_without_a_folder_holds_when_the_folder_returns() {
 #[test]
 fn a_good_version_that_does_not_pass_the_gates_any_more_is_tried_once_and_shown() {
     let stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
-    *stage.host.world.lock().unwrap() = super::rows::World::default();
+    *stage.host.world.lock().unwrap() = World::default();
     let mut stage = stage.restart(same);
     assert_eq!(stage.refused().0, "trial");
     assert!(stage.is_quiet_for(4));
@@ -458,6 +515,66 @@ fn with_the_good_version_lost_the_one_in_quarantine_serves_without_that_decision
     assert_eq!(stage.loaded().version.as_ref(), "2.0.0");
     assert_eq!(status(&stage).serving.unwrap().quarantined, ["place"]);
     assert_eq!(stage.decide("room").1, on(BUILT_IN));
+    stage.stop();
+}
+
+#[test]
+fn what_the_fleet_stood_in_the_way_of_is_tried_again_until_it_passes() {
+    let mut stage = Stage::trying_again();
+    stage.rename_in("a.wasm", &places(77, "1.0.0").build());
+    let (step, reason) = stage.refused();
+    assert_eq!(step, "trial");
+    assert!(reason.contains("server 77"), "{reason}");
+    assert!(stage.is_quiet_for(10), "told once, however often it is tried");
+    assert_eq!(stage.policies.compilations(), 1);
+    stage.host.world.lock().unwrap().set([super::rows::server(77)]);
+    stage.loaded();
+    assert_eq!(stage.decide("room").1, on(77));
+    assert_eq!(stage.policies.compilations(), 1);
+    stage.stop();
+}
+
+/// A guest that cannot take usages.
+fn blind(version: &'static str) -> Guest {
+    Guest {
+        view: Some(["(call $ok)", "unreachable", "(call $ok)"].map(Into::into)),
+        ..places(2, version)
+    }
+}
+
+#[test]
+fn one_that_cannot_be_built_again_gives_way_to_the_version_before_it() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
+    replace(&mut stage, &blind("2.0.0"));
+    stage.host.world.lock().unwrap().set([super::rows::usage(1, 1)]);
+    assert!(stage.ask(0, "one").unwrap().advice.is_err(), "it is told a usage");
+    for words in ["unreachable", "could not be built again", "could not be built again"] {
+        let PolicyEvent::Fault(event) = stage.event() else {
+            panic!("a fault is told")
+        };
+        assert!(event.reason.contains(words), "{event:?}");
+    }
+    assert!(matches!(stage.event(), PolicyEvent::Quarantined(_)));
+    stage.changed();
+    assert_eq!(stage.rolled_back().version.as_ref(), "1.0.0");
+    assert_eq!(stage.decide("two"), ("a".into(), on(1)));
+    stage.stop();
+}
+
+#[test]
+fn one_that_cannot_be_built_again_and_has_none_before_it_says_so_and_tries_on() {
+    let mut stage = Stage::serving(&[("a.wasm", &blind("2.0.0").build())]);
+    let usage = super::rows::usage(1, 1);
+    stage.host.world.lock().unwrap().set([usage]);
+    assert!(stage.ask(0, "one").unwrap().advice.is_err(), "it is told a usage");
+    assert!(matches!(stage.event(), PolicyEvent::Fault(_)));
+    let problem = |policies: &Policies| policies.status()[0].problem.clone();
+    stage.until(|policies| problem(policies).is_some_and(|problem| problem.contains("could not be built again")));
+    // A fleet that it can take.
+    *stage.host.world.lock().unwrap() = World::of_sixty();
+    stage.changed();
+    assert_eq!(problem(&stage.policies), None);
+    assert_eq!(stage.decide("two"), ("a".into(), on(2)));
     stage.stop();
 }
 
