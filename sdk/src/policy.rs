@@ -37,11 +37,34 @@ use crate::{Demand, Fleet, Growth, PlacementAdvice, RoomRequest, Shrinkage, Time
 /// }
 /// ```
 pub trait Policy: Sized + 'static {
-    /// The name under which decisions are recorded; by default the package's name.
+    /// What the policy calls itself, as `usher policy check` shows it; by default the package's name. Decisions are recorded under the
+    /// name of its file.
+    ///
+    /// ```
+    /// # use usher_sdk::Policy;
+    /// # struct Night;
+    /// # impl Policy for Night {
+    /// const NAME: Option<&'static str> = Some("night");
+    /// #   type Settings = ();
+    /// #   fn new(_: ()) -> Result<Self, String> { Ok(Night) }
+    /// # }
+    /// # assert_eq!(Night::NAME, Some("night"));
+    /// ```
     const NAME: Option<&'static str> = None;
 
     /// Reported numbers that the policy wants to see beside the usual ones, by name, such as `consumers`; read with
     /// [`Server::figure`](crate::Server::figure) by their place in this list.
+    ///
+    /// ```
+    /// # use usher_sdk::Policy;
+    /// # struct Night;
+    /// # impl Policy for Night {
+    /// const FIGURES: &'static [&'static str] = &["consumers"]; // server.figure(0)
+    /// #   type Settings = ();
+    /// #   fn new(_: ()) -> Result<Self, String> { Ok(Night) }
+    /// # }
+    /// # assert_eq!(Night::FIGURES, ["consumers"]);
+    /// ```
     const FIGURES: &'static [&'static str] = &[];
 
     /// What the settings file may say. Where there is no file, or it says nothing, it is `Settings::default()`.

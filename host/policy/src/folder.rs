@@ -151,10 +151,15 @@ impl Folder {
         &self.dir
     }
 
-    /// Returns the built-in's settings as they are now; none where there are none, or they cannot be read.
-    pub(crate) fn built_in_settings(&self) -> Option<Vec<u8>> {
-        let root = fs::canonicalize(&self.dir).ok()?;
-        read(&look(&root, BUILT_IN_SETTINGS), SETTINGS_BYTES_MAX, BUILT_IN_SETTINGS).ok()?
+    /// Returns the built-in's settings as they are now; none where there are none.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub(crate) fn built_in_settings(&self) -> Result<Option<Vec<u8>>, FileError> {
+        let Ok(root) = fs::canonicalize(&self.dir) else {
+            return Ok(None);
+        };
+        read(&look(&root, BUILT_IN_SETTINGS), SETTINGS_BYTES_MAX, BUILT_IN_SETTINGS)
     }
 
     /// Reads the folder. One that is missing or cannot be read changes nothing.

@@ -53,7 +53,7 @@ pub use options::{
     BuiltIn, ChildProgram, CompileIn, FOLDER_POLL, FOLDER_QUIET, LogLevel, Look, Options, PolicyHost, REFUSED_RETRY,
     Snapshot,
 };
-pub use policies::{Policies, Rollback, RollbackError, start};
+pub use policies::{Policies, Rollback, RollbackError, check_built_in_settings, start};
 pub use rehearsal::{Asked, Described, Rehearsal, Rehearsed, fuel_budget};
 pub use settings::SettingsError;
 pub use status::{PolicyStatus, QuarantinedStatus, ServingStatus, VersionStatus, WantedState, WantedStatus};

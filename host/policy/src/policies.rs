@@ -1,5 +1,6 @@
 //! Starting it all: the built-in decides from the first moment, the folder's policies join as they pass their gates.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -15,7 +16,7 @@ use crate::folder::Folder;
 use crate::kitchen::{self, Orders};
 use crate::loader::{BuiltInState, Loader, Message, RollbackOrder};
 use crate::loading::Kitchen;
-use crate::options::{Options, PolicyHost};
+use crate::options::{BuiltIn, FOLDER_QUIET, Options, PolicyHost};
 use crate::quarantine::Quarantine;
 use crate::scale::{ScaleMessage, ScaleQueue, ScaleThread};
 use crate::settings::Settings;
@@ -29,6 +30,8 @@ use crate::watch::Watch;
 const KITCHEN_STACK_BYTES: usize = 16 << 20;
 /// The stack of threads that run guests, in bytes: guest code has half a MiB of it and needs as much again.
 const GUEST_STACK_BYTES: usize = 2 << 20;
+/// How far the threads that make instances give way; a third of the processor is theirs where another thread wants it, too.
+const NICE: i32 = 5;
 /// The longest that somebody waits for a rollback: a module that was good compiles in a second, and on a busy machine in some.
 const ROLLBACK_WAIT: Duration = Duration::from_secs(20);
 
@@ -69,19 +72,20 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
         folder.expect(shelf.expected(), now);
         folder
     });
-    let settings = folder.as_ref().and_then(Folder::built_in_settings).unwrap_or_default();
     let link = |settings: Settings| BuiltInLink::new(&make, settings, &counters);
-    let configured = Settings::read(&settings)
-        .map_err(|error| error.to_string())
-        .and_then(|read| Ok((link(read.clone())?, link(read)?)));
-    // What is wrong with the file, the loader says when it reads it.
-    let (place, scaling, settings) = match configured {
-        Ok((place, scaling)) => (place, scaling, Hash::of(&settings)),
-        Err(_) => {
-            let empty = || link(Settings::default()).expect("the built-in takes empty settings");
-            (empty(), empty(), Hash::of(b""))
-        }
+    let configured = |bytes: &[u8]| {
+        let settings = Settings::read(bytes).map_err(|error| error.to_string())?;
+        Ok::<_, String>((link(settings.clone())?, link(settings)?, Hash::of(bytes)))
     };
+    // What is wrong with the file, the loader says when it reads it; what was good before the restart is so still.
+    let written = folder.as_ref().map(Folder::built_in_settings).transpose();
+    let (place, scaling, settings) = written
+        .map_err(|error| error.to_string())
+        .map(|bytes| bytes.flatten().unwrap_or_default())
+        .and_then(|bytes| configured(&bytes))
+        .or_else(|_| configured(&shelf.built_in_settings().unwrap_or_default()))
+        .or_else(|_| configured(b""))
+        .expect("the built-in takes empty settings");
     let policy = place.policy();
 
     let (loader, inbox) = mpsc::channel();
@@ -122,8 +126,14 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
     let scaling = ScaleThread::new(host, scale.clone(), scale_inbox, loader.clone(), scaling);
     let scaling = spawn("policy-scale", GUEST_STACK_BYTES, move || scaling.run());
     let others = [
-        spawn("policy-loader", GUEST_STACK_BYTES, move || work.run(&inbox)),
-        spawn("policy-kitchen", KITCHEN_STACK_BYTES, cooking),
+        spawn("policy-loader", GUEST_STACK_BYTES, move || {
+            give_way();
+            work.run(&inbox);
+        }),
+        spawn("policy-kitchen", KITCHEN_STACK_BYTES, move || {
+            give_way();
+            cooking();
+        }),
     ];
     (
         PlaceChain::new(place, handover, loader.clone()),
@@ -139,12 +149,32 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
     )
 }
 
+/// Says whether the built-in takes its settings in a folder of policies.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_built_in_settings(dir: &Path, built_in: &BuiltIn) -> Result<(), String> {
+    let folder = Folder::new(dir.to_path_buf(), FOLDER_QUIET, Instant::now());
+    let bytes = folder.built_in_settings().map_err(|error| error.to_string())?;
+    let settings = Settings::read(&bytes.unwrap_or_default()).map_err(|error| error.to_string())?;
+    built_in().configure(&settings.json)
+}
+
 fn spawn(name: &str, stack_bytes: usize, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread::Builder::new()
         .name(name.to_owned())
         .stack_size(stack_bytes)
         .spawn(work)
         .expect("a thread can be started while the process starts")
+}
+
+/// Lets placements have the processor first: a new version can wait for it. On Linux a thread has a priority of its own.
+fn give_way() {
+    if cfg!(target_os = "linux")
+        && let Err(error) = rustix::process::setpriority_process(None, NICE)
+    {
+        tracing::debug!("a policy thread keeps its priority: {error}");
+    }
 }
 
 fn join(thread: JoinHandle<()>) {

@@ -6,6 +6,7 @@
 //!                           <sha256>.wasm       a module, by its hash
 //!                           <sha256>.toml       its settings
 //!                           <sha256>.learned    what it has learned
+//!                   standard/standard.toml      the built-in's last good settings
 //! ```
 //!
 //! Files named by hash are written before the state that names them, and removed after one that does not: a power cut between
@@ -38,6 +39,8 @@ const POLICIES_MAX: usize = crate::folder::POLICIES_MAX + GONE_MAX;
 /// The longest `state.json`, in bytes: some hundred for each of 64 quarantines.
 const STATE_BYTES_MAX: u64 = 256 << 10;
 const STATE: &str = "state.json";
+/// Where the built-in's settings are kept: its folder has no state.
+const BUILT_IN: (&str, &str) = ("standard", "standard.toml");
 
 /// The kept versions and states.
 #[derive(Debug)]
@@ -65,6 +68,23 @@ impl Shelf {
             }
         }
         Shelf { files, records }
+    }
+
+    /// Returns the built-in's last good settings.
+    pub(crate) fn built_in_settings(&self) -> Option<Vec<u8>> {
+        let (folder, file) = BUILT_IN;
+        self.files.read(folder, file, SETTINGS_BYTES_MAX).ok().flatten()
+    }
+
+    /// Keeps settings that the built-in has taken.
+    pub(crate) fn keep_built_in_settings(&mut self, bytes: &[u8]) {
+        let (folder, file) = BUILT_IN;
+        if self.built_in_settings().as_deref() == Some(bytes) {
+            return;
+        }
+        if let Err(error) = self.files.write(folder, file, bytes) {
+            tracing::error!("cannot be kept for a restart: `{file}`: {error}");
+        }
     }
 
     /// Returns the policies whose file was there when the host ended.

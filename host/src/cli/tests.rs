@@ -354,6 +354,19 @@ fn config_check_names_problems_or_says_what_holds() {
     let failure = result.unwrap_err();
     assert_eq!(failure.exit_code(), 1);
     assert!(failure.to_string().starts_with("2 problems in "), "{failure}");
+    std::fs::create_dir(folder.path().join("policies")).unwrap();
+    std::fs::write(
+        folder.path().join("policies/standard.toml"),
+        "headroom_percent = \"all\"",
+    )
+    .unwrap();
+    let (_, result) =
+        check("policies_dir = \"policies\"\n[[pool]]\nname = \"p\"\nprovider = \"external\"\nrooms_per_server = 1\n");
+    let problem = result.unwrap_err().to_string();
+    assert!(
+        problem.contains("policies/standard.toml: ") && problem.contains("headroom_percent"),
+        "{problem}"
+    );
 }
 
 #[test]

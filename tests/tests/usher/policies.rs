@@ -22,6 +22,9 @@ health = "none"
 
 const SERVERS: usize = 3;
 
+/// A module with settings stays below this; the standard policy is the largest.
+const MODULE_BYTES_MAX: usize = 256 << 10;
+
 /// Builds a policy as its author would, once in a run.
 pub(crate) fn built(policy: &str, module: &'static OnceLock<Vec<u8>>) -> &'static [u8] {
     module.get_or_init(|| {
@@ -34,7 +37,9 @@ pub(crate) fn built(policy: &str, module: &'static OnceLock<Vec<u8>>) -> &'stati
             .output()
             .unwrap();
         assert!(build.status.success(), "{}", written(&build));
-        fs::read(out).unwrap()
+        let module = fs::read(out).unwrap();
+        assert!(module.len() < MODULE_BYTES_MAX, "{policy} has {} bytes", module.len());
+        module
     })
 }
 

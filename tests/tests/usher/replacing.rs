@@ -57,6 +57,9 @@ struct File {
     may_be_gone: AtomicBool,
 }
 
+/// More than any version: after a removal that was taken in no version decides.
+const NO_VERSION: u32 = u32::MAX;
+
 /// What is done with a file, and how it then stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Change {
@@ -99,6 +102,9 @@ impl Folder<'_> {
     fn change(&mut self, at: usize, change: Change, variant_of: u8) {
         let wasm = self.path(at, "wasm");
         let name = format!("{}.wasm", self.files[at].name);
+        if self.last[at] == Change::Removed {
+            self.files[at].serves.store(self.versions[at], Ordering::SeqCst);
+        }
         match change {
             Change::Settings if wasm.exists() && self.last[at] != Change::Broken => self.put(at),
             Change::Settings | Change::Module => {
@@ -255,9 +261,13 @@ async fn a_thousand_changes_of_the_folder_fail_no_request_and_no_old_version_dec
         }
         taken_in(&client, &folder).await;
         for (at, file) in files.iter().enumerate() {
-            if !matches!(folder.last[at], Change::Removed | Change::Broken) {
-                file.serves.store(folder.versions[at], Ordering::SeqCst);
-                file.may_be_gone.store(false, Ordering::SeqCst);
+            match folder.last[at] {
+                Change::Removed => file.serves.store(NO_VERSION, Ordering::SeqCst),
+                Change::Broken => {}
+                _ => {
+                    file.serves.store(folder.versions[at], Ordering::SeqCst);
+                    file.may_be_gone.store(false, Ordering::SeqCst);
+                }
             }
         }
         memory_kib.push(host.memory_kib());

@@ -81,9 +81,12 @@ impl BuiltInState {
 impl Loader {
     /// Takes in `standard.toml` as it is now; a bad one changes nothing.
     pub(super) fn built_in_settings(&mut self, settings: Result<Option<Vec<u8>>, FileError>) {
-        let made = settings
-            .map_err(LoadError::File)
-            .and_then(|bytes| self.built_in.with_settings(&bytes.unwrap_or_default()));
+        let made = settings.map_err(LoadError::File).and_then(|bytes| {
+            let bytes = bytes.unwrap_or_default();
+            let made = self.built_in.with_settings(&bytes)?;
+            self.shelf.keep_built_in_settings(&bytes);
+            Ok(made)
+        });
         match made {
             Ok(None) => self.built_in.problem = None,
             Ok(Some((hash, [mut place, scale]))) => {

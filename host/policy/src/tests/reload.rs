@@ -315,7 +315,15 @@ fn the_built_in_reads_standard_toml_from_the_start_and_when_it_changes() {
         problem(&stage).unwrap(),
         "standard.toml was refused: the settings were refused: bad settings"
     );
-    stage.rename_in("standard.toml", b"spare = 2");
-    stage.until(|policies| policies.status()[0].problem.is_none());
+    let mut stage = stage.restart(|_| {});
+    assert_eq!(
+        settings(&mut stage),
+        r#"{"spare":2} after 0 rows"#,
+        "what was good before"
+    );
+    stage.refused();
+    stage.rename_in("standard.toml", b"spare = 3");
+    stage.loaded();
+    assert_eq!(problem(&stage), None);
     stage.stop();
 }

@@ -65,7 +65,7 @@ pub(super) fn new(args: &NewArgs, out: &mut dyn Write) -> Result<(), Failure> {
         "made {shown}: a policy that packs rooms, its tests, and its settings\n\n  \
          cd {shown}\n  \
          cargo test            its tests, without wasm and without a host\n  \
-         usher policy build    builds the module, checks it, and puts it into the folder of policies\n  \
+         usher policy build    builds the module, checks it, and puts it into the folder of policies (--to FOLDER)\n  \
          usher policy watch    the same at every save"
     )?;
     Ok(())

@@ -129,6 +129,11 @@ fn check_told(all: &[Faulty], events: &[Event]) {
         };
         let faults = told("policy.fault");
         assert!(!faults.is_empty() && faults.len() <= FAULTS_MAX, "{name}: {faults:?}");
+        // Once each, by who knows which module it was.
+        assert!(
+            faults.iter().all(|fault| fault.data["sha256"].is_string()),
+            "{faults:?}"
+        );
         let reason = faults[0].data["reason"].as_str().unwrap();
         assert!(reason.contains(words), "{name}: {reason}");
         assert!(reason.len() < 1_000, "{name}: {} bytes", reason.len());

@@ -11,7 +11,8 @@ use crate::cli::policy::report::seconds;
 
 /// From one question to the next.
 const ASK_EVERY: Duration = Duration::from_millis(100);
-/// How long a host has to look at a module. It reads its folder every 2 s, and compiles for at most 30.
+/// How long a host has to look at a module before it is said that it still does. It reads its folder every 2 s; the largest modules
+/// that it takes compile for 20 s, longer on a busy machine.
 const LOOK_MAX: Duration = Duration::from_secs(40);
 /// How long a host that does not even see the module is asked: it watches another folder.
 const SEE_MAX: Duration = Duration::from_secs(5);
@@ -34,6 +35,10 @@ enum Stance {
     Serving,
     Refused {
         step: String,
+        problem: String,
+    },
+    /// The version before it serves.
+    KeptOut {
         problem: String,
     },
 }
@@ -65,6 +70,11 @@ impl Host {
                 Stance::Serving => return Ok(Some(format!("the host serves it, {} later", seconds(after)))),
                 Stance::Refused { step, problem } => {
                     return Ok(Some(format!("the host refused it at the gate `{step}`: {problem}")));
+                }
+                Stance::KeptOut { problem } => {
+                    return Ok(Some(format!(
+                        "the version before it serves, until the module or its settings change: {problem}"
+                    )));
                 }
                 Stance::Unseen if after > SEE_MAX => {
                     return Ok(Some(format!(
@@ -111,6 +121,9 @@ fn stance(policies: &Value, policy: &str, sha256: &str) -> Stance {
             step: text("step"),
             problem: text("problem"),
         },
+        "quarantined" | "rolled_back" => Stance::KeptOut {
+            problem: text("problem"),
+        },
         _ => Stance::Looking,
     }
 }
@@ -132,6 +145,12 @@ mod tests {
         let of = |state: &str| stance(&wanted(state), "50-night", "ab");
         assert_eq!((of("serving"), of("waiting")), (Stance::Serving, Stance::Looking));
         let (step, problem) = ("trial".to_owned(), "it panicked".to_owned());
+        assert_eq!(
+            of("quarantined"),
+            Stance::KeptOut {
+                problem: problem.clone()
+            }
+        );
         assert_eq!(of("refused"), Stance::Refused { step, problem });
         assert_eq!(
             stance(&wanted("serving"), "50-night", "cd"),
