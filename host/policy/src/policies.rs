@@ -30,8 +30,6 @@ use crate::watch::Watch;
 const KITCHEN_STACK_BYTES: usize = 16 << 20;
 /// The stack of threads that run guests, in bytes: guest code has half a MiB of it and needs as much again.
 const GUEST_STACK_BYTES: usize = 2 << 20;
-/// How far the threads that make instances give way; a third of the processor is theirs where another thread wants it, too.
-const NICE: i32 = 5;
 /// The longest that somebody waits for a rollback: a module that was good compiles in a second, and on a busy machine in some.
 const ROLLBACK_WAIT: Duration = Duration::from_secs(20);
 
@@ -126,14 +124,8 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
     let scaling = ScaleThread::new(host, scale.clone(), scale_inbox, loader.clone(), scaling);
     let scaling = spawn("policy-scale", GUEST_STACK_BYTES, move || scaling.run());
     let others = [
-        spawn("policy-loader", GUEST_STACK_BYTES, move || {
-            give_way();
-            work.run(&inbox);
-        }),
-        spawn("policy-kitchen", KITCHEN_STACK_BYTES, move || {
-            give_way();
-            cooking();
-        }),
+        spawn("policy-loader", GUEST_STACK_BYTES, move || work.run(&inbox)),
+        spawn("policy-kitchen", KITCHEN_STACK_BYTES, cooking),
     ];
     (
         PlaceChain::new(place, handover, loader.clone()),
@@ -166,15 +158,6 @@ fn spawn(name: &str, stack_bytes: usize, work: impl FnOnce() + Send + 'static) -
         .stack_size(stack_bytes)
         .spawn(work)
         .expect("a thread can be started while the process starts")
-}
-
-/// Lets placements have the processor first: a new version can wait for it. On Linux a thread has a priority of its own.
-fn give_way() {
-    if cfg!(target_os = "linux")
-        && let Err(error) = rustix::process::setpriority_process(None, NICE)
-    {
-        tracing::debug!("a policy thread keeps its priority: {error}");
-    }
 }
 
 fn join(thread: JoinHandle<()>) {
