@@ -25,6 +25,10 @@ const YOUNG: Duration = Duration::from_secs(30);
 /// How many ends of rooms are remembered of a server: enough to compare shares.
 const ENDINGS_MAX: usize = 64;
 
+/// How many others of its pool a server is compared with: the first of a large pool speak for the rest, for an app all of whose rooms
+/// die young has this asked with each of them.
+const OTHERS_MAX: usize = 32;
+
 /// How long a server rests at first; each further time lately doubles it.
 const REST_FIRST: Duration = Duration::from_secs(10);
 
@@ -195,6 +199,7 @@ impl Fleet {
         let others = self.pools.get(pool).into_iter().flat_map(|pool| self.of(pool));
         others
             .filter(|server| server.no() != no)
+            .take(OTHERS_MAX)
             .map(|server| server.past.endings(self.now))
             .fold(Endings::default(), |sum, of| Endings {
                 all: sum.all + of.all,
