@@ -16,7 +16,7 @@ use usher_fleet::{Advisor, Fleet};
 
 use crate::built_in::BuiltInLink;
 use crate::counters::{Came, Counters};
-use crate::loader::{BuiltInFault, FaultReport, Message};
+use crate::loader::{FaultReport, Message};
 use crate::version::{Name, Version};
 use crate::wasm::{CallFault, Pace, Serving, ViewSource};
 
@@ -144,13 +144,9 @@ impl PlaceChain {
         let advice = self.built_in.place(view, ask);
         let took = asked.elapsed();
         if let Err(fault) = &advice {
-            let fault = BuiltInFault {
-                policy: self.built_in.policy(),
-                decision: DecisionPoint::Place,
-                message: fault.message.clone(),
-            };
+            let told = Message::BuiltInFaulted(DecisionPoint::Place, fault.clone());
             // The loader is gone only when the host goes down.
-            self.loader.send(Message::BuiltInFaulted(fault)).ok();
+            self.loader.send(told).ok();
         }
         self.built_in
             .counters

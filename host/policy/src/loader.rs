@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use usher_fleet::decision::PolicyRef;
+use usher_fleet::advice::Fault;
+use usher_fleet::decision::{DecisionPoint, PolicyRef};
 use usher_fleet::event::{PolicyEvent, PolicyEventBody};
 
 use crate::chain::Handover;
@@ -38,7 +39,7 @@ use crate::status::Board;
 use crate::version::{Name, Version};
 use crate::watch::Watch;
 pub(crate) use built_in::BuiltInState;
-pub(crate) use faults::{BuiltInFault, FaultReport, LearningFault};
+pub(crate) use faults::{FaultReport, LearningFault};
 use policy::Policy;
 pub(crate) use returning::RollbackOrder;
 
@@ -60,7 +61,7 @@ pub(crate) enum Message {
     /// A policy has faulted; its instance is gone.
     Faulted(FaultReport),
     /// The built-in has faulted.
-    BuiltInFaulted(BuiltInFault),
+    BuiltInFaulted(DecisionPoint, Fault),
     /// A policy has said what it has learned.
     Learned(Name, Vec<u8>),
     /// A policy could not say what it has learned, or not go on with it.
@@ -119,7 +120,7 @@ impl Loader {
                 Ok(Message::Prepared(prepared)) => self.prepared(*prepared),
                 Ok(Message::RollBack(order)) => self.roll_back(order),
                 Ok(Message::Faulted(report)) => self.faulted(report),
-                Ok(Message::BuiltInFaulted(fault)) => self.built_in_faulted(fault),
+                Ok(Message::BuiltInFaulted(decision, fault)) => self.built_in_faulted(decision, &fault),
                 Ok(Message::Learned(name, bytes)) => self.shelf.keep_learned(&name, &bytes),
                 Ok(Message::LearningFault(report)) => self.learning_faulted(report),
                 Ok(Message::Retired(instance)) => drop(instance),

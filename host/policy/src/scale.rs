@@ -16,7 +16,7 @@ use usher_fleet::view::{Cursor, ViewChange};
 
 use crate::built_in::BuiltInLink;
 use crate::counters::{Came, decision};
-use crate::loader::{BuiltInFault, Message};
+use crate::loader::Message;
 use crate::options::PolicyHost;
 use crate::version::{Name, Version};
 use crate::wasm::ViewSource;
@@ -230,13 +230,9 @@ impl ScaleThread {
             let advice = self.built_in.scale(&self.mirror, &verdicts, ask);
             let took = asked.elapsed();
             if let Err(fault) = &advice {
-                let fault = BuiltInFault {
-                    policy: self.built_in.policy(),
-                    decision: decision(ask.direction),
-                    message: fault.message.clone(),
-                };
+                let told = Message::BuiltInFaulted(decision(ask.direction), fault.clone());
                 // The loader is gone only when the host goes down.
-                self.loader.send(Message::BuiltInFaulted(fault)).ok();
+                self.loader.send(told).ok();
             }
             self.built_in
                 .counters

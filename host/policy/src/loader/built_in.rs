@@ -67,7 +67,7 @@ impl BuiltInState {
         Ok(Some((hash, [link(settings.clone())?, link(settings)?])))
     }
 
-    fn event(&self, step: &str, reason: &str) -> PolicyEventBody {
+    pub(super) fn event(&self, step: &str, reason: &str) -> PolicyEventBody {
         PolicyEventBody {
             policy: self.policy.name.clone(),
             version: self.policy.version.clone(),

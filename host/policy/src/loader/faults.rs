@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use usher_fleet::advice::{Direction, FaultKind};
+use usher_fleet::advice::{Direction, Fault, FaultKind};
 use usher_fleet::decision::{DecisionPoint, PolicyRef};
-use usher_fleet::event::{PolicyEvent, PolicyEventBody};
+use usher_fleet::event::PolicyEvent;
 
 use super::returning::Why;
 use super::serving::place_link;
@@ -26,14 +26,6 @@ pub(crate) struct FaultReport {
     pub(crate) message: String,
     /// Tells inputs apart.
     pub(crate) input: u64,
-}
-
-/// A fault of the built-in, which has made itself anew.
-#[derive(Debug)]
-pub(crate) struct BuiltInFault {
-    pub(crate) policy: PolicyRef,
-    pub(crate) decision: DecisionPoint,
-    pub(crate) message: String,
 }
 
 /// A policy's failure to say what it has learned, or to go on with it.
@@ -67,17 +59,10 @@ impl Loader {
         )));
     }
 
-    /// Tells a fault of the built-in.
-    pub(super) fn built_in_faulted(&self, fault: BuiltInFault) {
-        let (policy, step) = (&fault.policy, fault.decision.word());
-        let reason = format!("{}: {}", FaultKind::Error.word(), fault.message);
-        self.tell(PolicyEvent::Fault(PolicyEventBody {
-            policy: policy.name.clone(),
-            version: policy.version.clone(),
-            sha256: "".into(),
-            step: step.to_owned(),
-            reason,
-        }));
+    /// Tells a fault of the built-in, which has made itself anew.
+    pub(super) fn built_in_faulted(&self, decision: DecisionPoint, fault: &Fault) {
+        let reason = format!("{}: {}", fault.kind.word(), fault.message);
+        self.tell(PolicyEvent::Fault(self.built_in.event(decision.word(), &reason)));
     }
 
     /// Takes note of a fault. One of a version that serves no more is only told.
