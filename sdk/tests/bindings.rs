@@ -25,8 +25,6 @@ const BASE: &str = "
 
 /// An example for each type, under its name.
 const EXAMPLES: &str = include_str!("../src/bindings/examples.md");
-/// The types that no trait of the SDK knows yet, and so no author.
-const UNKNOWN_TO_AUTHORS: [&str; 1] = ["candidate"];
 
 /// A file of bindings.
 struct Part {
@@ -110,8 +108,7 @@ fn examples(resolve: &Resolve) -> Vec<(String, String)> {
             TypeDefKind::Record(_) | TypeDefKind::Variant(_) | TypeDefKind::Enum(_)
         );
         let name = ty.name.as_deref()?;
-        let is_known = has_fields && !UNKNOWN_TO_AUTHORS.contains(&name);
-        is_known.then_some((format!("{}/{name}", resolve.id_of(interface)?), name))
+        has_fields.then_some((format!("{}/{name}", resolve.id_of(interface)?), name))
     });
     let example = |name: &str| {
         let (_, text) = EXAMPLES.split_once(&format!("\n## {name}\n"))?;

@@ -10,8 +10,7 @@
 //!
 //! A policy is asked what the contract says (`sdk/wit/policy.wit`) within fuel and memory limits. Whatever it does wrong is a
 //! [`Fault`](usher_fleet::advice::Fault) for the fleet, and the instance is gone; whatever is wrong with a file leaves the version
-//! serving that served. What a policy has learned (`save`, `restore`) outlives its instances, its versions and the host. Its
-//! `explain` is lawful and never asked: nothing shows it yet.
+//! serving that served. What a policy has learned (`save`, `restore`) outlives its instances, its versions and the host.
 //!
 //! What this crate does *not* do: it does not judge advice (the fleet does), gives policies neither
 //! clock nor files nor network, and lets nobody outside of its `wasm` module name wasmtime.

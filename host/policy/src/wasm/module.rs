@@ -327,7 +327,7 @@ impl Outline {
                 Some("scale-up") => parts.scale_up = true,
                 Some("scale-down") => parts.scale_down = true,
                 Some("learned") => parts.learned = true,
-                // `explain` is lawful and not asked for yet; whatever else it exports is its own affair.
+                // Whatever else it exports is its own affair.
                 Some(_) | None => {}
             }
         }
