@@ -128,7 +128,7 @@ pub enum Direction {
     Down,
 }
 
-/// Asks the policy at place `link` of a scale chain; answered by [`Observation::Scaled`](crate::Observation::Scaled).
+/// Asks the next policy of a scale chain; answered by [`Observation::Scaled`](crate::Observation::Scaled).
 ///
 /// The driver sends the view's changes along, so that the next link sees as starting what was ordered before it.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,7 +141,7 @@ pub struct ScaleAsk {
     pub seed: u32,
     /// Which way.
     pub direction: Direction,
-    /// Which policy in the chain, from 0.
+    /// How many were asked for this decision before.
     pub link: usize,
     /// What waits; empty when the direction is down.
     pub demand: Demand,
@@ -185,7 +185,7 @@ pub struct Want {
 pub struct ScaleAnswer {
     /// Which decision this answers.
     pub decision: DecisionNo,
-    /// Which policy in the chain.
+    /// See [`ScaleAsk::link`].
     pub link: usize,
     /// Whether the chain ends with it.
     pub last: bool,

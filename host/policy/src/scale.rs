@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use usher_fleet::advice::{Direction, Fault, FaultKind, ScaleAdvice, ScaleAnswer, ScaleAsk, VerdictRow};
+use usher_fleet::ids::DecisionNo;
 use usher_fleet::view::{Cursor, ViewChange};
 
 use crate::built_in::BuiltInLink;
@@ -96,6 +97,8 @@ pub(crate) struct ScaleThread {
     loader: Sender<Message>,
     mirror: Mirror,
     links: Vec<ScaleLink>,
+    /// Who was asked last, for which decision.
+    asked: Option<(DecisionNo, Name)>,
     built_in: BuiltInLink,
     built_in_verdicts: Vec<VerdictRow>,
 }
@@ -116,6 +119,7 @@ impl ScaleThread {
             loader,
             mirror: Mirror::default(),
             links: Vec::new(),
+            asked: None,
             built_in,
             built_in_verdicts: Vec::new(),
         }
@@ -196,10 +200,25 @@ impl ScaleThread {
         }
     }
 
+    /// Returns whose turn a question is in a chain of links: who comes after the one that was asked last for this decision, which
+    /// may have left since.
+    fn turn(&self, chain: &[usize], ask: &ScaleAsk) -> usize {
+        match &self.asked {
+            Some((decision, name)) if *decision == ask.decision && ask.link > 0 => {
+                chain.partition_point(|at| self.links[*at].recipe.name <= *name)
+            }
+            Some(_) | None => ask.link,
+        }
+    }
+
     fn answer(&mut self, ask: &ScaleAsk, is_late: bool) -> ScaleAnswer {
         let chain: Vec<usize> = (0..self.links.len())
             .filter(|at| self.links[*at].is_in(ask.direction))
             .collect();
+        let turn = self.turn(&chain, ask);
+        self.asked = chain
+            .get(turn)
+            .map(|at| (ask.decision, self.links[*at].recipe.name.clone()));
         let asked = Instant::now();
         let answer = |policy, last, advice, took: Duration| ScaleAnswer {
             decision: ask.decision,
@@ -209,15 +228,15 @@ impl ScaleThread {
             advice,
             took,
         };
-        let last = ask.link >= chain.len();
-        if is_late || ask.link > chain.len() {
+        let last = turn >= chain.len();
+        if is_late || turn > chain.len() {
             let message = if is_late {
                 "too many scale questions wait"
             } else {
-                "the chain has become shorter"
+                "the chain has ended before"
             };
             let policy = chain
-                .get(ask.link)
+                .get(turn)
                 .map_or_else(|| self.built_in.policy(), |at| self.links[*at].policy.clone());
             let fault = Fault {
                 kind: FaultKind::Unavailable,
@@ -225,7 +244,7 @@ impl ScaleThread {
             };
             return answer(policy, last, Err(fault), Duration::ZERO);
         }
-        let Some(at) = chain.get(ask.link) else {
+        let Some(at) = chain.get(turn) else {
             let verdicts = std::mem::take(&mut self.built_in_verdicts);
             let advice = self.built_in.scale(&self.mirror, &verdicts, ask);
             let took = asked.elapsed();

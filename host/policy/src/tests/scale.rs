@@ -96,6 +96,27 @@ fn each_direction_has_its_own_chain_and_the_built_in_ends_it() {
 }
 
 #[test]
+fn a_policy_that_leaves_or_joins_between_two_questions_of_a_decision_takes_nobodys_turn() {
+    let guest = scales(Some("(call $rows (i32.const 0))"), None).build();
+    let mut stage = Stage::serving(&[("a.wasm", &guest), ("c.wasm", &guest), ("d.wasm", &guest)]);
+    let whose = |stage: &mut Stage, link, decision| {
+        let answer = stage.scale(ask(Direction::Up, link, decision), Cursor::START);
+        answer.policy.name.to_string()
+    };
+    assert_eq!(whose(&mut stage, 0, 1), "a");
+    std::fs::remove_file(stage.path("a.wasm")).unwrap();
+    assert!(matches!(stage.event(), PolicyEvent::Removed(_)));
+    assert_eq!(whose(&mut stage, 1, 1), "c");
+    stage.rename_in("b.wasm", &guest);
+    assert!(matches!(stage.event(), PolicyEvent::Loaded(_)));
+    assert_eq!(whose(&mut stage, 2, 1), "d");
+    assert_eq!(whose(&mut stage, 3, 1), "last");
+    let chain: Vec<String> = (0..4).map(|link| whose(&mut stage, link, 2)).collect();
+    assert_eq!(chain, ["b", "c", "d", "last"]);
+    stage.stop();
+}
+
+#[test]
 fn a_scale_policy_is_told_the_view_and_its_verdicts_first() {
     let mut traces = Guest::traces();
     traces.place = None;
