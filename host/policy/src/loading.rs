@@ -110,6 +110,8 @@ pub(crate) struct Kitchen {
     log: LogLevel,
     /// What is in use anywhere: other settings, or another file name, need no other code.
     compiled: BTreeMap<Hash, Weak<Ready>>,
+    /// The newest, in use or not: where its settings were refused, better ones are on their way.
+    newest: Option<Arc<Ready>>,
 }
 
 impl Kitchen {
@@ -119,6 +121,7 @@ impl Kitchen {
             compiler,
             log,
             compiled: BTreeMap::new(),
+            newest: None,
         }
     }
 
@@ -158,6 +161,7 @@ impl Kitchen {
             MakeError::Compile(error) => LoadError::Compile(error),
         })?;
         let ready = Arc::new(ready);
+        self.newest = Some(ready.clone());
         self.compiled.retain(|_, ready| ready.strong_count() > 0);
         self.compiled.insert(ready.hash(), Arc::downgrade(&ready));
         Ok(ready)

@@ -102,6 +102,20 @@ fn other_settings_are_another_version_of_the_same_code() {
 }
 
 #[test]
+fn a_module_whose_settings_were_refused_is_not_compiled_again_for_better_ones() {
+    let guest = Guest {
+        configure: "(if (i32.gt_u (local.get 1) (i32.const 2)) (then (return (call $error)))) (call $ok)".into(),
+        ..Guest::places("(call $on (i32.const 1))")
+    };
+    let mut stage = Stage::new(&[("a.wasm", &guest.build()), ("a.toml", b"colour = \"red\"")]);
+    assert_eq!(stage.refused().0, "configure");
+    stage.rename_in("a.toml", b"");
+    stage.loaded();
+    assert_eq!(stage.policies.compilations(), 1);
+    stage.stop();
+}
+
+#[test]
 fn links_are_followed_beneath_the_folder_and_swapped_as_kubernetes_does() {
     let mut stage = Stage::new(&[]);
     for (version, server) in [("..v1", 1), ("..v2", 2)] {
