@@ -51,6 +51,8 @@ const STACK_BYTES: usize = 8 << 20;
 pub trait Chain: Advisor + Send {
     /// Takes in what has been made ready beside; returns whether the chain has changed.
     fn swap(&mut self) -> bool;
+    /// Tells who was not asked for long a part of what has changed in the fleet.
+    fn keep_up(&mut self, fleet: &Fleet, now: Timestamp);
 }
 
 /// All that the driver starts from.
@@ -304,6 +306,7 @@ impl<C: Chain> Driver<C> {
 
     fn handle(&mut self, now: Timestamp, input: Input) -> Result<Option<Reply>, Ended> {
         let outcome = self.fleet.handle(now, input, &mut self.chain);
+        self.chain.keep_up(&self.fleet, now);
         self.bundle.inputs += 1;
         self.absorb(outcome)
     }

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use usher_fleet::Observation;
 use usher_fleet::advice::ScaleAnswer;
 use usher_fleet::event::PolicyEvent;
+use usher_fleet::{Fleet, Observation, Timestamp};
 use usher_policy::{ChildProgram, CompileIn, Look, PlaceChain, PolicyHost};
 
 use crate::cli::COMPILE_POLICY;
@@ -56,5 +56,9 @@ pub fn compile_in_child() -> std::io::Result<CompileIn> {
 impl Chain for PlaceChain {
     fn swap(&mut self) -> bool {
         PlaceChain::swap(self)
+    }
+
+    fn keep_up(&mut self, fleet: &Fleet, now: Timestamp) {
+        PlaceChain::keep_up(self, fleet, now);
     }
 }

@@ -9,7 +9,7 @@ use usher_fleet::view::{Cursor, ViewChange};
 
 use crate::counters::Counters;
 use crate::native::Native;
-use crate::options::BuiltIn;
+use crate::options::{BuiltIn, Snapshot};
 use crate::settings::Settings;
 use crate::wasm::ViewSource;
 
@@ -77,6 +77,14 @@ impl BuiltInLink {
             Direction::Down => self.native.scale_down(ask).map(ScaleAdvice::Down),
         });
         answer.map_err(|message| self.fault(message))
+    }
+
+    /// Tells a part of what has changed.
+    ///
+    /// # Errors
+    /// The fault, after which a fresh instance stands in its place.
+    pub(crate) fn keep_up(&mut self, part: &Snapshot) -> Result<(), Fault> {
+        self.feed(part.now, part).map_err(|message| self.fault(message))
     }
 
     /// Tells what has changed.

@@ -2,6 +2,9 @@
 //!
 //! It changes only in [`PlaceChain::swap`], which the driver calls between two inputs. An instance that faults is taken out at
 //! once and sent away to be dropped; until the loader has made another, its link answers "unavailable".
+//!
+//! A link is told what has changed when it is asked. One that nobody asks for long, because those before it always answer, is
+//! told in parts between two inputs ([`PlaceChain::keep_up`]): the room that needs it at last waits for one part at most.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher};
@@ -12,13 +15,14 @@ use std::time::Instant;
 
 use usher_fleet::advice::{Fault, FaultKind, PlaceAdvice, PlaceAnswer, PlaceAsk, Placement};
 use usher_fleet::decision::{DecisionPoint, PolicyRef};
-use usher_fleet::{Advisor, Fleet};
+use usher_fleet::{Advisor, Fleet, Timestamp};
 
 use crate::built_in::BuiltInLink;
 use crate::counters::{Came, Counters};
 use crate::loader::{FaultReport, Message};
+use crate::options::{PART_CHANGES_MAX, Snapshot};
 use crate::version::{Name, Version};
-use crate::wasm::{CallFault, Pace, Serving, ViewSource};
+use crate::wasm::{CallFault, Pace, PartedView, Serving, ViewSource};
 
 /// The place policies in the order of their files, the built-in last.
 pub struct PlaceChain {
@@ -124,6 +128,35 @@ impl PlaceChain {
         true
     }
 
+    /// Tells the link that is furthest behind the fleet a part of what has changed, where it is a whole part behind. To be called
+    /// between two inputs.
+    ///
+    /// Costs a look at each link where there is nothing. A policy that faults at it is taken out as if it had been asked.
+    pub fn keep_up(&mut self, fleet: &Fleet, now: Timestamp) {
+        self.keep_up_with(fleet, now);
+    }
+
+    pub(crate) fn keep_up_with(&mut self, view: &impl PartedView, now: Timestamp) {
+        let known = |link: &PlaceLink| link.instance.as_ref().map(|instance| instance.cursor());
+        let links = (0..).zip(&self.links);
+        let links = links.filter_map(|(at, link)| Some((known(link)?, at)));
+        let built_in = (self.built_in.cursor(), self.links.len());
+        let (cursor, at) = links.fold(built_in, Ord::min);
+        if view.lag(cursor) < PART_CHANGES_MAX {
+            return;
+        }
+        let (rows, cursor) = view.part(cursor, PART_CHANGES_MAX);
+        let part = Snapshot { cursor, now, rows };
+        match self.links.get_mut(at) {
+            Some(link) => link.keep_up(&part, &self.loader),
+            None => {
+                if let Err(fault) = self.built_in.keep_up(&part) {
+                    tell_of_built_in(&self.loader, fault);
+                }
+            }
+        }
+    }
+
     /// Asks one link; what changed since it was last asked comes from `view`.
     pub(crate) fn ask(&mut self, link: usize, view: &impl ViewSource, ask: &PlaceAsk<'_>) -> Option<PlaceAnswer> {
         let asked = Instant::now();
@@ -144,9 +177,7 @@ impl PlaceChain {
         let advice = self.built_in.place(view, ask);
         let took = asked.elapsed();
         if let Err(fault) = &advice {
-            let told = Message::BuiltInFaulted(DecisionPoint::Place, fault.clone());
-            // The loader is gone only when the host goes down.
-            self.loader.send(told).ok();
+            tell_of_built_in(&self.loader, fault.clone());
         }
         self.built_in
             .counters
@@ -183,25 +214,45 @@ impl PlaceLink {
             .and_then(|()| instance.place(ask));
         let (fuel, memory) = instance.used();
         self.counters.set_memory(DecisionPoint::Place, memory);
-        let advice = answer.map_err(|CallFault { kind, message }| {
-            if let Some(instance) = self.instance.take() {
-                retire(loader, instance);
-            }
-            let report = FaultReport {
-                name: self.name.clone(),
-                version: self.version,
-                policy: self.policy.clone(),
-                decision: DecisionPoint::Place,
-                kind,
-                message: message.clone(),
-                input: input(ask),
-            };
-            // The loader is gone only when the host goes down.
-            loader.send(Message::Faulted(report)).ok();
-            Fault { kind, message }
-        });
+        let advice = answer.map_err(|fault| self.give_up(fault, input(ask), loader));
         (advice, fuel)
     }
+
+    /// Tells a part of what has changed. What goes wrong at it is another input each time.
+    fn keep_up(&mut self, part: &Snapshot, loader: &Sender<Message>) {
+        let began = Instant::now();
+        let Some(instance) = &mut self.instance else { return };
+        if let Err(fault) = instance.feed(part.now, part, &[], Pace::Live) {
+            let tally = self.counters.of(DecisionPoint::Place);
+            tally.count(Came::Fault(fault.kind), 0, began.elapsed());
+            self.give_up(fault, part.cursor.0, loader);
+        }
+    }
+
+    /// Sends the instance away after a fault, and has another one made.
+    fn give_up(&mut self, CallFault { kind, message }: CallFault, input: u64, loader: &Sender<Message>) -> Fault {
+        if let Some(instance) = self.instance.take() {
+            retire(loader, instance);
+        }
+        let report = FaultReport {
+            name: self.name.clone(),
+            version: self.version,
+            policy: self.policy.clone(),
+            decision: DecisionPoint::Place,
+            kind,
+            message: message.clone(),
+            input,
+        };
+        // The loader is gone only when the host goes down.
+        loader.send(Message::Faulted(report)).ok();
+        Fault { kind, message }
+    }
+}
+
+fn tell_of_built_in(loader: &Sender<Message>, fault: Fault) {
+    let told = Message::BuiltInFaulted(DecisionPoint::Place, fault);
+    // The loader is gone only when the host goes down.
+    loader.send(told).ok();
 }
 
 /// Sends an instance away to be dropped elsewhere; each instance is sent at most once, which bounds the queue.

@@ -24,4 +24,4 @@ pub(crate) use limits::Budget;
 pub use limits::MEMORY_BYTES_MAX;
 pub use module::CheckError;
 pub(crate) use module::{Module, imports};
-pub(crate) use rows::ViewSource;
+pub(crate) use rows::{PartedView, ViewSource};

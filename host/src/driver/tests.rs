@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +14,11 @@ use usher_store::{Batch, Snapshot};
 use super::*;
 
 /// Places every room on the newest server, if there is one.
-struct OnTheNewest;
+#[derive(Default)]
+struct OnTheNewest {
+    /// How far it was told of the fleet between two inputs.
+    told: Arc<AtomicU64>,
+}
 
 impl Advisor for OnTheNewest {
     fn place(&mut self, link: usize, fleet: &Fleet, _: &PlaceAsk<'_>) -> Option<PlaceAnswer> {
@@ -48,6 +53,10 @@ impl Advisor for OnTheNewest {
 impl Chain for OnTheNewest {
     fn swap(&mut self) -> bool {
         false
+    }
+
+    fn keep_up(&mut self, fleet: &Fleet, _: Timestamp) {
+        self.told.store(fleet.cursor().0, Ordering::SeqCst);
     }
 }
 
@@ -100,6 +109,7 @@ struct Harness {
     running: Running,
     permit: mpsc::Sender<bool>,
     committed: Arc<Mutex<Vec<Batch>>>,
+    told: Arc<AtomicU64>,
 }
 
 /// Starts a driver over one external pool; its first batch, which makes the pool, is let through.
@@ -113,6 +123,8 @@ fn harness() -> Harness {
     permit.send(true).unwrap();
     let committed = Arc::new(Mutex::new(Vec::new()));
     let mailbox = Mailbox::new();
+    let chain = OnTheNewest::default();
+    let told = Arc::clone(&chain.told);
     let running = start(Start {
         fleet: Fleet::recover(config, [], clock.now()),
         clock,
@@ -122,7 +134,7 @@ fn harness() -> Harness {
         }),
         last: BatchNo(0),
         last_event: EventId::new(BatchNo(0), 0),
-        chain: OnTheNewest,
+        chain,
         world: Arc::new(Nowhere),
         mailbox: mailbox.clone(),
     })
@@ -132,6 +144,7 @@ fn harness() -> Harness {
         running,
         permit,
         committed,
+        told,
     }
 }
 
@@ -214,6 +227,23 @@ async fn nothing_leaves_before_its_batch_is_durable_not_even_what_was_only_read(
     assert!(matches!(registered.await.unwrap(), Reply::Server(..)));
     assert_eq!(read.await.unwrap(), 1);
     assert!(host.batches() > before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_places_is_told_of_the_fleet_between_two_inputs_and_not_only_when_asked() {
+    let host = harness();
+    host.permit_all();
+    host.mailbox.command(register()).await.unwrap();
+    let told = Cursor(host.told.load(Ordering::SeqCst));
+    let news = |fleet: &Fleet, after| {
+        fleet
+            .changes_since(after)
+            .any(|row| matches!(row, ViewChange::ServerSet(_)))
+    };
+    let read = host
+        .mailbox
+        .read(move |fleet, _| (news(fleet, Cursor::START), news(fleet, told)));
+    assert_eq!(read.await.unwrap(), (true, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

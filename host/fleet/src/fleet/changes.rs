@@ -61,6 +61,12 @@ impl Changes {
         Cursor(self.newest)
     }
 
+    /// Returns how many things have changed after a cursor, at most: what has changed twice may count twice.
+    pub(super) fn lag(&self, cursor: Cursor) -> usize {
+        let changes = self.newest.saturating_sub(cursor.0);
+        usize::try_from(changes).map_or(self.by_number.len(), |changes| changes.min(self.by_number.len()))
+    }
+
     /// Returns what has changed after a cursor, in the order in which it must be read.
     pub(super) fn since(&self, cursor: Cursor) -> Vec<Thing> {
         let mut things: Vec<Thing> = self.by_number.range(cursor.0 + 1..).map(|(_, thing)| *thing).collect();
@@ -135,6 +141,8 @@ mod tests {
         }
         changes.touch(Thing::Server(b));
         assert_eq!(changes.since(cursor), [Thing::Server(b), Thing::Usage(b)]);
+        assert_eq!(changes.lag(cursor), 4, "there are four things, and four changes");
+        assert_eq!((changes.lag(Cursor::START), changes.lag(changes.cursor())), (4, 0));
         assert_eq!(changes.since(changes.cursor()), []);
     }
 

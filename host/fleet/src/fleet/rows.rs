@@ -28,6 +28,11 @@ impl Fleet {
             .flat_map(|thing| self.rows(thing))
     }
 
+    /// Returns how many things have changed after `cursor`, at most: what has changed often may count as often. It costs nothing.
+    pub fn lag(&self, cursor: Cursor) -> usize {
+        self.changes.lag(cursor)
+    }
+
     /// Returns the oldest changes after `cursor`, at most so many and what they lean on, and how far they reach: what
     /// [`Fleet::changes_since`] gives, for who reads it in parts.
     pub fn changes_part(&self, cursor: Cursor, changes_max: usize) -> (Vec<ViewChange>, Cursor) {

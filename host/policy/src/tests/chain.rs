@@ -219,6 +219,58 @@ fn a_policy_is_told_the_view_in_the_contracts_order_before_it_is_asked() {
     stage.stop();
 }
 
+/// Two policies, of which the first answers always.
+fn one_before(second: &Guest) -> Stage {
+    let first = Guest::places("(call $on (i32.const 1))");
+    Stage::serving(&[("a.wasm", &first.build()), ("b.wasm", &second.build())])
+}
+
+/// Changes the usage of one server after the other.
+fn change_usages(stage: &Stage, servers: u32) {
+    let mut world = stage.host.world.lock().unwrap();
+    (1..=servers).for_each(|no| world.set([usage(no, 1)]));
+}
+
+#[test]
+fn a_policy_that_nobody_asks_is_told_in_parts_and_a_room_waits_for_the_last_only() {
+    let mut stage = one_before(&Guest::traces());
+    let trace = |stage: &mut Stage| stage.ask(1, "room").unwrap().advice.unwrap().placement;
+    change_usages(&stage, 600);
+    stage.keep_up();
+    // Two parts of 256 each; the 88 that are left come with the question.
+    assert_eq!(trace(&mut stage), on(1222));
+    change_usages(&stage, 255);
+    stage.keep_up();
+    assert_eq!(
+        trace(&mut stage),
+        on(12_222),
+        "fewer than a part are left until it is asked"
+    );
+    // So is the built-in: it had the pool, the sixty servers and two parts of usages before.
+    let built_in = stage.ask(2, "room").unwrap().advice.unwrap();
+    assert_eq!(built_in.reason.unwrap(), "{} after 916 rows");
+    stage.stop();
+}
+
+#[test]
+fn a_policy_that_faults_at_what_it_is_told_between_two_rooms_costs_no_room_a_question() {
+    let mut stage = one_before(&Guest {
+        view: Some(["(call $ok)", "unreachable", "(call $ok)"].map(Into::into)),
+        ..Guest::places("(call $on (i32.const 2))")
+    });
+    change_usages(&stage, 300);
+    stage.keep_up();
+    let PolicyEvent::Fault(event) = stage.event() else {
+        panic!("a fault is told")
+    };
+    assert_eq!((&*event.policy, &*event.step), ("b", "place"));
+    assert_eq!(fault_of(&mut stage, 1, "room").kind, FaultKind::Unavailable);
+    assert_eq!(stage.decide("room"), ("a".into(), on(1)));
+    let place = stage.policies.status()[1].place.clone().unwrap();
+    assert_eq!((place.faults.trap, place.faults.unavailable), (1, 1));
+    stage.stop();
+}
+
 #[test]
 fn no_call_of_the_view_has_more_than_1024_rows() {
     let mut stage = Stage::new(&[]);

@@ -241,6 +241,14 @@ impl Stage {
         self.chain.ask(link, &world, &place_ask(&room, &labels))
     }
 
+    /// Lets the chain keep up with the world, until it has no more to tell.
+    pub(crate) fn keep_up(&mut self) {
+        let world = self.host.world.lock().unwrap().clone();
+        for _ in 0..20 {
+            self.chain.keep_up_with(&world, now());
+        }
+    }
+
     /// Asks along the chain, as the fleet does, and returns who decided and where the room goes.
     pub(crate) fn decide(&mut self, room: &str) -> (String, Placement) {
         for link in 0.. {

@@ -8,7 +8,7 @@ use usher_fleet::view::{
     Cursor, FigureRow, HealthView, HoldView, PhaseView, PoolRow, PoolStateRow, ServerRow, UsageRow, ViewChange,
 };
 
-use crate::wasm::ViewSource;
+use crate::wasm::{PartedView, ViewSource};
 
 /// The newest row of each thing, with the cursor at which it changed.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +60,21 @@ impl ViewSource for World {
             .values()
             .filter(move |(stamp, _)| *stamp > cursor.0)
             .map(|(_, row)| row.clone())
+    }
+}
+
+impl PartedView for World {
+    fn lag(&self, cursor: Cursor) -> usize {
+        self.changes_since(cursor).count()
+    }
+
+    /// Where each row was set by a call of its own.
+    fn part(&self, cursor: Cursor, changes_max: usize) -> (Vec<ViewChange>, Cursor) {
+        let mut rows: Vec<_> = self.rows.values().filter(|(stamp, _)| *stamp > cursor.0).collect();
+        rows.sort_by_key(|(stamp, _)| *stamp);
+        rows.truncate(changes_max);
+        let until = rows.last().map_or(cursor, |(stamp, _)| Cursor(*stamp));
+        (rows.into_iter().map(|(_, row)| row.clone()).collect(), until)
     }
 }
 

@@ -25,6 +25,24 @@ impl ViewSource for usher_fleet::Fleet {
     }
 }
 
+/// A view that is told in parts to who is far behind it.
+pub(crate) trait PartedView {
+    /// Returns how many things have changed after `cursor`, at most.
+    fn lag(&self, cursor: Cursor) -> usize;
+    /// Returns the oldest of these changes, at most so many and what they lean on, and how far they reach.
+    fn part(&self, cursor: Cursor, changes_max: usize) -> (Vec<ViewChange>, Cursor);
+}
+
+impl PartedView for usher_fleet::Fleet {
+    fn lag(&self, cursor: Cursor) -> usize {
+        usher_fleet::Fleet::lag(self, cursor)
+    }
+
+    fn part(&self, cursor: Cursor, changes_max: usize) -> (Vec<ViewChange>, Cursor) {
+        self.changes_part(cursor, changes_max)
+    }
+}
+
 /// What an instance knows, and rows that it is about to be told. Its lists are kept from call to call.
 #[derive(Debug, Default)]
 pub(super) struct Rows {

@@ -128,12 +128,13 @@ impl World {
         self.fleet.end_batch(NOW);
     }
 
-    /// Does what the driver does between two inputs: lets who waits for it look at the fleet, and takes in new versions. Returns
-    /// how long the latter took, if there were any.
+    /// Does what the driver does between two inputs: lets who waits for it look at the fleet, tells who is far behind, and takes
+    /// in new versions. Returns how long the last took, if there were any.
     pub(super) fn between_inputs(&mut self) -> Option<Duration> {
         if let Ok(look) = self.looks.try_recv() {
             look(&self.fleet, NOW);
         }
+        self.chain.keep_up(&self.fleet, NOW);
         let began = Instant::now();
         self.chain.swap().then(|| began.elapsed())
     }
