@@ -49,7 +49,10 @@ const SETTINGS_JSON: &str = r#"{"headroom_percent":30,"cpu_permille_max":700,"en
     {"from":"07:30","to":"10:00","time_zone":"America/New_York","spare_rooms":90,"pool":"pool-4"}]}"#;
 
 const STEPS: usize = 3_000;
-const SERVERS_MAX: usize = 60;
+/// How many servers each world begins with, and has three times as many of at most. In the last one the index of the view has many
+/// chunks, which are cut and go.
+const SERVERS: [usize; 4] = [20, 20, 20, 5_000];
+const POOLS: usize = 4;
 /// An instance without a past joins in every so many steps.
 const FRESH_EVERY: usize = 50;
 const REGIONS: [&str; 3] = ["eu-central-1", "eu-west-1", "us-east-1"];
@@ -58,9 +61,9 @@ const TENANTS: [&str; 3] = ["", "acme", "umbrella"];
 #[test]
 fn native_wasm_and_replay_give_the_same_advice() {
     let module = Rehearsed::prepare("50-standard.wasm", standard().to_vec(), Some(SETTINGS.as_bytes())).unwrap();
-    for seed in 1..=4 {
+    for (seed, servers) in (1..).zip(SERVERS) {
         let mut chance = Chance::new(seed);
-        let mut world = World::new(&mut chance);
+        let mut world = World::new(servers, &mut chance);
         let (mut native, mut wasm) = (native(), module.start().unwrap());
         let mut recorded = Vec::new();
         let mut first = world.whole();
@@ -184,23 +187,30 @@ struct World {
     now: u32,
     cursor: u64,
     next_server: u32,
+    next_pool: u32,
+    servers_max: usize,
+    /// The pools' numbers; each keeps its place and its name, and has another number when it comes back.
+    pool_nos: [PoolNo; POOLS],
     pools: BTreeMap<PoolNo, (PoolRow, PoolStateRow)>,
     servers: BTreeMap<ServerNo, (ServerRow, UsageRow)>,
 }
 
 impl World {
-    fn new(chance: &mut Chance) -> World {
+    fn new(servers: usize, chance: &mut Chance) -> World {
         let mut world = World {
             now: 1_795_424_400,
             cursor: 0,
             next_server: 1,
+            next_pool: 5,
+            servers_max: 3 * servers,
+            pool_nos: [1, 2, 3, 4].map(PoolNo),
             pools: BTreeMap::new(),
             servers: BTreeMap::new(),
         };
-        for no in 1..=4 {
-            world.set_pool(PoolNo(no), chance);
+        for at in 0..POOLS {
+            world.set_pool(at, chance);
         }
-        for _ in 0..20 {
+        for _ in 0..servers {
             world.add_server(chance);
         }
         world
@@ -233,17 +243,24 @@ impl World {
     fn step(&mut self, chance: &mut Chance) -> Vec<ViewChange> {
         self.now += [0, 0, 1, 5, 40][chance.below(5)];
         let (mut pools, mut servers, mut usages, mut gone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut pools_gone = Vec::new();
+        if chance.below(300) == 0 {
+            let at = chance.below(POOLS);
+            let (no, its_servers) = self.remove_pool(at);
+            pools_gone.push(ViewChange::PoolRemoved(no));
+            gone.extend(its_servers);
+            pools.extend(self.set_pool(at, chance));
+        }
         for _ in 0..chance.below(6) {
             match chance.below(20) {
                 0 => {
-                    let no = PoolNo(1 + u32::try_from(chance.below(4)).unwrap());
-                    pools.extend(self.set_pool(no, chance));
+                    pools.extend(self.set_pool(chance.below(POOLS), chance));
                 }
                 1 | 2 => {
-                    let no = PoolNo(1 + u32::try_from(chance.below(4)).unwrap());
+                    let no = self.pool_nos[chance.below(POOLS)];
                     pools.push(ViewChange::PoolState(self.set_pool_state(no, chance)));
                 }
-                3 | 4 if self.servers.len() < SERVERS_MAX => {
+                3 | 4 if self.servers.len() < self.servers_max => {
                     let no = self.add_server(chance);
                     servers.push(ViewChange::ServerSet(self.servers[&no].0.clone()));
                     usages.push(no);
@@ -270,7 +287,17 @@ impl World {
             _ => true,
         });
         let gone = gone.into_iter().map(ViewChange::ServerRemoved);
-        pools.into_iter().chain(servers).chain(usages).chain(gone).collect()
+        let all = pools.into_iter().chain(servers).chain(usages).chain(gone);
+        all.chain(pools_gone).collect()
+    }
+
+    /// Takes a pool out with its servers; returns their numbers. Another takes its place.
+    fn remove_pool(&mut self, at: usize) -> (PoolNo, Vec<ServerNo>) {
+        let no = std::mem::replace(&mut self.pool_nos[at], PoolNo(self.next_pool));
+        self.next_pool += 1;
+        self.pools.remove(&no);
+        let gone = self.servers.extract_if(.., |_, (server, _)| server.pool == no);
+        (no, gone.map(|(no, _)| no).collect())
     }
 
     fn any_server(&self, chance: &mut Chance) -> Option<ServerNo> {
@@ -278,7 +305,8 @@ impl World {
         self.servers.keys().nth(at).copied()
     }
 
-    fn set_pool(&mut self, no: PoolNo, chance: &mut Chance) -> [ViewChange; 2] {
+    fn set_pool(&mut self, at: usize, chance: &mut Chance) -> [ViewChange; 2] {
+        let no = self.pool_nos[at];
         let only = ["acme", "acme,umbrella"][chance.below(2)];
         let labels = if chance.below(4) == 0 {
             Labels::from([("only.tenant".to_owned(), only.to_owned())])
@@ -287,7 +315,7 @@ impl World {
         };
         let pool = PoolRow {
             no,
-            name: format!("pool-{}", no.0),
+            name: format!("pool-{}", at + 1),
             region: REGIONS[chance.below(3)].to_owned(),
             zones: vec!["a".to_owned(), "b".to_owned()],
             instance_type: "8-core".to_owned(),
@@ -325,19 +353,18 @@ impl World {
     fn add_server(&mut self, chance: &mut Chance) -> ServerNo {
         let no = ServerNo(self.next_server);
         self.next_server += 1;
-        let at = chance.below(self.pools.len());
-        let pool = &self.pools.values().nth(at).unwrap().0;
+        let pool = &self.pools[&self.pool_nos[chance.below(POOLS)]].0;
         let row = ServerRow {
             no,
             pool: pool.no,
-            name: format!("{}-{}", pool.name, no.0),
-            zone: ["a", "b"][chance.below(2)].to_owned(),
+            name: format!("{}-{}", pool.name, no.0).parse().unwrap(),
+            zone: Some(["a", "b"][chance.below(2)].into()),
             rooms_max: pool.rooms_per_server,
             seats_max: pool.seats_per_server,
             load_max: pool.load_per_server,
             price_microdollars_per_hour: pool.price_microdollars_per_hour,
             started: self.now,
-            labels: Labels::new(),
+            labels: Default::default(),
         };
         self.servers.insert(no, (row, usage(no, self.now, chance)));
         no
