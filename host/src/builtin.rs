@@ -188,14 +188,14 @@ mod tests {
         let row = ServerRow {
             no: ServerNo(no),
             pool: PoolNo(1),
-            name: format!("demo-{no}"),
-            zone: String::new(),
+            name: format!("demo-{no}").parse().unwrap(),
+            zone: None,
             rooms_max: 10,
             seats_max: 500,
             load_max: 0,
             price_microdollars_per_hour: 348_000,
             started: 1,
-            labels: Labels::new(),
+            labels: Default::default(),
         };
         let usage = UsageRow {
             no: ServerNo(no),

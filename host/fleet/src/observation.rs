@@ -1,6 +1,7 @@
 //! What the world reports: providers' results, signs of life, policies' answers. Never refused, only heeded or not.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::advice::ScaleAnswer;
 use crate::config::{FleetConfig, Offer};
@@ -217,7 +218,7 @@ pub struct Report {
     /// The rooms that are alive; `None` where the server cannot tell.
     pub rooms: Option<Vec<ReportedRoom>>,
     /// More numbers by name.
-    pub figures: BTreeMap<String, u32>,
+    pub figures: BTreeMap<Arc<str>, u32>,
     /// Where clients reach it; it counts where neither its pool nor its provider has said.
     pub url: Option<String>,
     /// That it takes no new rooms any more: it is about to shut down.

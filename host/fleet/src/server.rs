@@ -1,6 +1,7 @@
 //! A media server: its durable record, told as three facts, and nothing of what the ledger counts on it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,12 +31,12 @@ pub struct ServerRecord {
     pub endpoints: BTreeMap<String, String>,
     /// The zone it stands in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone: Option<String>,
+    pub zone: Option<Arc<str>>,
     /// What it holds.
     pub limits: Limits,
     /// Its words, the pool's included.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
-    pub labels: Labels,
+    pub labels: Arc<Labels>,
     /// What it costs an hour.
     pub price_per_hour: Microdollars,
     /// What this attempt ordered; none where the provider chooses. It is durable before the order, and changes only with

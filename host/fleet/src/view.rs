@@ -4,8 +4,10 @@
 //! the newest row of each thing that changed after it, and from [`Cursor::START`] the whole view. Who must not keep the fleet
 //! waiting takes the whole view in parts ([`Fleet::view_part`](crate::Fleet::view_part)).
 
+use std::sync::Arc;
+
 use crate::config::Labels;
-use crate::ids::{PoolNo, ServerNo};
+use crate::ids::{PoolNo, ServerName, ServerNo};
 
 /// How far a reader has read the view.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,15 +16,6 @@ pub struct Cursor(pub u64);
 impl Cursor {
     /// Nothing was read yet.
     pub const START: Cursor = Cursor(0);
-}
-
-/// A part of the whole view.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ViewPart {
-    /// The rows of some servers; before those of the first, the pools'.
-    pub rows: Vec<ViewChange>,
-    /// With which server the next part begins; none after the last.
-    pub next: Option<ServerNo>,
 }
 
 /// One changed thing, as it is now.
@@ -118,19 +111,21 @@ pub enum HealthView {
 }
 
 /// The part of a server that hardly ever changes.
+///
+/// What takes memory is shared with the fleet: the whole view is read on the thread that places rooms, row by row.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "each is the contract's field of the same name")]
 pub struct ServerRow {
     pub no: ServerNo,
     pub pool: PoolNo,
-    pub name: String,
-    pub zone: String,
+    pub name: ServerName,
+    pub zone: Option<Arc<str>>,
     pub rooms_max: u32,
     pub seats_max: u32,
     pub load_max: u32,
     pub price_microdollars_per_hour: u32,
     pub started: u32,
-    pub labels: Labels,
+    pub labels: Arc<Labels>,
 }
 
 /// The part of a server that changes all the time. Times are in seconds since 1970.
@@ -162,7 +157,7 @@ pub struct FigureRow {
     /// The server.
     pub server: ServerNo,
     /// The figure's name, such as `consumers`.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its value.
     pub value: u32,
 }

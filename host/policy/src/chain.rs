@@ -145,7 +145,8 @@ impl PlaceChain {
         if view.lag(cursor) < PART_CHANGES_MAX {
             return;
         }
-        let (rows, cursor) = view.part(cursor, PART_CHANGES_MAX);
+        let mut rows = Vec::new();
+        let cursor = view.part(cursor, PART_CHANGES_MAX, &mut rows);
         let part = Snapshot { cursor, now, rows };
         match self.links.get_mut(at) {
             Some(link) => link.keep_up(&part, &self.loader),

@@ -181,14 +181,14 @@ fn server(no: ServerNo) -> ServerRow {
     ServerRow {
         no,
         pool: PoolNo(1 + no.0 % POOLS.len() as u32),
-        name: format!("{pool}-{}", no.0),
-        zone: ZONES[no.0 as usize / POOLS.len() % ZONES.len()].to_owned(),
+        name: format!("{pool}-{}", no.0).parse().expect("letters, digits and hyphens"),
+        zone: Some(ZONES[no.0 as usize / POOLS.len() % ZONES.len()].into()),
         rooms_max: ROOMS_PER_SERVER,
         seats_max: SEATS_PER_SERVER,
         load_max: 0,
         price_microdollars_per_hour: price,
         started: NOW_SECONDS - 7_200,
-        labels: Labels::new(),
+        labels: Default::default(),
     }
 }
 

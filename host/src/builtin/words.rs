@@ -77,7 +77,7 @@ pub(super) fn advice(advice: sdk::PlacementAdvice) -> PlaceAdvice {
 }
 
 fn figure(row: &FigureRow, wanted: &[String]) -> Option<sdk::Figure> {
-    let figure = wanted.iter().position(|name| *name == row.name)?;
+    let figure = wanted.iter().position(|name| **name == *row.name)?;
     Some(sdk::Figure {
         server: row.server.0,
         figure: u32::try_from(figure).ok()?,
@@ -123,8 +123,8 @@ fn server(row: &ServerRow) -> sdk::ServerRow {
     sdk::ServerRow {
         id: row.no.0,
         pool: row.pool.0,
-        name: row.name.clone(),
-        zone: row.zone.clone(),
+        name: row.name.to_string(),
+        zone: row.zone.as_deref().unwrap_or_default().to_owned(),
         rooms_max: row.rooms_max,
         seats_max: row.seats_max,
         load_max: row.load_max,

@@ -290,10 +290,10 @@ impl Fleet {
             name: record.name.clone(),
             pool: record.pool.clone(),
             region: pool.map(|pool| pool.config.region.clone()).unwrap_or_default(),
-            zone: record.zone.clone(),
+            zone: record.zone.as_deref().map(str::to_owned),
             url: record.url.clone(),
             endpoints: record.endpoints.clone(),
-            labels: record.labels.clone(),
+            labels: (*record.labels).clone(),
         }
     }
 

@@ -46,9 +46,9 @@ impl Fleet {
             let mut record = server.record.clone();
             record.url = Some(command.url);
             record.endpoints = command.endpoints;
-            record.zone = command.zone;
+            record.zone = command.zone.map(Into::into);
             record.limits = limits;
-            record.labels = labels;
+            record.labels = labels.into();
             if record != server.record {
                 self.put(Record::Server(Box::new(record)));
                 self.grown.insert(no);
@@ -75,9 +75,9 @@ impl Fleet {
             instance: None,
             url: Some(command.url),
             endpoints: command.endpoints,
-            zone: command.zone,
+            zone: command.zone.map(Into::into),
             limits,
-            labels,
+            labels: labels.into(),
             price_per_hour,
             offer: None,
             created: self.now,

@@ -60,9 +60,9 @@ impl Fleet {
             attempt: Attempt(1),
             instance: None,
             endpoints: Default::default(),
-            zone: offer.as_ref().map(|offer| offer.zone.clone()),
+            zone: offer.as_ref().map(|offer| offer.zone.as_str().into()),
             limits,
-            labels: config.labels,
+            labels: config.labels.into(),
             price_per_hour: offer
                 .as_ref()
                 .map_or(config.price_per_hour, |offer| offer.price_per_hour),
@@ -117,7 +117,7 @@ impl Fleet {
             key: key(server),
             no,
             pool: server.record.pool.clone(),
-            labels: server.record.labels.clone(),
+            labels: (*server.record.labels).clone(),
             offer: server.record.offer.clone(),
             nth: server.orders,
         };
@@ -247,7 +247,7 @@ impl Fleet {
         }
         self.change_server(no, |record| {
             record.attempt = record.attempt.next();
-            record.zone = Some(offer.zone.clone());
+            record.zone = Some(offer.zone.as_str().into());
             record.price_per_hour = offer.price_per_hour;
             record.phase = Phase::Requested(Requested { since: now });
             record.offer = Some(offer);
@@ -281,7 +281,7 @@ impl Fleet {
             if !instance.endpoints.is_empty() {
                 record.endpoints = instance.endpoints.clone();
             }
-            record.zone = instance.zone.clone().or(record.zone.take());
+            record.zone = instance.zone.as_deref().map(Into::into).or(record.zone.take());
             record.price_per_hour = instance.price_per_hour.unwrap_or(record.price_per_hour);
         });
         // A probe of an old URL is not heeded: the new one is to be probed.

@@ -1,5 +1,7 @@
 //! The view that policies are shown, made from the state row by row.
 
+use std::sync::Arc;
+
 use super::Fleet;
 use super::changes::Thing;
 use super::ledger::shown;
@@ -10,7 +12,6 @@ use crate::server::{Health, Hold, HoldOwner, Phase};
 use crate::units::{Microdollars, Timestamp};
 use crate::view::{
     Cursor, FigureRow, HealthView, HoldView, PhaseView, PoolRow, PoolStateRow, ServerRow, UsageRow, ViewChange,
-    ViewPart,
 };
 
 impl Fleet {
@@ -33,21 +34,22 @@ impl Fleet {
         self.changes.lag(cursor)
     }
 
-    /// Returns the oldest changes after `cursor`, at most so many and what they lean on, and how far they reach: what
+    /// Appends the oldest changes after `cursor`, at most so many and what they lean on, and returns how far they reach: what
     /// [`Fleet::changes_since`] gives, for who reads it in parts.
-    pub fn changes_part(&self, cursor: Cursor, changes_max: usize) -> (Vec<ViewChange>, Cursor) {
+    pub fn changes_part(&self, cursor: Cursor, changes_max: usize, rows: &mut Vec<ViewChange>) -> Cursor {
         let (things, until) = self.changes.part_since(cursor, changes_max);
         let pools = self.pools.values().map(|pool| Thing::Pool(pool.record.no));
         let pools = pools.filter(|pool| self.changes.is_after(*pool, cursor));
-        let rows = pools.chain(things).flat_map(|thing| self.rows(thing)).collect();
-        (rows, until)
+        rows.extend(pools.chain(things).flat_map(|thing| self.rows(thing)));
+        until
     }
 
-    /// Returns the part of the whole view that begins with a server, the first with number 0, and has at most so many of them.
+    /// Appends the part of the whole view that begins with a server, the first with number 0, and has at most so many of them; returns
+    /// with which server the next part begins, none after the last.
     ///
     /// What changes between two parts is in [`Fleet::changes_since`] the cursor of the first; read behind the last, it makes the
     /// view whole, whichever part has shown it already.
-    pub fn view_part(&self, from: ServerNo, servers_max: usize) -> ViewPart {
+    pub fn view_part(&self, from: ServerNo, servers_max: usize, rows: &mut Vec<ViewChange>) -> Option<ServerNo> {
         let mut things = Vec::new();
         if from == ServerNo(0) {
             let pools = self.pools.values().map(|pool| pool.record.no);
@@ -57,9 +59,8 @@ impl Fleet {
         for no in servers.by_ref().take(servers_max) {
             things.extend([Thing::Server(no), Thing::Usage(no), Thing::Figures(no)]);
         }
-        let next = servers.next();
-        let rows = things.into_iter().flat_map(|thing| self.rows(thing)).collect();
-        ViewPart { rows, next }
+        rows.extend(things.into_iter().flat_map(|thing| self.rows(thing)));
+        servers.next()
     }
 
     fn rows(&self, thing: Thing) -> Rows {
@@ -126,8 +127,8 @@ impl Fleet {
         ServerRow {
             no: record.no,
             pool: self.pools.get(&record.pool).map_or(PoolNo(0), |pool| pool.record.no),
-            name: record.name.to_string(),
-            zone: record.zone.clone().unwrap_or_default(),
+            name: record.name.clone(),
+            zone: record.zone.clone(),
             rooms_max,
             seats_max,
             load_max,
@@ -207,7 +208,7 @@ fn figure_rows(server: &Server) -> Vec<ViewChange> {
     let Some((_, report)) = &server.reported else {
         return Vec::new();
     };
-    let row = |(name, value): (&String, &u32)| {
+    let row = |(name, value): (&Arc<str>, &u32)| {
         ViewChange::Figure(FigureRow {
             server: server.no(),
             name: name.clone(),

@@ -55,7 +55,7 @@ fn the_next_in_the_chain_sees_as_starting_what_was_ordered_before_it() {
     assert!(
         changes
             .iter()
-            .any(|change| matches!(change, usher_fleet::ViewChange::ServerSet(row) if row.name == "a-1"))
+            .any(|change| matches!(change, usher_fleet::ViewChange::ServerSet(row) if row.name.as_str() == "a-1"))
     );
 }
 

@@ -463,7 +463,7 @@ impl World {
 
     pub(crate) fn server_no(&self, server: &str) -> ServerNo {
         let found = self.fleet.changes_since(Cursor::START).find_map(|change| match change {
-            ViewChange::ServerSet(row) if row.name == server => Some(row.no),
+            ViewChange::ServerSet(row) if row.name.as_str() == server => Some(row.no),
             _ => None,
         });
         found.expect("the server is there")

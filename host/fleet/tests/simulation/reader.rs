@@ -1,6 +1,7 @@
 //! A policy's memory of the view, kept by changes alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use usher_fleet::Fleet;
 use usher_fleet::ids::{PoolNo, ServerNo};
@@ -15,7 +16,7 @@ pub(crate) struct Reader {
     pub(crate) states: BTreeMap<PoolNo, PoolStateRow>,
     pub(crate) servers: BTreeMap<ServerNo, ServerRow>,
     pub(crate) usages: BTreeMap<ServerNo, UsageRow>,
-    pub(crate) figures: BTreeMap<(ServerNo, String), u32>,
+    pub(crate) figures: BTreeMap<(ServerNo, Arc<str>), u32>,
 }
 
 impl Reader {
@@ -31,15 +32,16 @@ impl Reader {
     /// Reads the next part, if there is one.
     pub(crate) fn read_part(&mut self, fleet: &Fleet) {
         let Some(from) = self.next_part else { return };
-        let part = fleet.view_part(from, 2);
-        part.rows.into_iter().for_each(|row| self.take(row));
-        self.next_part = part.next;
+        let mut rows = Vec::new();
+        self.next_part = fleet.view_part(from, 2, &mut rows);
+        rows.into_iter().for_each(|row| self.take(row));
     }
 
     /// Reads what has changed since it last read as who wants few rows at once, up to the newest.
     pub(crate) fn read_changes_in_parts(&mut self, fleet: &Fleet) {
         while self.cursor < fleet.cursor() {
-            let (rows, until) = fleet.changes_part(self.cursor, 3);
+            let mut rows = Vec::new();
+            let until = fleet.changes_part(self.cursor, 3, &mut rows);
             assert!(self.cursor < until, "each part leads on");
             rows.into_iter().for_each(|row| self.take(row));
             self.cursor = until;

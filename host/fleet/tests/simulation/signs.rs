@@ -113,7 +113,7 @@ impl World {
         let figures = [("consumers", 3), ("rooms", 9)]
             .into_iter()
             .filter(|_| self.chance.one_in(3))
-            .map(|(name, value)| (name.to_owned(), value));
+            .map(|(name, value)| (name.into(), value));
         let figures = figures.collect();
         let report = Report {
             cpu_permille: self.chance.maybe(2, 0, 1_000),

@@ -5,6 +5,7 @@
 //! every instance knows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use usher_fleet::ids::{PoolNo, ServerNo};
 use usher_fleet::view::{Cursor, FigureRow, PoolRow, PoolStateRow, ServerRow, UsageRow, ViewChange};
@@ -30,7 +31,7 @@ struct Stamped<T> {
 struct Server {
     set: Option<Stamped<Option<ServerRow>>>,
     usage: Option<Stamped<UsageRow>>,
-    figures: BTreeMap<String, Stamped<u32>>,
+    figures: BTreeMap<Arc<str>, Stamped<u32>>,
 }
 
 impl Mirror {

@@ -40,7 +40,7 @@ impl World {
                 ViewChange::ServerSet(row) => (2, row.no.0, String::new()),
                 ViewChange::ServerRemoved(no) => (2, no.0, String::new()),
                 ViewChange::Usage(row) => (3, row.no.0, String::new()),
-                ViewChange::Figure(row) => (4, row.server.0, row.name.clone()),
+                ViewChange::Figure(row) => (4, row.server.0, row.name.to_string()),
             };
             if let ViewChange::ServerRemoved(no) = &row {
                 self.rows.retain(|(kind, id, _), _| *kind < 3 || *id != no.0);
@@ -69,12 +69,12 @@ impl PartedView for World {
     }
 
     /// Where each row was set by a call of its own.
-    fn part(&self, cursor: Cursor, changes_max: usize) -> (Vec<ViewChange>, Cursor) {
-        let mut rows: Vec<_> = self.rows.values().filter(|(stamp, _)| *stamp > cursor.0).collect();
-        rows.sort_by_key(|(stamp, _)| *stamp);
-        rows.truncate(changes_max);
-        let until = rows.last().map_or(cursor, |(stamp, _)| Cursor(*stamp));
-        (rows.into_iter().map(|(_, row)| row.clone()).collect(), until)
+    fn part(&self, cursor: Cursor, changes_max: usize, rows: &mut Vec<ViewChange>) -> Cursor {
+        let mut oldest: Vec<_> = self.rows.values().filter(|(stamp, _)| *stamp > cursor.0).collect();
+        oldest.sort_by_key(|(stamp, _)| *stamp);
+        oldest.truncate(changes_max);
+        rows.extend(oldest.iter().map(|(_, row)| row.clone()));
+        oldest.last().map_or(cursor, |(stamp, _)| Cursor(*stamp))
     }
 }
 
@@ -112,14 +112,14 @@ pub(crate) fn server(no: u32) -> ViewChange {
     ViewChange::ServerSet(ServerRow {
         no: ServerNo(no),
         pool: PoolNo(1),
-        name: format!("server-{no}"),
-        zone: "a".into(),
+        name: format!("server-{no}").parse().unwrap(),
+        zone: Some("a".into()),
         rooms_max: 10,
         seats_max: 500,
         load_max: 0,
         price_microdollars_per_hour: 348_000,
         started: 1_000,
-        labels: Labels::new(),
+        labels: Default::default(),
     })
 }
 

@@ -11,8 +11,12 @@ use usher_fleet::view::{HealthView, HoldView, PhaseView, PoolRow, PoolStateRow, 
 use super::bindings::types as w;
 use super::limits::{ANSWER_ROWS_MAX, REASON_BYTES_MAX};
 
-fn labels(labels: Labels) -> Vec<w::Label> {
-    labels.into_iter().map(|(key, value)| w::Label { key, value }).collect()
+fn labels(labels: &Labels) -> Vec<w::Label> {
+    let label = |(key, value): (&String, &String)| w::Label {
+        key: key.clone(),
+        value: value.clone(),
+    };
+    labels.iter().map(label).collect()
 }
 
 pub(super) fn pool(row: PoolRow) -> w::Pool {
@@ -30,7 +34,7 @@ pub(super) fn pool(row: PoolRow) -> w::Pool {
         seats_per_server: row.seats_per_server,
         load_per_server: row.load_per_server,
         price_microdollars_per_hour: row.price_microdollars_per_hour,
-        labels: labels(row.labels),
+        labels: labels(&row.labels),
     }
 }
 
@@ -49,14 +53,14 @@ pub(super) fn server(row: ServerRow) -> w::Server {
     w::Server {
         id: row.no.0,
         pool: row.pool.0,
-        name: row.name,
-        zone: row.zone,
+        name: row.name.to_string(),
+        zone: row.zone.as_deref().unwrap_or_default().to_owned(),
         rooms_max: row.rooms_max,
         seats_max: row.seats_max,
         load_max: row.load_max,
         price_microdollars_per_hour: row.price_microdollars_per_hour,
         started: row.started,
-        labels: labels(row.labels),
+        labels: labels(&row.labels),
     }
 }
 
@@ -171,7 +175,7 @@ fn want(want: &Want) -> w::Want {
     w::Want {
         region: want.region.clone(),
         tenant: want.tenant.clone(),
-        labels: labels(want.labels.clone()),
+        labels: labels(&want.labels),
         pool: want.pool.map(|pool| pool.0),
         rooms: want.rooms,
         seats: want.seats,

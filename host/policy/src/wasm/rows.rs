@@ -29,8 +29,8 @@ impl ViewSource for usher_fleet::Fleet {
 pub(crate) trait PartedView {
     /// Returns how many things have changed after `cursor`, at most.
     fn lag(&self, cursor: Cursor) -> usize;
-    /// Returns the oldest of these changes, at most so many and what they lean on, and how far they reach.
-    fn part(&self, cursor: Cursor, changes_max: usize) -> (Vec<ViewChange>, Cursor);
+    /// Appends the oldest of these changes, at most so many and what they lean on; returns how far they reach.
+    fn part(&self, cursor: Cursor, changes_max: usize, rows: &mut Vec<ViewChange>) -> Cursor;
 }
 
 impl PartedView for usher_fleet::Fleet {
@@ -38,8 +38,8 @@ impl PartedView for usher_fleet::Fleet {
         usher_fleet::Fleet::lag(self, cursor)
     }
 
-    fn part(&self, cursor: Cursor, changes_max: usize) -> (Vec<ViewChange>, Cursor) {
-        self.changes_part(cursor, changes_max)
+    fn part(&self, cursor: Cursor, changes_max: usize, rows: &mut Vec<ViewChange>) -> Cursor {
+        self.changes_part(cursor, changes_max, rows)
     }
 }
 
@@ -93,7 +93,7 @@ impl Rows {
                 }
                 ViewChange::Usage(row) => self.usages.push(convert::usage(&row)),
                 ViewChange::Figure(row) => {
-                    let figure = figures.iter().position(|name| *name == row.name);
+                    let figure = figures.iter().position(|name| **name == *row.name);
                     if let Some(figure) = figure.and_then(|figure| u32::try_from(figure).ok()) {
                         self.figures.push(w::Figure {
                             server: row.server.0,

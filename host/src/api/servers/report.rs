@@ -125,7 +125,7 @@ impl ServerReport {
             figures: self
                 .figures
                 .into_iter()
-                .map(|(name, Figure(value))| (name, value))
+                .map(|(name, Figure(value))| (name.into(), value))
                 .collect(),
             url: self.url.map(|url| request::url("url", url)).transpose()?,
             draining: self.draining,

@@ -1,6 +1,7 @@
 //! What holds of the state as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use usher_fleet::config::HealthSource;
 use usher_fleet::ids::{PoolName, RoomId};
@@ -164,7 +165,7 @@ pub(crate) fn invariant_changes_lead_to_the_whole_view(fleet: &Fleet, readers: &
         assert_eq!(reader.pools, whole.pools, "{name}: pools");
         assert_eq!(reader.servers, whole.servers, "{name}: servers");
         assert_eq!(reader.usages, whole.usages, "{name}: usages");
-        let knows = |(key, value): (&(_, String), &u32)| reader.figures.get(key) == Some(value);
+        let knows = |(key, value): (&(_, Arc<str>), &u32)| reader.figures.get(key) == Some(value);
         assert!(whole.figures.iter().all(knows), "{name}: figures");
     }
     let servers = whole.servers.keys().eq(whole.usages.keys());

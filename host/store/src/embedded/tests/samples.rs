@@ -122,12 +122,12 @@ pub(super) fn servers() -> Vec<Record> {
             instance: Some("i-0".to_owned()),
             url: None,
             endpoints: BTreeMap::from([("admin".to_owned(), "http://127.0.0.1:1".to_owned())]),
-            zone: Some("a".to_owned()),
+            zone: Some("a".into()),
             limits: usher_fleet::config::Limits {
                 rooms_max: Some(10),
                 ..Default::default()
             },
-            labels: BTreeMap::new(),
+            labels: Default::default(),
             price_per_hour: Microdollars(348_000),
             offer: (no % 2 == 0).then(|| usher_fleet::config::Offer {
                 instance_type: "c5a.2xlarge".to_owned(),
