@@ -245,14 +245,20 @@ mod tests {
         assert_eq!(&*built_in.policy().name, "standard");
         assert!(
             built_in
-                .update(Timestamp(0), &[ViewChange::PoolSet(pool_row())])
+                .update(Timestamp(0), &[ViewChange::PoolSet(Box::new(pool_row()))])
                 .is_err(),
             "not configured yet"
         );
         built_in.configure("{}").unwrap();
         let [set_1, usage_1] = server_rows(1, 3);
         let [set_2, usage_2] = server_rows(2, 7);
-        let rows = [ViewChange::PoolSet(pool_row()), set_1, set_2, usage_1, usage_2];
+        let rows = [
+            ViewChange::PoolSet(Box::new(pool_row())),
+            set_1,
+            set_2,
+            usage_1,
+            usage_2,
+        ];
         built_in.update(Timestamp(10_000), &rows).unwrap();
         assert_eq!(
             place(&mut built_in),

@@ -18,11 +18,11 @@ impl Cursor {
     pub const START: Cursor = Cursor(0);
 }
 
-/// One changed thing, as it is now.
+/// One changed thing, as it is now. Small, as there are hundreds of thousands of them: the rare large one is boxed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ViewChange {
     /// A pool is new or was configured otherwise.
-    PoolSet(PoolRow),
+    PoolSet(Box<PoolRow>),
     /// What the guards would let be done with a pool has changed.
     PoolState(PoolStateRow),
     /// A pool is gone.

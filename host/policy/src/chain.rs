@@ -4,7 +4,8 @@
 //! once and sent away to be dropped; until the loader has made another, its link answers "unavailable".
 //!
 //! A link is told what has changed when it is asked. One that nobody asks for long, because those before it always answer, is
-//! told in parts between two inputs ([`PlaceChain::keep_up`]): the room that needs it at last waits for one part at most.
+//! told in parts between two inputs ([`PlaceChain::keep_up`]): the room that needs it at last waits for one part, unless a single
+//! input has just changed much of the fleet.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher};
@@ -137,15 +138,18 @@ impl PlaceChain {
     }
 
     pub(crate) fn keep_up_with(&mut self, view: &impl PartedView, now: Timestamp) {
-        let known = |link: &PlaceLink| link.instance.as_ref().map(|instance| instance.cursor());
-        let links = (0..).zip(&self.links);
-        let links = links.filter_map(|(at, link)| Some((known(link)?, at)));
-        let built_in = (self.built_in.cursor(), self.links.len());
-        let (cursor, at) = links.fold(built_in, Ord::min);
-        if view.lag(cursor) < PART_CHANGES_MAX {
+        let known = |link: &PlaceLink| {
+            link.instance
+                .as_ref()
+                .filter(|instance| instance.is_told())
+                .map(|it| it.cursor())
+        };
+        let links = self.links.iter().map(known).chain([self.built_in.keeps_up()]);
+        let furthest = links.zip(0..).filter_map(|(cursor, at)| Some((cursor?, at))).min();
+        let Some((cursor, at)) = furthest.filter(|(cursor, _)| view.lag(*cursor) >= PART_CHANGES_MAX) else {
             return;
-        }
-        let mut rows = Vec::new();
+        };
+        let mut rows = Vec::with_capacity(PART_CHANGES_MAX);
         let cursor = view.part(cursor, PART_CHANGES_MAX, &mut rows);
         let part = Snapshot { cursor, now, rows };
         match self.links.get_mut(at) {
@@ -219,13 +223,14 @@ impl PlaceLink {
         (advice, fuel)
     }
 
-    /// Tells a part of what has changed. What goes wrong at it is another input each time.
+    /// Tells a part of what has changed. Each part is another input for the quarantine: three that it cannot take are three rooms
+    /// that it would have failed.
     fn keep_up(&mut self, part: &Snapshot, loader: &Sender<Message>) {
-        let began = Instant::now();
         let Some(instance) = &mut self.instance else { return };
-        if let Err(fault) = instance.feed(part.now, part, &[], Pace::Live) {
-            let tally = self.counters.of(DecisionPoint::Place);
-            tally.count(Came::Fault(fault.kind), 0, began.elapsed());
+        let told = instance.feed(part.now, part, &[], Pace::Live);
+        self.counters.set_memory(DecisionPoint::Place, instance.used().1);
+        if let Err(fault) = told {
+            self.counters.of(DecisionPoint::Place).count_fault(fault.kind);
             self.give_up(fault, part.cursor.0, loader);
         }
     }

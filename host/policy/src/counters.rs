@@ -82,14 +82,18 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Counts a fault at what it was told between two questions, as if it had been asked.
+    pub(crate) fn count_fault(&self, kind: FaultKind) {
+        add_one(&self.faults[KINDS.iter().position(|k| *k == kind).unwrap_or(0)]);
+    }
+
     /// Counts one question.
     pub(crate) fn count(&self, came: Came, fuel: u64, took: Duration) {
-        let counter = match came {
-            Came::Answer => &self.answered,
-            Came::Deferral => &self.deferred,
-            Came::Fault(kind) => &self.faults[KINDS.iter().position(|k| *k == kind).unwrap_or(0)],
-        };
-        add_one(counter);
+        match came {
+            Came::Answer => add_one(&self.answered),
+            Came::Deferral => add_one(&self.deferred),
+            Came::Fault(kind) => self.count_fault(kind),
+        }
         // The built-in has none, and an instance that is not there takes none.
         if fuel > 0 {
             self.fuel.count(fuel);

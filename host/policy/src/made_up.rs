@@ -62,7 +62,7 @@ impl MadeUpFleet {
     pub fn snapshot(&self) -> Snapshot {
         let pools = (1..)
             .zip(POOLS)
-            .map(|(no, pool)| ViewChange::PoolSet(pool_row(PoolNo(no), pool)));
+            .map(|(no, pool)| ViewChange::PoolSet(Box::new(pool_row(PoolNo(no), pool))));
         let states = (1..)
             .take(POOLS.len())
             .map(|no| ViewChange::PoolState(pool_state(PoolNo(no))));

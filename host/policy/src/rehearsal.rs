@@ -141,6 +141,14 @@ impl Rehearsed {
         let instance = self.recipe.start(None).map_err(LoadError::Start)?;
         Ok(Rehearsal { instance })
     }
+
+    /// Starts a fresh instance that is given what another has [saved](Rehearsal::save), as after a restart. One that does not take it
+    /// starts without.
+    #[cfg(test)]
+    pub(crate) fn start_again(&self, learned: &[u8]) -> Result<Rehearsal, LoadError> {
+        let instance = self.recipe.start(Some(learned)).map_err(LoadError::Start)?;
+        Ok(Rehearsal { instance })
+    }
 }
 
 impl Rehearsal {
@@ -171,6 +179,12 @@ impl Rehearsal {
     /// Asks for more or fewer servers.
     pub fn scale(&mut self, ask: &ScaleAsk) -> Asked<ScaleAdvice> {
         self.ask(|instance| instance.scale(ask))
+    }
+
+    /// Returns what it has learned, as the host keeps it; none where it keeps nothing.
+    #[cfg(test)]
+    pub(crate) fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        self.instance.save().map_err(fault)
     }
 
     /// Returns the bytes of its memories.
@@ -211,12 +225,13 @@ impl std::fmt::Debug for Rehearsal {
 
 #[cfg(test)]
 mod tests {
-    use usher_fleet::advice::{FaultKind, Placement};
+    use usher_fleet::advice::{Direction, FaultKind, Placement};
     use usher_fleet::ids::ServerNo;
 
     use super::*;
     use crate::made_up::MadeUpFleet;
     use crate::tests::guests::Guest;
+    use crate::tests::learned::counts;
 
     #[test]
     fn it_is_told_the_view_and_its_changes_and_each_answer_has_its_price() {
@@ -231,6 +246,20 @@ mod tests {
         let asked = rehearsal.place(&fleet.room(1).ask(fleet.now()));
         assert_eq!(asked.advice.unwrap().placement, Placement::On(ServerNo(7)));
         assert!(asked.fuel > 0 && rehearsal.memory_bytes() > 0);
+    }
+
+    #[test]
+    fn what_it_has_learned_is_given_to_the_next() {
+        let rehearsed = Rehearsed::prepare("a.wasm", counts().build(), None).unwrap();
+        let (mut rehearsal, fleet) = (rehearsed.start().unwrap(), MadeUpFleet::new(9));
+        rehearsal.scale(&fleet.scale_ask(Direction::Up, 7)).advice.unwrap();
+        let learned = rehearsal.save().unwrap().unwrap();
+        let on = |mut rehearsal: Rehearsal| {
+            let asked = rehearsal.place(&fleet.room(1).ask(fleet.now()));
+            asked.advice.unwrap().placement
+        };
+        assert_eq!(on(rehearsed.start().unwrap()), Placement::Defer);
+        assert_eq!(on(rehearsed.start_again(&learned).unwrap()), Placement::On(ServerNo(1)));
     }
 
     #[test]

@@ -200,14 +200,14 @@ impl ScaleThread {
         }
     }
 
-    /// Returns whose turn a question is in a chain of links: who comes after the one that was asked last for this decision, which
-    /// may have left since.
+    /// Returns whose turn a question is in a chain of links: the first one's, or who comes after the one that was asked last for this
+    /// decision, which may have left since.
     fn turn(&self, chain: &[usize], ask: &ScaleAsk) -> usize {
         match &self.asked {
             Some((decision, name)) if *decision == ask.decision && ask.link > 0 => {
                 chain.partition_point(|at| self.links[*at].recipe.name <= *name)
             }
-            Some(_) | None => ask.link,
+            Some(_) | None => 0,
         }
     }
 
@@ -229,18 +229,13 @@ impl ScaleThread {
             took,
         };
         let last = turn >= chain.len();
-        if is_late || turn > chain.len() {
-            let message = if is_late {
-                "too many scale questions wait"
-            } else {
-                "the chain has ended before"
-            };
+        if is_late {
             let policy = chain
                 .get(turn)
                 .map_or_else(|| self.built_in.policy(), |at| self.links[*at].policy.clone());
             let fault = Fault {
                 kind: FaultKind::Unavailable,
-                message: message.to_owned(),
+                message: "too many scale questions wait".to_owned(),
             };
             return answer(policy, last, Err(fault), Duration::ZERO);
         }

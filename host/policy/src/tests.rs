@@ -5,7 +5,7 @@ mod fuzz;
 mod gates;
 pub(crate) mod guests;
 mod host;
-mod learned;
+pub(crate) mod learned;
 mod prices;
 mod reload;
 pub(crate) mod rows;

@@ -28,6 +28,7 @@ mod events;
 mod example_policies;
 mod herding;
 mod hostile;
+mod keeping_up;
 mod live;
 mod mistakes;
 mod moto;

@@ -233,7 +233,10 @@ impl World {
     }
 
     fn whole(&self) -> Vec<ViewChange> {
-        let pools = self.pools.values().map(|(pool, _)| ViewChange::PoolSet(pool.clone()));
+        let pools = self
+            .pools
+            .values()
+            .map(|(pool, _)| ViewChange::PoolSet(Box::new(pool.clone())));
         let states = self
             .pools
             .values()
@@ -346,7 +349,7 @@ impl World {
         };
         self.pools.insert(no, (pool.clone(), state));
         let state = self.set_pool_state(no, chance);
-        [ViewChange::PoolSet(pool), ViewChange::PoolState(state)]
+        [ViewChange::PoolSet(Box::new(pool)), ViewChange::PoolState(state)]
     }
 
     fn set_pool_state(&mut self, no: PoolNo, chance: &mut Chance) -> PoolStateRow {

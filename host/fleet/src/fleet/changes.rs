@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::ids::{PoolNo, ServerNo};
 use crate::view::Cursor;
 
-/// How many removals are remembered: a reader that is further behind would miss one. Readers come by at least once a tick,
-/// and this many removals in a tick are more than the API's mailbox can bring.
+/// How many removals are remembered: a reader that is further behind would miss one. The scale thread reads once a tick, and who places
+/// rooms is told in parts between two inputs; this many removals meanwhile are more than the API's mailbox can bring.
 const REMOVALS_MAX: usize = 262_144;
 
 /// A row of the view. The order is the one in which a reader must see them.

@@ -65,7 +65,10 @@ impl Fleet {
 
     fn rows(&self, thing: Thing) -> Rows {
         match thing {
-            Thing::Pool(no) => Rows::one(self.pool_no(no).map(|pool| ViewChange::PoolSet(self.pool_row(pool)))),
+            Thing::Pool(no) => Rows::one(
+                self.pool_no(no)
+                    .map(|pool| ViewChange::PoolSet(Box::new(self.pool_row(pool)))),
+            ),
             Thing::PoolState(no) => Rows::one(
                 self.pool_no(no)
                     .map(|pool| ViewChange::PoolState(self.told_state(pool))),

@@ -16,7 +16,7 @@ use crate::wasm::ViewSource;
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     cursor: Cursor,
-    pools: BTreeMap<PoolNo, Stamped<Option<PoolRow>>>,
+    pools: BTreeMap<PoolNo, Stamped<Option<Box<PoolRow>>>>,
     states: BTreeMap<PoolNo, Stamped<PoolStateRow>>,
     servers: BTreeMap<ServerNo, Server>,
 }

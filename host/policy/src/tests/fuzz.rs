@@ -13,6 +13,7 @@ use std::time::Duration;
 use usher_fleet::advice::Direction;
 
 use super::guests::Guest;
+use super::learned::counts;
 use crate::made_up::MadeUpFleet;
 use crate::rehearsal::Rehearsed;
 use crate::settings::Settings;
@@ -57,7 +58,15 @@ fn any_bytes_are_refused_in_words_or_run_within_limits() {
     }
     worker.join().unwrap();
     if steps >= STEPS {
-        for end in ["check", "compile", "settings", "configure", "fault", "answers"] {
+        for end in [
+            "check",
+            "compile",
+            "settings",
+            "configure",
+            "fault",
+            "answers",
+            "learned",
+        ] {
             assert!(ends.contains_key(end), "none came as far as `{end}`: {ends:?}");
         }
     }
@@ -84,9 +93,15 @@ fn load(bytes: &[u8], settings: Option<&[u8]>, view: &Snapshot) -> Result<&'stat
         }
     }
     let scales = [Direction::Up, Direction::Down].map(|direction| fleet.scale_ask(direction, 1));
-    match scales.iter().all(|ask| rehearsal.scale(ask).advice.is_ok()) {
-        true => Ok("answers"),
-        false => Ok("fault"),
+    if scales.iter().any(|ask| rehearsal.scale(ask).advice.is_err()) {
+        return Ok("fault");
+    }
+    match rehearsal.save() {
+        Err(_) => Ok("fault"),
+        Ok(None) => Ok("answers"),
+        Ok(Some(learned)) => rehearsed
+            .start_again(&learned)
+            .map_or_else(|error| in_words(&error), |_| Ok("learned")),
     }
 }
 
@@ -123,7 +138,10 @@ fn corpus() -> Vec<Vec<u8>> {
         ..Guest::new()
     };
     let loops = Guest::places("(loop $l (br $l)) (call $defer)");
-    let mut corpus: Vec<Vec<u8>> = [whole, logs, Guest::traces(), loops].iter().map(Guest::build).collect();
+    let mut corpus: Vec<Vec<u8>> = [whole, logs, Guest::traces(), loops, counts()]
+        .iter()
+        .map(Guest::build)
+        .collect();
     if let Some(dir) = std::env::var_os("USHER_FUZZ_CORPUS").map(PathBuf::from) {
         let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
         let modules = files.filter(|path| path.extension().is_some_and(|end| end == "wasm"));

@@ -17,7 +17,7 @@ const SAVE: &str = "(i32.store (i32.const 6000) (global.get $count))
 const RESTORE: &str = "(global.set $count (i32.load (local.get 0))) (call $ok)";
 
 /// A guest that wants one server more at each decision, and keeps how many that is; it places rooms on the server of that number.
-fn counts() -> Guest {
+pub(crate) fn counts() -> Guest {
     let count = format!(
         "(if (i32.eq (local.get 2) (i32.const {TRAP})) (then unreachable))
          (if (i32.ne (local.get 2) (i32.const 0))

@@ -79,7 +79,7 @@ impl PartedView for World {
 }
 
 pub(crate) fn pool(no: u32) -> ViewChange {
-    ViewChange::PoolSet(PoolRow {
+    ViewChange::PoolSet(Box::new(PoolRow {
         no: PoolNo(no),
         name: format!("pool-{no}"),
         region: "eu-central-1".into(),
@@ -94,7 +94,7 @@ pub(crate) fn pool(no: u32) -> ViewChange {
         load_per_server: 0,
         price_microdollars_per_hour: 348_000,
         labels: Labels::from([("tier".into(), "standard".into())]),
-    })
+    }))
 }
 
 pub(crate) fn pool_state(no: u32) -> ViewChange {

@@ -122,6 +122,11 @@ impl Serving {
         (self.fuel_used, self.store.data().allowance.memory_bytes())
     }
 
+    /// Returns whether it wants to know of the fleet.
+    pub(crate) fn is_told(&self) -> bool {
+        self.exports.view.is_some()
+    }
+
     /// Returns how far it has read the view.
     pub(crate) fn cursor(&self) -> Cursor {
         self.rows.cursor
