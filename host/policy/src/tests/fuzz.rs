@@ -138,7 +138,11 @@ fn corpus() -> Vec<Vec<u8>> {
         ..Guest::new()
     };
     let loops = Guest::places("(loop $l (br $l)) (call $defer)");
-    let mut corpus: Vec<Vec<u8>> = [whole, logs, Guest::traces(), loops, counts()]
+    let learns = Guest {
+        scale_down: Some("(call $keep_all (i32.const 1))".into()),
+        ..counts()
+    };
+    let mut corpus: Vec<Vec<u8>> = [whole, logs, Guest::traces(), loops, learns]
         .iter()
         .map(Guest::build)
         .collect();
