@@ -49,9 +49,9 @@ const SETTINGS_JSON: &str = r#"{"headroom_percent":30,"cpu_permille_max":700,"en
     {"from":"07:30","to":"10:00","time_zone":"America/New_York","spare_rooms":90,"pool":"pool-4"}]}"#;
 
 const STEPS: usize = 3_000;
-/// How many servers each world begins with, and has three times as many of at most. In the last one the index of the view has many
-/// chunks, which are cut and go.
-const SERVERS: [usize; 4] = [20, 20, 20, 5_000];
+/// Each world's seed, and how many servers it begins with; it has three times as many at most. In the small ones servers are ordered for
+/// both windows. In the large one the index of the view has many chunks, which are cut and go.
+const WORLDS: [(u64, usize); 5] = [(1, 20), (3, 20), (4, 20), (5, 20), (6, 5_000)];
 const POOLS: usize = 4;
 /// An instance without a past joins in every so many steps.
 const FRESH_EVERY: usize = 50;
@@ -61,9 +61,7 @@ const TENANTS: [&str; 3] = ["", "acme", "umbrella"];
 #[test]
 fn native_wasm_and_replay_give_the_same_advice() {
     let module = Rehearsed::prepare("50-standard.wasm", standard().to_vec(), Some(SETTINGS.as_bytes())).unwrap();
-    // Those for which no server was ordered yet, by their end.
-    let mut windows = vec!["12:30", "10:00"];
-    for (seed, servers) in (1..).zip(SERVERS) {
+    for (seed, servers) in WORLDS {
         let mut chance = Chance::new(seed);
         let mut world = World::new(servers, &mut chance);
         let (mut native, mut wasm) = (native(), module.start().unwrap());
@@ -105,12 +103,12 @@ fn native_wasm_and_replay_give_the_same_advice() {
             decided > STEPS / 10,
             "only {decided} of the answers place or retire anything"
         );
-        let ordered = |end: &&str| {
-            recorded
-                .iter()
-                .any(|(_, _, answer)| answer.contains(&format!("to {end}")))
-        };
-        windows.retain(|end| !ordered(end));
+        // Thousands of servers have the spare rooms without an order.
+        for end in ["12:30", "10:00"].iter().filter(|_| servers < 100) {
+            let orders = |answer: &String| answer.contains(&format!("to {end}"));
+            let is_kept = recorded.iter().any(|(_, _, answer)| orders(answer));
+            assert!(is_kept, "no server was ordered for the window to {end}, seed {seed}");
+        }
         let mut again = module.start().unwrap();
         for (step, (told, question, answer)) in recorded.iter().enumerate() {
             again.feed(told).unwrap();
@@ -121,10 +119,6 @@ fn native_wasm_and_replay_give_the_same_advice() {
             );
         }
     }
-    assert!(
-        windows.is_empty(),
-        "no server was ordered for the windows to {windows:?}"
-    );
 }
 
 fn native() -> BuiltIn {
