@@ -1,6 +1,7 @@
 //! The built-in policy as the last link of each chain: the same questions, asked of plain Rust.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use usher_fleet::Timestamp;
 use usher_fleet::advice::{Direction, Fault, FaultKind, PlaceAdvice, PlaceAsk, ScaleAdvice, ScaleAsk, VerdictRow};
@@ -8,6 +9,7 @@ use usher_fleet::decision::{DecisionPoint, PolicyRef};
 use usher_fleet::view::{Cursor, ViewChange};
 
 use crate::counters::Counters;
+use crate::loader::Message;
 use crate::native::Native;
 use crate::options::{BuiltIn, Snapshot};
 use crate::settings::Settings;
@@ -113,6 +115,13 @@ impl BuiltInLink {
         let told = self.native.update(now, &self.rows);
         self.rows.clear();
         told
+    }
+
+    /// Has the loader tell a fault.
+    pub(crate) fn tell_fault(loader: &Sender<Message>, decision: DecisionPoint, fault: &Fault) {
+        let told = Message::BuiltInFaulted(decision, fault.clone());
+        // The loader is gone only when the host goes down.
+        loader.send(told).ok();
     }
 
     /// Puts a fresh instance in the faulty one's place. It costs its maker microseconds, and reading the view anew at the

@@ -156,7 +156,7 @@ impl PlaceChain {
             Some(link) => link.keep_up(&part, &self.loader),
             None => {
                 if let Err(fault) = self.built_in.keep_up(&part) {
-                    tell_of_built_in(&self.loader, fault);
+                    BuiltInLink::tell_fault(&self.loader, DecisionPoint::Place, &fault);
                 }
             }
         }
@@ -182,7 +182,7 @@ impl PlaceChain {
         let advice = self.built_in.place(view, ask);
         let took = asked.elapsed();
         if let Err(fault) = &advice {
-            tell_of_built_in(&self.loader, fault.clone());
+            BuiltInLink::tell_fault(&self.loader, DecisionPoint::Place, fault);
         }
         self.built_in
             .counters
@@ -253,12 +253,6 @@ impl PlaceLink {
         loader.send(Message::Faulted(report)).ok();
         Fault { kind, message }
     }
-}
-
-fn tell_of_built_in(loader: &Sender<Message>, fault: Fault) {
-    let told = Message::BuiltInFaulted(DecisionPoint::Place, fault);
-    // The loader is gone only when the host goes down.
-    loader.send(told).ok();
 }
 
 /// Sends an instance away to be dropped elsewhere; each instance is sent at most once, which bounds the queue.

@@ -138,15 +138,18 @@ impl Rehearsed {
     /// # Errors
     /// Which of the three failed, in the guest's words.
     pub fn start(&self) -> Result<Rehearsal, LoadError> {
-        let instance = self.recipe.start(None).map_err(LoadError::Start)?;
-        Ok(Rehearsal { instance })
+        self.start_with(None)
     }
 
     /// Starts a fresh instance that is given what another has [saved](Rehearsal::save), as after a restart. One that does not take it
     /// starts without.
     #[cfg(test)]
     pub(crate) fn start_again(&self, learned: &[u8]) -> Result<Rehearsal, LoadError> {
-        let instance = self.recipe.start(Some(learned)).map_err(LoadError::Start)?;
+        self.start_with(Some(learned))
+    }
+
+    fn start_with(&self, learned: Option<&[u8]>) -> Result<Rehearsal, LoadError> {
+        let instance = self.recipe.start(learned).map_err(LoadError::Start)?;
         Ok(Rehearsal { instance })
     }
 }

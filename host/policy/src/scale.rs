@@ -244,9 +244,7 @@ impl ScaleThread {
             let advice = self.built_in.scale(&self.mirror, &verdicts, ask);
             let took = asked.elapsed();
             if let Err(fault) = &advice {
-                let told = Message::BuiltInFaulted(decision(ask.direction), fault.clone());
-                // The loader is gone only when the host goes down.
-                self.loader.send(told).ok();
+                BuiltInLink::tell_fault(&self.loader, decision(ask.direction), fault);
             }
             self.built_in
                 .counters
