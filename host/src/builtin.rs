@@ -20,7 +20,6 @@ pub struct BuiltIn {
     policy: PolicyRef,
     figures: Vec<String>,
     instance: Option<Instance<Standard>>,
-    seq: u32,
     rows: Rows,
 }
 
@@ -54,7 +53,6 @@ impl BuiltIn {
             policy,
             figures: described.figures,
             instance: None,
-            seq: 0,
             rows: Rows::default(),
         }
     }
@@ -65,23 +63,15 @@ impl BuiltIn {
 
     fn tell(&mut self, now: u32, rows: &mut Rows) -> Result<(), String> {
         if !rows.rare.is_empty() {
-            let seq = self.next_seq();
-            self.instance()?.update(now, seq, std::mem::take(&mut rows.rare))?;
+            self.instance()?.update(now, std::mem::take(&mut rows.rare));
         }
         if !rows.usages.is_empty() {
-            let seq = self.next_seq();
-            self.instance()?.usages(now, seq, &rows.usages)?;
+            self.instance()?.usages(&rows.usages)?;
         }
         if !rows.figures.is_empty() {
-            let seq = self.next_seq();
-            self.instance()?.figures(now, seq, &rows.figures)?;
+            self.instance()?.figures(&rows.figures)?;
         }
         Ok(())
-    }
-
-    fn next_seq(&mut self) -> u32 {
-        self.seq = self.seq.wrapping_add(1);
-        self.seq
     }
 }
 
@@ -106,21 +96,14 @@ impl Native for BuiltIn {
 
     fn verdicts(&mut self, verdicts: &[VerdictRow]) {
         let told = verdicts.iter().map(words::verdict).collect();
-        let seq = self.next_seq();
-        if let Some(instance) = &mut self.instance
-            && let Err(error) = instance.update(0, seq, told)
-        {
-            tracing::error!(error, "the built-in policy did not take its verdicts");
+        if let Some(instance) = &mut self.instance {
+            instance.update(0, told);
         }
     }
 
     fn place(&mut self, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, String> {
         let request = words::request(ask);
-        let moment = Moment {
-            now: ask.now.seconds(),
-            seed: ask.seed,
-            decision: 0,
-        };
+        let moment = Moment::of_room(ask.now.seconds(), &request.room);
         let advice = self.instance()?.place(&request, moment);
         Ok(words::advice(advice))
     }
@@ -149,18 +132,14 @@ fn log(level: Level, message: &str) {
 }
 
 fn moment(ask: &ScaleAsk) -> Moment {
-    Moment {
-        now: ask.now.seconds(),
-        seed: ask.seed,
-        decision: ask.decision.0,
-    }
+    Moment::of_decision(ask.now.seconds(), ask.decision.0)
 }
 
 #[cfg(test)]
 mod tests {
     use usher_fleet::advice;
     use usher_fleet::config::Labels;
-    use usher_fleet::ids::{DecisionNo, PoolNo, RoomId, ServerNo};
+    use usher_fleet::ids::{PoolNo, RoomId, ServerNo};
     use usher_fleet::view::{HealthView, HoldView, PhaseView, PoolRow, ServerRow, UsageRow};
 
     use super::*;
@@ -224,8 +203,6 @@ mod tests {
         let labels = Labels::new();
         let ask = PlaceAsk {
             now: Timestamp(10_000),
-            seed: 1,
-            decision: DecisionNo(1),
             room: &room,
             seats: 50,
             load: 50,

@@ -1,6 +1,6 @@
 //! Chance that can be repeated: numbers that follow from a decision's seed and nothing else.
 
-use crate::Moment;
+use crate::{Moment, Timestamp};
 
 /// A small generator of numbers that look random; made by [`Moment::chance`].
 ///
@@ -94,9 +94,49 @@ impl Chance {
 }
 
 impl Moment {
+    /// Makes the moment at which a room is asked about: its seed follows from the room's name and the time.
+    ///
+    /// ```
+    /// use usher_sdk::Moment;
+    ///
+    /// let moment = Moment::of_room(1_000, "standup-42");
+    /// assert_eq!(moment, Moment::of_room(1_000, "standup-42"));
+    /// assert_ne!(moment.seed, Moment::of_room(1_000, "standup-43").seed);
+    /// assert_ne!(moment.seed, Moment::of_room(1_001, "standup-42").seed);
+    /// ```
+    pub fn of_room(now: Timestamp, room: &str) -> Self {
+        let (words, rest) = room.as_bytes().as_chunks();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+        let seed = words.fold(now.into(), |seed, word| Chance::new(seed ^ word).mixed());
+        Moment {
+            now,
+            seed: (seed >> 32) as u32,
+            decision: 0,
+        }
+    }
+
+    /// Makes the moment at which a scale decision is asked for: its seed follows from the decision's number.
+    ///
+    /// ```
+    /// use usher_sdk::Moment;
+    ///
+    /// let moment = Moment::of_decision(1_000, 7);
+    /// assert_eq!(moment.decision, 7);
+    /// assert_ne!(moment.seed, Moment::of_decision(1_000, 8).seed);
+    /// ```
+    pub fn of_decision(now: Timestamp, decision: u32) -> Self {
+        Moment {
+            now,
+            seed: Chance::new(decision.into()).number(),
+            decision,
+        }
+    }
+
     /// Makes the chance of this decision, from its seed; asked again it begins anew, so keep it in a variable.
     ///
-    /// Each room and each turn of a scale decision has a seed of its own, so different questions get different numbers.
+    /// Each room in each second, and each turn of a scale decision, has a seed of its own, so different questions get different numbers.
     ///
     /// ```
     /// use usher_sdk::Moment;

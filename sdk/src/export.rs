@@ -158,14 +158,14 @@ macro_rules! export_policy {
             }
 
             impl base::exports::usher::policy::view::Guest for Glue {
-                fn update(now: $crate::Timestamp, seq: u32, changes: Many<$crate::Change>) -> Answer<()> {
-                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.update(now, seq, changes))?)
+                fn update(now: $crate::Timestamp, changes: Many<$crate::Change>) -> Answer<()> {
+                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.update(now, changes)))
                 }
-                fn usages(now: $crate::Timestamp, seq: u32, usages: Many<$crate::Usage>) -> Answer<()> {
-                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.usages(now, seq, &usages))?)
+                fn usages(_now: $crate::Timestamp, usages: Many<$crate::Usage>) -> Answer<()> {
+                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.usages(&usages))?)
                 }
-                fn figures(now: $crate::Timestamp, seq: u32, figures: Many<$crate::Figure>) -> Answer<()> {
-                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.figures(now, seq, &figures))?)
+                fn figures(_now: $crate::Timestamp, figures: Many<$crate::Figure>) -> Answer<()> {
+                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.figures(&figures))?)
                 }
             }
 
@@ -192,9 +192,14 @@ macro_rules! export_policy {
 
     (@export place) => {
         impl $crate::bindings::place::exports::usher::policy::place::Guest for Glue {
-            fn place(now: $crate::Timestamp, seed: u32, room: $crate::RoomRequest) -> Answer<$crate::PlacementAdvice> {
-                let moment = $crate::Moment { now, seed, decision: 0 };
-                INSTANCE.with(|cell| glue::ask(cell, |instance| instance.place(&room, moment)))
+            fn place(
+                now: $crate::Timestamp, usages: Many<$crate::Usage>, room: $crate::RoomRequest,
+            ) -> Answer<$crate::PlacementAdvice> {
+                let moment = $crate::Moment::of_room(now, &room.room);
+                INSTANCE.with(|cell| glue::ask_mut(cell, |instance| {
+                    instance.usages(&usages)?;
+                    ::core::result::Result::Ok(instance.place(&room, moment))
+                })?)
             }
         }
         $crate::bindings::place::export_place!(Glue with_types_in $crate::bindings::place);
@@ -202,9 +207,9 @@ macro_rules! export_policy {
     (@export scale_up) => {
         impl $crate::bindings::scale_up::exports::usher::policy::scale_up::Guest for Glue {
             fn scale_up(
-                now: $crate::Timestamp, seed: u32, decision: u32, demand: $crate::Demand,
+                now: $crate::Timestamp, decision: u32, demand: $crate::Demand,
             ) -> Answer<Many<$crate::Growth>> {
-                let moment = $crate::Moment { now, seed, decision };
+                let moment = $crate::Moment::of_decision(now, decision);
                 INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.scale_up(&demand, moment)))
             }
         }
@@ -212,8 +217,8 @@ macro_rules! export_policy {
     };
     (@export scale_down) => {
         impl $crate::bindings::scale_down::exports::usher::policy::scale_down::Guest for Glue {
-            fn scale_down(now: $crate::Timestamp, seed: u32, decision: u32) -> Answer<Many<$crate::Shrinkage>> {
-                let moment = $crate::Moment { now, seed, decision };
+            fn scale_down(now: $crate::Timestamp, decision: u32) -> Answer<Many<$crate::Shrinkage>> {
+                let moment = $crate::Moment::of_decision(now, decision);
                 INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.scale_down(moment)))
             }
         }

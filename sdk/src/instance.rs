@@ -22,8 +22,8 @@ use crate::{
 /// use usher_sdk::{Change, Instance, Level, Placement};
 ///
 /// let mut instance = Instance::<Pack>::configure("{}", Level::Info)?;
-/// instance.update(1_000, 1, vec![Change::ServerRemoved(7)])?;
-/// instance.usages(1_000, 2, &[])?;
+/// instance.update(1_000, vec![Change::ServerRemoved(7)]);
+/// instance.usages(&[])?;
 /// let advice = instance.place(&RoomRequest::new("standup-42", 50), Moment::at(1_000));
 /// assert!(matches!(advice.placement, Placement::Wait(_)));
 /// # Ok::<(), String>(())
@@ -82,8 +82,8 @@ use crate::{
 /// # let pool = there.pools().next().cloned().map(Change::PoolSet);
 /// # let server = there.servers().next().map(|server| Change::ServerSet(server.row().clone()));
 /// # let rows = pool.into_iter().chain(server).collect();
-/// instance.update(1_000, 1, rows)?; // a pool, and in it a server
-/// instance.figures(1_000, 2, &[Figure { server: 1, figure: 0, value: 2_500 }])?;
+/// instance.update(1_000, rows); // a pool, and in it a server
+/// instance.figures(&[Figure { server: 1, figure: 0, value: 2_500 }])?;
 /// assert_eq!(instance.fleet().servers_len(), 1);
 ///
 /// let growth = instance.scale_up(&Demand::of(vec![]), Moment::at(1_000));
@@ -100,8 +100,6 @@ use crate::{
 pub struct Instance<P> {
     policy: P,
     fleet: Fleet,
-    /// The number of the last call that changed the view; none before the first.
-    seq: Option<u32>,
 }
 
 impl<P: Policy> Instance<P> {
@@ -127,7 +125,6 @@ impl<P: Policy> Instance<P> {
         Ok(Instance {
             policy: P::new(settings::read(settings)?)?,
             fleet: Fleet::default(),
-            seq: None,
         })
     }
 
@@ -136,34 +133,26 @@ impl<P: Policy> Instance<P> {
         &self.fleet
     }
 
-    /// Takes in what changes rarely. `seq` grows by one with each call of this, [`usages`](Self::usages) and
-    /// [`figures`](Self::figures); the first may have any number.
-    ///
-    /// # Errors
-    /// A call is missing: the view is wrong from here on, and a new instance is needed.
-    pub fn update(&mut self, now: Timestamp, seq: u32, changes: Vec<Change>) -> Result<(), String> {
-        self.follow(seq)?;
+    /// Takes in what changes rarely.
+    pub fn update(&mut self, now: Timestamp, changes: Vec<Change>) {
         for change in changes {
             self.fleet.apply(now, change);
         }
-        Ok(())
     }
 
     /// Takes in what changes all the time.
     ///
     /// # Errors
-    /// A call is missing, or a server was never set: a new instance is needed.
-    pub fn usages(&mut self, _now: Timestamp, seq: u32, usages: &[Usage]) -> Result<(), String> {
-        self.follow(seq)?;
+    /// A server was never set: a new instance is needed.
+    pub fn usages(&mut self, usages: &[Usage]) -> Result<(), String> {
         usages.iter().try_for_each(|usage| self.fleet.set_usage(*usage))
     }
 
     /// Takes in the reported numbers that the policy asked to see.
     ///
     /// # Errors
-    /// A call is missing, a server was never set, or the policy asked for no such figure: a new instance is needed.
-    pub fn figures(&mut self, _now: Timestamp, seq: u32, figures: &[Figure]) -> Result<(), String> {
-        self.follow(seq)?;
+    /// A server was never set, or the policy asked for no such figure: a new instance is needed.
+    pub fn figures(&mut self, figures: &[Figure]) -> Result<(), String> {
         for figure in figures {
             if figure.figure as usize >= P::FIGURES.len() {
                 return Err(format!("figure {} was never asked for", figure.figure));
@@ -228,18 +217,6 @@ impl<P: Policy> Instance<P> {
         P: Learned,
     {
         self.policy.restore(saved)
-    }
-
-    fn follow(&mut self, seq: u32) -> Result<(), String> {
-        match self.seq {
-            Some(last) if seq != last.wrapping_add(1) => {
-                Err(format!("a gap in the view: call {seq} came after {last}"))
-            }
-            Some(_) | None => {
-                self.seq = Some(seq);
-                Ok(())
-            }
-        }
     }
 }
 

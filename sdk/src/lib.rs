@@ -94,8 +94,7 @@ pub use bindings::base::usher::policy::types::ServerId;
 pub use bindings::base::usher::policy::types::Timestamp;
 pub use bindings::base::usher::policy::types::{
     Change, Demand, Figure, Growth, Health, Hold, Label, Level, Outcome, Phase, Placement, PlacementAdvice, Pool,
-    PoolState, Relation, Retirement, RoomRequest, Server as ServerRow, Shrinkage, Subject, Tie, Usage, Verdict, Wait,
-    Want,
+    PoolState, Retirement, RoomRequest, Server as ServerRow, Shrinkage, Subject, Usage, Verdict, Wait, Want,
 };
 pub use chance::Chance;
 #[doc(hidden)]

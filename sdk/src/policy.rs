@@ -269,7 +269,7 @@ pub trait Learned: Policy {
 pub struct Moment {
     /// The time, in seconds since 1970-01-01T00:00:00Z. It never runs backwards between two calls.
     pub now: Timestamp,
-    /// For chance that can be repeated: the same decision has the same seed in a replay.
+    /// For chance that can be repeated: it follows from the room and the time, or from the decision's number.
     pub seed: u32,
     /// The number by which verdicts will name this turn; 0 where a room is placed.
     pub decision: u32,

@@ -139,7 +139,7 @@ impl RoomRequest {
             tenant: String::new(),
             labels: Vec::new(),
             waited_seconds: 0,
-            ties: Vec::new(),
+            avoid: 0,
         }
     }
 

@@ -23,9 +23,6 @@ pub trait Advisor {
 #[expect(missing_docs, reason = "each is the contract's field of the same name")]
 pub struct PlaceAsk<'a> {
     pub now: Timestamp,
-    /// From the room and the decision's number, so that a replay has it too.
-    pub seed: u32,
-    pub decision: DecisionNo,
     pub room: &'a RoomId,
     pub seats: u32,
     pub load: u32,
@@ -135,10 +132,8 @@ pub enum Direction {
 pub struct ScaleAsk {
     /// Which decision.
     pub decision: DecisionNo,
-    /// When, and what a replay needs.
+    /// When.
     pub now: Timestamp,
-    /// For chance that can be repeated.
-    pub seed: u32,
     /// Which way.
     pub direction: Direction,
     /// How many were asked for this decision before.

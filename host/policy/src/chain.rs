@@ -214,9 +214,7 @@ impl PlaceLink {
                 0,
             );
         };
-        let answer = instance
-            .feed(ask.now, view, &[], Pace::Live)
-            .and_then(|()| instance.place(ask));
+        let answer = instance.place(view, ask);
         let (fuel, memory) = instance.used();
         self.counters.set_memory(DecisionPoint::Place, memory);
         let advice = answer.map_err(|fault| self.give_up(fault, input(ask), loader));

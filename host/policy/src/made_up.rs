@@ -38,7 +38,6 @@ pub struct MadeUpRoom {
     expected_minutes: u32,
     region: &'static str,
     labels: Labels,
-    seed: u32,
 }
 
 impl MadeUpFleet {
@@ -103,7 +102,6 @@ impl MadeUpFleet {
             expected_minutes: [0, 15, 30, 60][(drawn >> 8) as usize % 4],
             region: ["", "eu-central-1", "eu-west-1", "us-east-1"][(drawn >> 16) as usize % 4],
             labels: Labels::from([("kind".into(), "meeting".into())]),
-            seed: (drawn >> 32) as u32,
         }
     }
 
@@ -116,7 +114,6 @@ impl MadeUpFleet {
         ScaleAsk {
             decision: DecisionNo(n),
             now: self.now(),
-            seed: mix(u64::from(n)) as u32,
             direction,
             link: 0,
             demand,
@@ -130,8 +127,6 @@ impl MadeUpRoom {
     pub fn ask(&self, now: Timestamp) -> PlaceAsk<'_> {
         PlaceAsk {
             now,
-            seed: self.seed,
-            decision: DecisionNo(1),
             room: &self.room,
             seats: self.seats,
             load: self.seats,

@@ -56,7 +56,7 @@ pub struct Asked<T> {
 /// Returns the fuel that a question has in a fleet of so many servers.
 pub fn fuel_budget(point: DecisionPoint, servers: usize) -> u64 {
     match point {
-        DecisionPoint::Place => Budget::Place { servers },
+        DecisionPoint::Place => Budget::Place { rows: 0, servers },
         DecisionPoint::ScaleUp | DecisionPoint::ScaleDown => Budget::Scale { servers },
     }
     .fuel()
@@ -174,9 +174,9 @@ impl Rehearsal {
         self.instance.feed(view.now, view, &[], Pace::Whole).map_err(fault)
     }
 
-    /// Asks where a room goes.
-    pub fn place(&mut self, ask: &PlaceAsk<'_>) -> Asked<PlaceAdvice> {
-        self.ask(|instance| instance.place(ask))
+    /// Asks where a room goes, and tells the rows of a view that is ahead of what it knows with the question.
+    pub fn place(&mut self, view: &Snapshot, ask: &PlaceAsk<'_>) -> Asked<PlaceAdvice> {
+        self.ask(|instance| instance.place(view, ask))
     }
 
     /// Asks for more or fewer servers.
@@ -245,8 +245,7 @@ mod tests {
         assert_eq!(rehearsal.description().name, "guest");
         let mut fleet = MadeUpFleet::new(100);
         rehearsal.feed(&fleet.snapshot()).unwrap();
-        rehearsal.feed(&fleet.change(3)).unwrap();
-        let asked = rehearsal.place(&fleet.room(1).ask(fleet.now()));
+        let asked = rehearsal.place(&fleet.change(3), &fleet.room(1).ask(fleet.now()));
         assert_eq!(asked.advice.unwrap().placement, Placement::On(ServerNo(7)));
         assert!(asked.fuel > 0 && rehearsal.memory_bytes() > 0);
     }
@@ -258,7 +257,7 @@ mod tests {
         rehearsal.scale(&fleet.scale_ask(Direction::Up, 7)).advice.unwrap();
         let learned = rehearsal.save().unwrap().unwrap();
         let on = |mut rehearsal: Rehearsal| {
-            let asked = rehearsal.place(&fleet.room(1).ask(fleet.now()));
+            let asked = rehearsal.place(&fleet.snapshot(), &fleet.room(1).ask(fleet.now()));
             asked.advice.unwrap().placement
         };
         assert_eq!(on(rehearsed.start().unwrap()), Placement::Defer);
@@ -296,7 +295,7 @@ mod tests {
         let guest = Guest::places("unreachable").build();
         let mut rehearsal = Rehearsed::prepare("a.wasm", guest, None).unwrap().start().unwrap();
         let fleet = MadeUpFleet::new(1);
-        let asked = rehearsal.place(&fleet.room(1).ask(fleet.now()));
+        let asked = rehearsal.place(&fleet.snapshot(), &fleet.room(1).ask(fleet.now()));
         assert_eq!(asked.advice.unwrap_err().kind, FaultKind::Trap);
         let error = Rehearsed::prepare("a.wasm", b"fn main() {}".to_vec(), None).unwrap_err();
         assert_eq!(error.step(), "check");

@@ -92,7 +92,7 @@ fn try_with(
     let known = Known::of(view);
     for point in decisions {
         let answered = match point {
-            DecisionPoint::Place => try_place(&mut instance, view.now, &known),
+            DecisionPoint::Place => try_place(&mut instance, view, &known),
             DecisionPoint::ScaleUp => try_scale(&mut instance, view.now, Direction::Up, &known),
             DecisionPoint::ScaleDown => try_scale(&mut instance, view.now, Direction::Down, &known),
         };
@@ -104,14 +104,12 @@ fn try_with(
     Ok(instance)
 }
 
-fn try_place(instance: &mut Serving, now: Timestamp, known: &Known) -> Result<(), String> {
+fn try_place(instance: &mut Serving, view: &Snapshot, known: &Known) -> Result<(), String> {
     let room: RoomId = ROOM
         .parse()
         .map_err(|error: usher_fleet::ids::IdError| error.to_string())?;
     let ask = PlaceAsk {
-        now,
-        seed: 0,
-        decision: DecisionNo(0),
+        now: view.now,
         room: &room,
         seats: 1,
         load: 1,
@@ -122,7 +120,7 @@ fn try_place(instance: &mut Serving, now: Timestamp, known: &Known) -> Result<()
         waited_seconds: 0,
         avoid: None,
     };
-    let advice = instance.place(&ask).map_err(|fault| fault.message)?;
+    let advice = instance.place(view, &ask).map_err(|fault| fault.message)?;
     match advice.placement {
         Placement::On(server) => known.server(server),
         Placement::Wait { pool, .. } => pool.map_or(Ok(()), |pool| known.pool(pool)),
@@ -134,7 +132,6 @@ fn try_scale(instance: &mut Serving, now: Timestamp, direction: Direction, known
     let ask = ScaleAsk {
         decision: DecisionNo(0),
         now,
-        seed: 0,
         direction,
         link: 0,
         demand: Demand::default(),

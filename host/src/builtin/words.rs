@@ -44,10 +44,6 @@ impl Rows {
 
 /// Returns a question.
 pub fn request(ask: &PlaceAsk<'_>) -> sdk::RoomRequest {
-    let avoid = ask.avoid.map(|server| sdk::Tie {
-        server: server.0,
-        relation: sdk::Relation::Avoid,
-    });
     sdk::RoomRequest {
         room: ask.room.as_str().to_owned(),
         seats: ask.seats,
@@ -57,7 +53,7 @@ pub fn request(ask: &PlaceAsk<'_>) -> sdk::RoomRequest {
         tenant: ask.tenant.to_owned(),
         labels: labels(ask.labels),
         waited_seconds: ask.waited_seconds,
-        ties: avoid.into_iter().collect(),
+        avoid: ask.avoid.map_or(0, |server| server.0),
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::cmp::Reverse;
 
-use usher_sdk::{
-    Fleet, Moment, PlacementAdvice, PoolId, REQUIRE_PREFIX, Relation, RoomRequest, Server, ServerId, Tie, Timestamp,
-};
+use usher_sdk::{Fleet, Moment, PlacementAdvice, PoolId, REQUIRE_PREFIX, RoomRequest, Server, ServerId, Timestamp};
 
 use crate::Settings;
 use crate::pools::{Asked, Preference, launchable};
@@ -120,8 +118,6 @@ struct Search<'a> {
     now: Timestamp,
     /// When the room is expected to end.
     ends: Option<Timestamp>,
-    /// Whether the room wished to be near a server.
-    has_near: bool,
     /// Whether it avoids a server or requires a label. Most rooms do neither, and no server is looked at for that.
     is_particular: bool,
 }
@@ -137,7 +133,6 @@ struct Found {
 impl<'a> Search<'a> {
     fn new(settings: &'a Settings, room: &'a RoomRequest, fleet: &'a Fleet, moment: Moment) -> Self {
         let seconds = room.expected_minutes.saturating_mul(60);
-        let has_tie = |relation: Relation| room.ties.iter().any(|tie| tie.relation == relation);
         let has_requirement = room.labels.iter().any(|label| label.key.starts_with(REQUIRE_PREFIX));
         Search {
             settings,
@@ -145,28 +140,17 @@ impl<'a> Search<'a> {
             fleet,
             now: moment.now,
             ends: (seconds > 0).then(|| moment.now.saturating_add(seconds)),
-            has_near: has_tie(Relation::Near),
-            is_particular: has_tie(Relation::Avoid) || has_requirement,
+            is_particular: room.avoid != 0 || has_requirement,
         }
     }
 
+    /// Looks through a region's servers, which come the fullest first, as far as a better one may come.
     fn best_in(&self, region: &str) -> Found {
         let mut found = Found::default();
-        if self.has_near {
-            self.look_through(self.near(region), &mut found);
-        }
-        if found.best.is_none() {
-            let fitting = self.fleet.fitting(self.room.size()).in_region(region);
-            self.look_through(fitting.letting_in(self.room), &mut found);
-        }
-        found
-    }
-
-    /// Looks through servers that come the fullest first, as far as a better one may come.
-    fn look_through<'s>(&self, fullest: impl IntoIterator<Item = &'s Server>, found: &mut Found) {
+        let fullest = self.fleet.fitting(self.room.size()).in_region(region);
         let mut marks = KnownMarks::new(self.settings, self.fleet);
         let mut candidates = 0;
-        for server in fullest.into_iter().take(LOOKED_AT_MAX) {
+        for server in fullest.letting_in(self.room).take(LOOKED_AT_MAX) {
             if !self.is_suited(server) {
                 continue;
             }
@@ -185,41 +169,19 @@ impl<'a> Search<'a> {
                 break;
             }
         }
+        found
     }
 
-    /// Where neither ends nor wishes count, the first is the best.
+    /// Where ends do not count, the first is the best.
     fn candidates_max(&self) -> usize {
-        if self.ends.is_none() && !self.has_near {
-            1
-        } else {
-            CANDIDATES_MAX
+        match self.ends {
+            Some(_) => CANDIDATES_MAX,
+            None => 1,
         }
     }
 
-    /// Returns the servers that the room wished to be near, as far as they have room for it and may be taken, the fullest first.
-    fn near(&self, region: &str) -> Vec<&'a Server> {
-        let fleet = self.fleet;
-        let may_take = |server: &&Server| {
-            fleet.pool(server.pool_id()).is_some_and(|pool| {
-                (region.is_empty() || pool.region == region) && pool.lets_in(&self.room.tenant, &self.room.labels)
-            })
-        };
-        let near = self.room.ties.iter().filter(|tie| tie.relation == Relation::Near);
-        let fitting = near
-            .filter_map(|tie| fleet.server(tie.server))
-            .filter(|server| server.fits(self.room.size()));
-        let mut near: Vec<&Server> = fitting.filter(may_take).collect();
-        near.sort_by_key(|server| Reverse(server.fullness()));
-        near
-    }
-
     fn is_suited(&self, server: &Server) -> bool {
-        !self.is_particular || !self.is_avoided(server) && self.fleet.carries(server, &self.room.labels)
-    }
-
-    fn is_avoided(&self, server: &Server) -> bool {
-        let is_avoided = |tie: &Tie| tie.server == server.id() && tie.relation == Relation::Avoid;
-        self.room.ties.iter().any(is_avoided)
+        !self.is_particular || server.id() != self.room.avoid && self.fleet.carries(server, &self.room.labels)
     }
 
     fn score(&self, server: &Server, order: usize) -> Score {

@@ -15,8 +15,6 @@
 //   * additional type attribute "usher:policy/types@0.1.0/outcome" = "#[doc = \"\\n```\\nuse usher_sdk::{Outcome, Subject, Verdict};\\n\\nlet verdict = Verdict {\\n    decision: 7,\\n    subject: Subject::Launch(1),\\n    outcome: Outcome::Clamped,\\n    count: 2,\\n    code: \\\"servers_max\\\".into(),\\n    until: 0,\\n};\\nassert!(verdict.is_setback(), \\\"two of what was ordered were not launched\\\");\\n```\\n\"]"
 //   * additional type attribute "usher:policy/types@0.1.0/verdict" = "#[doc = \"\\n```\\nuse usher_sdk::{Fleet, Outcome, Subject, Verdict};\\n\\nlet refused = Verdict {\\n    decision: 7,\\n    subject: Subject::Launch(1),\\n    outcome: Outcome::Refused,\\n    count: 1,\\n    code: \\\"circuit_open\\\".into(),\\n    until: 1_300,\\n};\\nlet fleet = Fleet::builder().pool(\\\"frankfurt\\\", |_| {}).verdict(refused).build();\\n\\n// A policy that is asked at 1,000 need not order there again before 1,300.\\nlet until = fleet.launch_verdicts().filter(|verdict| verdict.is_setback()).map(|verdict| verdict.until).max();\\nassert_eq!(until, Some(1_300));\\n```\\n\"]"
 //   * additional type attribute "usher:policy/types@0.1.0/change" = "#[doc = \"\\n```\\nuse usher_sdk::{Change, Fleet};\\n\\n// The host tells changes; a test that wants one in the middle does as well.\\nlet mut fleet = Fleet::builder().pool(\\\"p\\\", |_| {}).server(\\\"a\\\", |_| {}).build();\\nfleet.apply(1_000, Change::ServerRemoved(1));\\nassert_eq!(fleet.servers_len(), 0);\\n```\\n\"]"
-//   * additional type attribute "usher:policy/types@0.1.0/relation" = "#[doc = \"\\n```\\nuse usher_sdk::{Relation, RoomRequest, ServerId};\\n\\n/// Returns whether the host would refuse the room on this server: it has just been moved away from there, say.\\nfn is_barred(room: &RoomRequest, server: ServerId) -> bool {\\n    room.ties.iter().any(|tie| tie.server == server && tie.relation == Relation::Avoid)\\n}\\n# assert!(!is_barred(&RoomRequest::new(\\\"a\\\", 1), 1));\\n```\\n\"]"
-//   * additional type attribute "usher:policy/types@0.1.0/tie" = "#[doc = \"\\n```\\nuse usher_sdk::{Relation, RoomRequest, Tie};\\n\\nlet room = RoomRequest {\\n    ties: vec![Tie { server: 3, relation: Relation::Avoid }],\\n    ..RoomRequest::new(\\\"standup-42\\\", 50)\\n};\\nassert!(room.ties.iter().any(|tie| tie.server == 3));\\n```\\n\"]"
 //   * additional type attribute "usher:policy/types@0.1.0/room-request" = "#[doc = \"\\n```\\nuse usher_sdk::RoomRequest;\\n\\nlet room = RoomRequest {\\n    region: \\\"eu-central-1\\\".into(),\\n    tenant: \\\"acme\\\".into(),\\n    expected_minutes: 30,\\n    ..RoomRequest::new(\\\"standup-42\\\", 50)\\n};\\nassert_eq!(room.size().seats, 50);\\n```\\n\"]"
 //   * additional type attribute "usher:policy/types@0.1.0/want" = "#[doc = \"\\n```\\nuse usher_sdk::{Demand, Want};\\n\\nlet webinars = Want { region: \\\"eu-central-1\\\".into(), ..Want::new(3, 400) };\\nlet demand = Demand::of(vec![webinars, Want::new(20, 50)]);\\nassert_eq!(demand.wants[0].size_largest().seats, 400);\\n```\\n\"]"
 //   * additional type attribute "usher:policy/types@0.1.0/demand" = "#[doc = \"\\n```\\nuse usher_sdk::{Demand, Want};\\n\\nlet demand = Demand::of(vec![Want::new(3, 50), Want::new(1, 200)]);\\nassert_eq!((demand.waiting_rooms, demand.waiting_seats), (4, 350));\\n```\\n\"]"
@@ -42,7 +40,7 @@ pub mod usher {
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod types {
             use super::super::super::_rt;
-            /// A server's handle: the fleet's own number for it, never used twice.
+            /// A server's handle: the fleet's own number for it, from 1 on, never used twice.
             pub type ServerId = u32;
             /// A pool's handle, likewise.
             pub type PoolId = u32;
@@ -703,79 +701,6 @@ assert_eq!(fleet.servers_len(), 0);
                     }
                 }
             }
-            /// `avoid`: the host will not let the room go there. `part`: holds a part of this room already. `near`: wished for.
-            #[repr(u8)]
-            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-            /**
-```
-use usher_sdk::{Relation, RoomRequest, ServerId};
-
-/// Returns whether the host would refuse the room on this server: it has just been moved away from there, say.
-fn is_barred(room: &RoomRequest, server: ServerId) -> bool {
-    room.ties.iter().any(|tie| tie.server == server && tie.relation == Relation::Avoid)
-}
-# assert!(!is_barred(&RoomRequest::new("a", 1), 1));
-```
-*/
-            pub enum Relation {
-                Avoid,
-                Part,
-                Near,
-            }
-            impl ::core::fmt::Debug for Relation {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    match self {
-                        Relation::Avoid => f.debug_tuple("Relation::Avoid").finish(),
-                        Relation::Part => f.debug_tuple("Relation::Part").finish(),
-                        Relation::Near => f.debug_tuple("Relation::Near").finish(),
-                    }
-                }
-            }
-            impl Relation {
-                #[doc(hidden)]
-                pub unsafe fn _lift(val: u8) -> Relation {
-                    if !cfg!(debug_assertions) {
-                        return unsafe { ::core::mem::transmute(val) };
-                    }
-                    match val {
-                        0 => Relation::Avoid,
-                        1 => Relation::Part,
-                        2 => Relation::Near,
-                        _ => panic!("invalid enum discriminant"),
-                    }
-                }
-            }
-            #[repr(C)]
-            #[derive(Clone, Copy, PartialEq)]
-            /**
-```
-use usher_sdk::{Relation, RoomRequest, Tie};
-
-let room = RoomRequest {
-    ties: vec![Tie { server: 3, relation: Relation::Avoid }],
-    ..RoomRequest::new("standup-42", 50)
-};
-assert!(room.ties.iter().any(|tie| tie.server == 3));
-```
-*/
-            pub struct Tie {
-                pub server: ServerId,
-                pub relation: Relation,
-            }
-            impl ::core::fmt::Debug for Tie {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    f.debug_struct("Tie")
-                        .field("server", &self.server)
-                        .field("relation", &self.relation)
-                        .finish()
-                }
-            }
             #[derive(Clone, PartialEq)]
             /**
 ```
@@ -801,7 +726,8 @@ assert_eq!(room.size().seats, 50);
                 pub tenant: _rt::String,
                 pub labels: _rt::Vec<Label>,
                 pub waited_seconds: u32,
-                pub ties: _rt::Vec<Tie>,
+                /// The host will not let the room go to this server: it has just been moved away from there, say. 0 = none.
+                pub avoid: ServerId,
             }
             impl ::core::fmt::Debug for RoomRequest {
                 fn fmt(
@@ -817,7 +743,7 @@ assert_eq!(room.size().seats, 50);
                         .field("tenant", &self.tenant)
                         .field("labels", &self.labels)
                         .field("waited-seconds", &self.waited_seconds)
-                        .field("ties", &self.ties)
+                        .field("avoid", &self.avoid)
                         .finish()
                 }
             }
@@ -1577,14 +1503,13 @@ assert_eq!(description.name, env!("CARGO_PKG_NAME"));
                 #[allow(non_snake_case, unused_unsafe)]
                 pub unsafe fn _export_update_cabi<T_: Guest>(
                     arg0: i32,
-                    arg1: i32,
-                    arg2: *mut u8,
-                    arg3: usize,
+                    arg1: *mut u8,
+                    arg2: usize,
                 ) -> *mut u8 {
                     unsafe {
                         let result81 = {
-                            let base80 = arg2;
-                            let len80 = arg3;
+                            let base80 = arg1;
+                            let len80 = arg2;
                             let mut result80 = _rt::Vec::with_capacity(len80);
                             for i in 0..len80 {
                                 let base = base80
@@ -2013,7 +1938,7 @@ assert_eq!(description.name, env!("CARGO_PKG_NAME"));
                                 len80 * (24 + 15 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             );
-                            T_::update(arg0 as u32, arg1 as u32, result80)
+                            T_::update(arg0 as u32, result80)
                         };
                         let ptr82 = (&raw mut _RET_AREA.0).cast::<u8>();
                         match result81 {
@@ -2060,14 +1985,13 @@ assert_eq!(description.name, env!("CARGO_PKG_NAME"));
                 #[allow(non_snake_case, unused_unsafe)]
                 pub unsafe fn _export_usages_cabi<T_: Guest>(
                     arg0: i32,
-                    arg1: i32,
-                    arg2: *mut u8,
-                    arg3: usize,
+                    arg1: *mut u8,
+                    arg2: usize,
                 ) -> *mut u8 {
                     unsafe {
                         let result18 = {
-                            let base17 = arg2;
-                            let len17 = arg3;
+                            let base17 = arg1;
+                            let len17 = arg2;
                             let mut result17 = _rt::Vec::with_capacity(len17);
                             for i in 0..len17 {
                                 let base = base17.add(i * 60);
@@ -2118,7 +2042,7 @@ assert_eq!(description.name, env!("CARGO_PKG_NAME"));
                                 result17.push(e17);
                             }
                             _rt::cabi_dealloc(base17, len17 * 60, 4);
-                            T_::usages(arg0 as u32, arg1 as u32, result17)
+                            T_::usages(arg0 as u32, result17)
                         };
                         let ptr19 = (&raw mut _RET_AREA.0).cast::<u8>();
                         match result18 {
@@ -2165,19 +2089,17 @@ assert_eq!(description.name, env!("CARGO_PKG_NAME"));
                 #[allow(non_snake_case, unused_unsafe)]
                 pub unsafe fn _export_figures_cabi<T_: Guest>(
                     arg0: i32,
-                    arg1: i32,
-                    arg2: *mut u8,
-                    arg3: usize,
+                    arg1: *mut u8,
+                    arg2: usize,
                 ) -> *mut u8 {
                     unsafe {
                         let result1 = {
-                            let len0 = arg3;
+                            let len0 = arg2;
                             T_::figures(
                                 arg0 as u32,
-                                arg1 as u32,
                                 <_ as From<
                                     _rt::Vec<_>,
-                                >>::from(_rt::Vec::from_raw_parts(arg2.cast(), len0, len0)),
+                                >>::from(_rt::Vec::from_raw_parts(arg1.cast(), len0, len0)),
                             )
                         };
                         let ptr2 = (&raw mut _RET_AREA.0).cast::<u8>();
@@ -2222,24 +2144,21 @@ assert_eq!(description.name, env!("CARGO_PKG_NAME"));
                     }
                 }
                 pub trait Guest {
-                    /// What changes rarely. `seq` grows by one with each call of any function of this interface.
+                    /// What changes rarely.
                     #[allow(async_fn_in_trait)]
                     fn update(
                         now: Timestamp,
-                        seq: u32,
                         changes: _rt::Vec<Change>,
                     ) -> ::core::result::Result<(), _rt::String>;
                     /// What changes all the time; every server in it was `set` before.
                     #[allow(async_fn_in_trait)]
                     fn usages(
                         now: Timestamp,
-                        seq: u32,
                         usages: _rt::Vec<Usage>,
                     ) -> ::core::result::Result<(), _rt::String>;
                     #[allow(async_fn_in_trait)]
                     fn figures(
                         now: Timestamp,
-                        seq: u32,
                         figures: _rt::Vec<Figure>,
                     ) -> ::core::result::Result<(), _rt::String>;
                 }
@@ -2249,18 +2168,16 @@ assert_eq!(description.name, env!("CARGO_PKG_NAME"));
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
                         "usher:policy/view@0.1.0#update")] unsafe extern "C" fn
-                        export_update(arg0 : i32, arg1 : i32, arg2 : * mut u8, arg3 :
+                        export_update(arg0 : i32, arg1 : * mut u8, arg2 : usize,) -> *
+                        mut u8 { unsafe { $($path_to_types)*:: _export_update_cabi::<$ty
+                        > (arg0, arg1, arg2) } }
+                        #[unsafe (export_name = "usher:policy/view@0.1.0#usages")] unsafe
+                        extern "C" fn export_usages(arg0 : i32, arg1 : * mut u8, arg2 :
                         usize,) -> * mut u8 { unsafe { $($path_to_types)*::
-                        _export_update_cabi::<$ty > (arg0, arg1, arg2, arg3) } } #[unsafe (export_name = "usher:policy/view@0.1.0#usages")]
-                        unsafe extern "C" fn export_usages(arg0 : i32, arg1 : i32, arg2 :
-                        * mut u8, arg3 : usize,) -> * mut u8 { unsafe {
-                        $($path_to_types)*:: _export_usages_cabi::<$ty > (arg0, arg1,
-                        arg2, arg3) } }
-                        #[unsafe (export_name = "usher:policy/view@0.1.0#figures")]
-                        unsafe extern "C" fn export_figures(arg0 : i32, arg1 : i32, arg2
-                        : * mut u8, arg3 : usize,) -> * mut u8 { unsafe {
-                        $($path_to_types)*:: _export_figures_cabi::<$ty > (arg0, arg1,
-                        arg2, arg3) } } };
+                        _export_usages_cabi::<$ty > (arg0, arg1, arg2) } } #[unsafe (export_name = "usher:policy/view@0.1.0#figures")]
+                        unsafe extern "C" fn export_figures(arg0 : i32, arg1 : * mut u8,
+                        arg2 : usize,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_figures_cabi::<$ty > (arg0, arg1, arg2) } } };
                     };
                 }
                 #[doc(hidden)]
@@ -2415,10 +2332,10 @@ macro_rules! __export_base_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:usher:sdk:base:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2566] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2486] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b\x13\x01A\x02\x01\
-A\x0f\x01B?\x01y\x04\0\x09server-id\x03\0\0\x01y\x04\0\x07pool-id\x03\0\x02\x01y\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbb\x12\x01A\x02\x01\
+A\x0f\x01B:\x01y\x04\0\x09server-id\x03\0\0\x01y\x04\0\x07pool-id\x03\0\x02\x01y\
 \x04\0\x09timestamp\x03\0\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05\
 level\x03\0\x06\x01r\x02\x03keys\x05values\x04\0\x05label\x03\0\x08\x01ps\x01p\x09\
 \x01r\x0e\x02id\x03\x04names\x06regions\x05zones\x0a\x0dinstance-types\x06market\
@@ -2440,39 +2357,37 @@ ed\x07clamped\x07refused\x06failed\x04\0\x07outcome\x03\0\x1e\x01r\x06\x08decisi
 ony\x07subject\x1d\x07outcome\x1f\x05county\x04codes\x05until\x05\x04\0\x07verdi\
 ct\x03\0\x20\x01q\x06\x08pool-set\x01\x0d\0\x0apool-state\x01\x0f\0\x0cpool-remo\
 ved\x01\x03\0\x0aserver-set\x01\x17\0\x0eserver-removed\x01\x01\0\x07verdict\x01\
-!\0\x04\0\x06change\x03\0\"\x01m\x03\x05avoid\x04part\x04near\x04\0\x08relation\x03\
-\0$\x01r\x02\x06server\x01\x08relation%\x04\0\x03tie\x03\0&\x01p'\x01r\x09\x04ro\
-oms\x05seatsy\x04loady\x10expected-minutesy\x06regions\x06tenants\x06labels\x0b\x0e\
-waited-secondsy\x04ties(\x04\0\x0croom-request\x03\0)\x01k\x03\x01r\x0a\x06regio\
-ns\x06tenants\x06labels\x0b\x04pool+\x05roomsy\x05seatsy\x04loady\x0dseats-large\
-sty\x0cload-largesty\x14longest-wait-secondsy\x04\0\x04want\x03\0,\x01p-\x01r\x05\
-\x05wants.\x0dwaiting-roomsy\x0dwaiting-seatsy\x11rooms-last-minutey\x11seats-la\
-st-minutey\x04\0\x06demand\x03\0/\x01r\x02\x04pool+\x0dagain-secondsy\x04\0\x04w\
-ait\x03\01\x01q\x04\x02on\x01\x01\0\x04wait\x012\0\x06reject\0\0\x05defer\0\0\x04\
-\0\x09placement\x03\03\x01ks\x01r\x02\x09placement4\x06reason5\x04\0\x10placemen\
-t-advice\x03\06\x01r\x03\x04pool\x03\x07serversy\x06reasons\x04\0\x06growth\x03\0\
-8\x01r\x02\x06server\x01\x06reasons\x04\0\x0aretirement\x03\0:\x01p;\x01r\x02\x04\
-pool\x03\x07servers<\x04\0\x09shrinkage\x03\0=\x03\0\x18usher:policy/types@0.1.0\
-\x05\0\x02\x03\0\0\x05level\x01B\x04\x02\x03\x02\x01\x01\x04\0\x05level\x03\0\0\x01\
-@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17usher:policy/\
-host@0.1.0\x05\x02\x02\x03\0\0\x09timestamp\x01B\x07\x02\x03\x02\x01\x03\x04\0\x09\
-timestamp\x03\0\0\x01r\x07\x04yeary\x05monthy\x03dayy\x07weekdayy\x04houry\x06mi\
-nutey\x12utc-offset-minutesz\x04\0\x05local\x03\0\x02\x01j\x01\x03\x01s\x01@\x02\
-\x04when\x01\x04zones\0\x04\x04\0\x02at\x01\x05\x03\0\x1dusher:policy/local-time\
-@0.1.0\x05\x04\x01B\x0b\x02\x03\x02\x01\x01\x04\0\x05level\x03\0\0\x01ps\x01r\x04\
-\x04names\x07versions\x07summarys\x07figures\x02\x04\0\x0bdescription\x03\0\x03\x01\
-j\x01\x04\x01s\x01@\0\0\x05\x04\0\x08describe\x01\x06\x01j\0\x01s\x01@\x02\x08se\
-ttingss\x03log\x01\0\x07\x04\0\x09configure\x01\x08\x04\0\x1eusher:policy/policy\
--info@0.1.0\x05\x05\x02\x03\0\0\x06change\x02\x03\0\0\x05usage\x02\x03\0\0\x06fi\
-gure\x01B\x12\x02\x03\x02\x01\x03\x04\0\x09timestamp\x03\0\0\x02\x03\x02\x01\x06\
-\x04\0\x06change\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x05usage\x03\0\x04\x02\x03\x02\
-\x01\x08\x04\0\x06figure\x03\0\x06\x01p\x03\x01j\0\x01s\x01@\x03\x03now\x01\x03s\
-eqy\x07changes\x08\0\x09\x04\0\x06update\x01\x0a\x01p\x05\x01@\x03\x03now\x01\x03\
-seqy\x06usages\x0b\0\x09\x04\0\x06usages\x01\x0c\x01p\x07\x01@\x03\x03now\x01\x03\
-seqy\x07figures\x0d\0\x09\x04\0\x07figures\x01\x0e\x04\0\x17usher:policy/view@0.\
-1.0\x05\x09\x04\0\x0eusher:sdk/base\x04\0\x0b\x0a\x01\0\x04base\x03\0\0\0G\x09pr\
-oducers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x06\
-0.61.1";
+!\0\x04\0\x06change\x03\0\"\x01r\x09\x04rooms\x05seatsy\x04loady\x10expected-min\
+utesy\x06regions\x06tenants\x06labels\x0b\x0ewaited-secondsy\x05avoid\x01\x04\0\x0c\
+room-request\x03\0$\x01k\x03\x01r\x0a\x06regions\x06tenants\x06labels\x0b\x04poo\
+l&\x05roomsy\x05seatsy\x04loady\x0dseats-largesty\x0cload-largesty\x14longest-wa\
+it-secondsy\x04\0\x04want\x03\0'\x01p(\x01r\x05\x05wants)\x0dwaiting-roomsy\x0dw\
+aiting-seatsy\x11rooms-last-minutey\x11seats-last-minutey\x04\0\x06demand\x03\0*\
+\x01r\x02\x04pool&\x0dagain-secondsy\x04\0\x04wait\x03\0,\x01q\x04\x02on\x01\x01\
+\0\x04wait\x01-\0\x06reject\0\0\x05defer\0\0\x04\0\x09placement\x03\0.\x01ks\x01\
+r\x02\x09placement/\x06reason0\x04\0\x10placement-advice\x03\01\x01r\x03\x04pool\
+\x03\x07serversy\x06reasons\x04\0\x06growth\x03\03\x01r\x02\x06server\x01\x06rea\
+sons\x04\0\x0aretirement\x03\05\x01p6\x01r\x02\x04pool\x03\x07servers7\x04\0\x09\
+shrinkage\x03\08\x03\0\x18usher:policy/types@0.1.0\x05\0\x02\x03\0\0\x05level\x01\
+B\x04\x02\x03\x02\x01\x01\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messag\
+es\x01\0\x04\0\x03log\x01\x02\x03\0\x17usher:policy/host@0.1.0\x05\x02\x02\x03\0\
+\0\x09timestamp\x01B\x07\x02\x03\x02\x01\x03\x04\0\x09timestamp\x03\0\0\x01r\x07\
+\x04yeary\x05monthy\x03dayy\x07weekdayy\x04houry\x06minutey\x12utc-offset-minute\
+sz\x04\0\x05local\x03\0\x02\x01j\x01\x03\x01s\x01@\x02\x04when\x01\x04zones\0\x04\
+\x04\0\x02at\x01\x05\x03\0\x1dusher:policy/local-time@0.1.0\x05\x04\x01B\x0b\x02\
+\x03\x02\x01\x01\x04\0\x05level\x03\0\0\x01ps\x01r\x04\x04names\x07versions\x07s\
+ummarys\x07figures\x02\x04\0\x0bdescription\x03\0\x03\x01j\x01\x04\x01s\x01@\0\0\
+\x05\x04\0\x08describe\x01\x06\x01j\0\x01s\x01@\x02\x08settingss\x03log\x01\0\x07\
+\x04\0\x09configure\x01\x08\x04\0\x1eusher:policy/policy-info@0.1.0\x05\x05\x02\x03\
+\0\0\x06change\x02\x03\0\0\x05usage\x02\x03\0\0\x06figure\x01B\x12\x02\x03\x02\x01\
+\x03\x04\0\x09timestamp\x03\0\0\x02\x03\x02\x01\x06\x04\0\x06change\x03\0\x02\x02\
+\x03\x02\x01\x07\x04\0\x05usage\x03\0\x04\x02\x03\x02\x01\x08\x04\0\x06figure\x03\
+\0\x06\x01p\x03\x01j\0\x01s\x01@\x02\x03now\x01\x07changes\x08\0\x09\x04\0\x06up\
+date\x01\x0a\x01p\x05\x01@\x02\x03now\x01\x06usages\x0b\0\x09\x04\0\x06usages\x01\
+\x0c\x01p\x07\x01@\x02\x03now\x01\x07figures\x0d\0\x09\x04\0\x07figures\x01\x0e\x04\
+\0\x17usher:policy/view@0.1.0\x05\x09\x04\0\x0eusher:sdk/base\x04\0\x0b\x0a\x01\0\
+\x04base\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.2\
+58.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }

@@ -14,223 +14,259 @@ pub mod exports {
     pub mod usher {
         pub mod policy {
             /// Must not change what later calls answer: the same view and the same arguments give the same advice, however often asked,
-            /// and in an instance built a moment ago. `seed` comes from the room and the decision's number, so a replay has it too.
+            /// and in an instance built a moment ago. Chance, where it is wanted, follows from the room's name and `now`, so a replay has it
+            /// too.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod place {
                 use super::super::super::super::_rt;
                 pub type Timestamp = super::super::super::super::__with_name0::Timestamp;
+                pub type Usage = super::super::super::super::__with_name0::Usage;
                 pub type RoomRequest = super::super::super::super::__with_name0::RoomRequest;
                 pub type PlacementAdvice = super::super::super::super::__with_name0::PlacementAdvice;
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
                 pub unsafe fn _export_place_cabi<T_: Guest>(
                     arg0: i32,
-                    arg1: i32,
-                    arg2: *mut u8,
-                    arg3: usize,
-                    arg4: i32,
+                    arg1: *mut u8,
+                    arg2: usize,
+                    arg3: *mut u8,
+                    arg4: usize,
                     arg5: i32,
                     arg6: i32,
-                    arg7: *mut u8,
-                    arg8: usize,
-                    arg9: *mut u8,
-                    arg10: usize,
-                    arg11: *mut u8,
-                    arg12: usize,
-                    arg13: i32,
-                    arg14: *mut u8,
-                    arg15: usize,
+                    arg7: i32,
+                    arg8: *mut u8,
+                    arg9: usize,
+                    arg10: *mut u8,
+                    arg11: usize,
+                    arg12: *mut u8,
+                    arg13: usize,
+                    arg14: i32,
+                    arg15: i32,
                 ) -> *mut u8 {
                     unsafe {
                         __post_return_place::<T_>((&raw mut _RET_AREA.0).cast::<u8>());
-                        let result13 = {
-                            let len0 = arg3;
-                            let bytes0 = _rt::Vec::from_raw_parts(
-                                arg2.cast(),
-                                len0,
-                                len0,
+                        let result28 = {
+                            let base17 = arg1;
+                            let len17 = arg2;
+                            let mut result17 = _rt::Vec::with_capacity(len17);
+                            for i in 0..len17 {
+                                let base = base17.add(i * 60);
+                                let e17 = {
+                                    let l0 = *base.add(0).cast::<i32>();
+                                    let l1 = i32::from(*base.add(4).cast::<u8>());
+                                    let l2 = i32::from(*base.add(5).cast::<u8>());
+                                    let l3 = i32::from(*base.add(6).cast::<u8>());
+                                    let l4 = *base.add(8).cast::<i32>();
+                                    let l5 = *base.add(12).cast::<i32>();
+                                    let l6 = *base.add(16).cast::<i32>();
+                                    let l7 = *base.add(20).cast::<i32>();
+                                    let l8 = *base.add(24).cast::<i32>();
+                                    let l9 = *base.add(28).cast::<i32>();
+                                    let l10 = *base.add(32).cast::<i32>();
+                                    let l11 = *base.add(36).cast::<i32>();
+                                    let l12 = *base.add(40).cast::<i32>();
+                                    let l13 = *base.add(44).cast::<i32>();
+                                    let l14 = *base.add(48).cast::<i32>();
+                                    let l15 = *base.add(52).cast::<i32>();
+                                    let l16 = *base.add(56).cast::<i32>();
+                                    super::super::super::super::__with_name0::Usage {
+                                        id: l0 as u32,
+                                        phase: super::super::super::super::__with_name0::Phase::_lift(
+                                            l1 as u8,
+                                        ),
+                                        hold: super::super::super::super::__with_name0::Hold::_lift(
+                                            l2 as u8,
+                                        ),
+                                        health: super::super::super::super::__with_name0::Health::_lift(
+                                            l3 as u8,
+                                        ),
+                                        since: l4 as u32,
+                                        rooms: l5 as u32,
+                                        seats: l6 as u32,
+                                        load: l7 as u32,
+                                        seats_largest: l8 as u32,
+                                        rooms_open_ended: l9 as u32,
+                                        busy_until: l10 as u32,
+                                        newest_room: l11 as u32,
+                                        empty_since: l12 as u32,
+                                        reported: l13 as u32,
+                                        participants: l14 as u32,
+                                        cpu_permille: l15 as u32,
+                                        egress_kbps: l16 as u32,
+                                    }
+                                };
+                                result17.push(e17);
+                            }
+                            _rt::cabi_dealloc(base17, len17 * 60, 4);
+                            let len18 = arg4;
+                            let bytes18 = _rt::Vec::from_raw_parts(
+                                arg3.cast(),
+                                len18,
+                                len18,
                             );
-                            let len1 = arg8;
-                            let bytes1 = _rt::Vec::from_raw_parts(
-                                arg7.cast(),
-                                len1,
-                                len1,
+                            let len19 = arg9;
+                            let bytes19 = _rt::Vec::from_raw_parts(
+                                arg8.cast(),
+                                len19,
+                                len19,
                             );
-                            let len2 = arg10;
-                            let bytes2 = _rt::Vec::from_raw_parts(
-                                arg9.cast(),
-                                len2,
-                                len2,
+                            let len20 = arg11;
+                            let bytes20 = _rt::Vec::from_raw_parts(
+                                arg10.cast(),
+                                len20,
+                                len20,
                             );
-                            let base9 = arg11;
-                            let len9 = arg12;
-                            let mut result9 = _rt::Vec::with_capacity(len9);
-                            for i in 0..len9 {
-                                let base = base9
+                            let base27 = arg12;
+                            let len27 = arg13;
+                            let mut result27 = _rt::Vec::with_capacity(len27);
+                            for i in 0..len27 {
+                                let base = base27
                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                let e9 = {
-                                    let l3 = *base.add(0).cast::<*mut u8>();
-                                    let l4 = *base
+                                let e27 = {
+                                    let l21 = *base.add(0).cast::<*mut u8>();
+                                    let l22 = *base
                                         .add(::core::mem::size_of::<*const u8>())
                                         .cast::<usize>();
-                                    let len5 = l4;
-                                    let bytes5 = _rt::Vec::from_raw_parts(
-                                        l3.cast(),
-                                        len5,
-                                        len5,
+                                    let len23 = l22;
+                                    let bytes23 = _rt::Vec::from_raw_parts(
+                                        l21.cast(),
+                                        len23,
+                                        len23,
                                     );
-                                    let l6 = *base
+                                    let l24 = *base
                                         .add(2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<*mut u8>();
-                                    let l7 = *base
+                                    let l25 = *base
                                         .add(3 * ::core::mem::size_of::<*const u8>())
                                         .cast::<usize>();
-                                    let len8 = l7;
-                                    let bytes8 = _rt::Vec::from_raw_parts(
-                                        l6.cast(),
-                                        len8,
-                                        len8,
+                                    let len26 = l25;
+                                    let bytes26 = _rt::Vec::from_raw_parts(
+                                        l24.cast(),
+                                        len26,
+                                        len26,
                                     );
                                     super::super::super::super::__with_name0::Label {
-                                        key: _rt::string_lift(bytes5),
-                                        value: _rt::string_lift(bytes8),
+                                        key: _rt::string_lift(bytes23),
+                                        value: _rt::string_lift(bytes26),
                                     }
                                 };
-                                result9.push(e9);
+                                result27.push(e27);
                             }
                             _rt::cabi_dealloc(
-                                base9,
-                                len9 * (4 * ::core::mem::size_of::<*const u8>()),
+                                base27,
+                                len27 * (4 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             );
-                            let base12 = arg14;
-                            let len12 = arg15;
-                            let mut result12 = _rt::Vec::with_capacity(len12);
-                            for i in 0..len12 {
-                                let base = base12.add(i * 8);
-                                let e12 = {
-                                    let l10 = *base.add(0).cast::<i32>();
-                                    let l11 = i32::from(*base.add(4).cast::<u8>());
-                                    super::super::super::super::__with_name0::Tie {
-                                        server: l10 as u32,
-                                        relation: super::super::super::super::__with_name0::Relation::_lift(
-                                            l11 as u8,
-                                        ),
-                                    }
-                                };
-                                result12.push(e12);
-                            }
-                            _rt::cabi_dealloc(base12, len12 * 8, 4);
                             T_::place(
                                 arg0 as u32,
-                                arg1 as u32,
+                                result17,
                                 super::super::super::super::__with_name0::RoomRequest {
-                                    room: _rt::string_lift(bytes0),
-                                    seats: arg4 as u32,
-                                    load: arg5 as u32,
-                                    expected_minutes: arg6 as u32,
-                                    region: _rt::string_lift(bytes1),
-                                    tenant: _rt::string_lift(bytes2),
-                                    labels: result9,
-                                    waited_seconds: arg13 as u32,
-                                    ties: result12,
+                                    room: _rt::string_lift(bytes18),
+                                    seats: arg5 as u32,
+                                    load: arg6 as u32,
+                                    expected_minutes: arg7 as u32,
+                                    region: _rt::string_lift(bytes19),
+                                    tenant: _rt::string_lift(bytes20),
+                                    labels: result27,
+                                    waited_seconds: arg14 as u32,
+                                    avoid: arg15 as u32,
                                 },
                             )
                         };
-                        let ptr14 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result13 {
+                        let ptr29 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result28 {
                             Ok(e) => {
-                                *ptr14.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr29.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::__with_name0::PlacementAdvice {
-                                    placement: placement15,
-                                    reason: reason15,
+                                    placement: placement30,
+                                    reason: reason30,
                                 } = e;
-                                use super::super::super::super::__with_name0::Placement as V17;
-                                match placement15 {
-                                    V17::On(e) => {
-                                        *ptr14
+                                use super::super::super::super::__with_name0::Placement as V32;
+                                match placement30 {
+                                    V32::On(e) => {
+                                        *ptr29
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
-                                        *ptr14
+                                        *ptr29
                                             .add(4 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = _rt::as_i32(e);
                                     }
-                                    V17::Wait(e) => {
-                                        *ptr14
+                                    V32::Wait(e) => {
+                                        *ptr29
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
                                         let super::super::super::super::__with_name0::Wait {
-                                            pool: pool16,
-                                            again_seconds: again_seconds16,
+                                            pool: pool31,
+                                            again_seconds: again_seconds31,
                                         } = e;
-                                        match pool16 {
+                                        match pool31 {
                                             Some(e) => {
-                                                *ptr14
+                                                *ptr29
                                                     .add(4 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                *ptr14
+                                                *ptr29
                                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>() = _rt::as_i32(e);
                                             }
                                             None => {
-                                                *ptr14
+                                                *ptr29
                                                     .add(4 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        *ptr14
+                                        *ptr29
                                             .add(12 + 1 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i32>() = _rt::as_i32(again_seconds16);
+                                            .cast::<i32>() = _rt::as_i32(again_seconds31);
                                     }
-                                    V17::Reject => {
-                                        *ptr14
+                                    V32::Reject => {
+                                        *ptr29
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (2i32) as u8;
                                     }
-                                    V17::Defer => {
-                                        *ptr14
+                                    V32::Defer => {
+                                        *ptr29
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (3i32) as u8;
                                     }
                                 }
-                                match reason15 {
+                                match reason30 {
                                     Some(e) => {
-                                        *ptr14
+                                        *ptr29
                                             .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        let vec18 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr18 = vec18.as_ptr().cast::<u8>();
-                                        let len18 = vec18.len();
-                                        ::core::mem::forget(vec18);
-                                        *ptr14
+                                        let vec33 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr33 = vec33.as_ptr().cast::<u8>();
+                                        let len33 = vec33.len();
+                                        ::core::mem::forget(vec33);
+                                        *ptr29
                                             .add(16 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len18;
-                                        *ptr14
+                                            .cast::<usize>() = len33;
+                                        *ptr29
                                             .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr18.cast_mut();
+                                            .cast::<*mut u8>() = ptr33.cast_mut();
                                     }
                                     None => {
-                                        *ptr14
+                                        *ptr29
                                             .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
                             Err(e) => {
-                                *ptr14.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec19 = (e.into_bytes()).into_boxed_slice();
-                                let ptr19 = vec19.as_ptr().cast::<u8>();
-                                let len19 = vec19.len();
-                                ::core::mem::forget(vec19);
-                                *ptr14
+                                *ptr29.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec34 = (e.into_bytes()).into_boxed_slice();
+                                let ptr34 = vec34.as_ptr().cast::<u8>();
+                                let len34 = vec34.len();
+                                ::core::mem::forget(vec34);
+                                *ptr29
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len19;
-                                *ptr14
+                                    .cast::<usize>() = len34;
+                                *ptr29
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr19.cast_mut();
+                                    .cast::<*mut u8>() = ptr34.cast_mut();
                             }
                         };
-                        ptr14
+                        ptr29
                     }
                 }
                 #[doc(hidden)]
@@ -271,10 +307,14 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
+                    /// `usages` belongs to the view as if `view.usages` had told it: nearly every question follows a change of one server, on
+                    /// which the room before was placed. At most 64 rows: more come there, and none to a policy without `view`.
+                    ///
+                    /// Measured: these arguments are sixteen numbers, as many as are handed over without a detour through memory.
                     #[allow(async_fn_in_trait)]
                     fn place(
                         now: Timestamp,
-                        seed: u32,
+                        usages: _rt::Vec<Usage>,
                         request: RoomRequest,
                     ) -> ::core::result::Result<PlacementAdvice, _rt::String>;
                 }
@@ -284,13 +324,13 @@ pub mod exports {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
                         "usher:policy/place@0.1.0#place")] unsafe extern "C" fn
-                        export_place(arg0 : i32, arg1 : i32, arg2 : * mut u8, arg3 :
-                        usize, arg4 : i32, arg5 : i32, arg6 : i32, arg7 : * mut u8, arg8
-                        : usize, arg9 : * mut u8, arg10 : usize, arg11 : * mut u8, arg12
-                        : usize, arg13 : i32, arg14 : * mut u8, arg15 : usize,) -> * mut
-                        u8 { unsafe { $($path_to_types)*:: _export_place_cabi::<$ty >
-                        (arg0, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9,
-                        arg10, arg11, arg12, arg13, arg14, arg15) } } };
+                        export_place(arg0 : i32, arg1 : * mut u8, arg2 : usize, arg3 : *
+                        mut u8, arg4 : usize, arg5 : i32, arg6 : i32, arg7 : i32, arg8 :
+                        * mut u8, arg9 : usize, arg10 : * mut u8, arg11 : usize, arg12 :
+                        * mut u8, arg13 : usize, arg14 : i32, arg15 : i32,) -> * mut u8 {
+                        unsafe { $($path_to_types)*:: _export_place_cabi::<$ty > (arg0,
+                        arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9, arg10,
+                        arg11, arg12, arg13, arg14, arg15) } } };
                     };
                 }
                 #[doc(hidden)]
@@ -314,13 +354,6 @@ pub mod exports {
 mod _rt {
     #![allow(dead_code, unused_imports, clippy::all)]
     pub use alloc_crate::vec::Vec;
-    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
-        if cfg!(debug_assertions) {
-            String::from_utf8(bytes).unwrap()
-        } else {
-            unsafe { String::from_utf8_unchecked(bytes) }
-        }
-    }
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
             return;
@@ -328,6 +361,13 @@ mod _rt {
         unsafe {
             let layout = alloc::Layout::from_size_align_unchecked(size, align);
             alloc::dealloc(ptr, layout);
+        }
+    }
+    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
+        if cfg!(debug_assertions) {
+            String::from_utf8(bytes).unwrap()
+        } else {
+            unsafe { String::from_utf8_unchecked(bytes) }
         }
     }
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
@@ -424,10 +464,10 @@ macro_rules! __export_place_part_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:usher:policy@0.1.0:place-part:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2095] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2061] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xae\x0f\x01A\x02\x01\
-A\x07\x01B?\x01y\x04\0\x09server-id\x03\0\0\x01y\x04\0\x07pool-id\x03\0\x02\x01y\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8c\x0f\x01A\x02\x01\
+A\x08\x01B:\x01y\x04\0\x09server-id\x03\0\0\x01y\x04\0\x07pool-id\x03\0\x02\x01y\
 \x04\0\x09timestamp\x03\0\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05\
 level\x03\0\x06\x01r\x02\x03keys\x05values\x04\0\x05label\x03\0\x08\x01ps\x01p\x09\
 \x01r\x0e\x02id\x03\x04names\x06regions\x05zones\x0a\x0dinstance-types\x06market\
@@ -449,27 +489,26 @@ ed\x07clamped\x07refused\x06failed\x04\0\x07outcome\x03\0\x1e\x01r\x06\x08decisi
 ony\x07subject\x1d\x07outcome\x1f\x05county\x04codes\x05until\x05\x04\0\x07verdi\
 ct\x03\0\x20\x01q\x06\x08pool-set\x01\x0d\0\x0apool-state\x01\x0f\0\x0cpool-remo\
 ved\x01\x03\0\x0aserver-set\x01\x17\0\x0eserver-removed\x01\x01\0\x07verdict\x01\
-!\0\x04\0\x06change\x03\0\"\x01m\x03\x05avoid\x04part\x04near\x04\0\x08relation\x03\
-\0$\x01r\x02\x06server\x01\x08relation%\x04\0\x03tie\x03\0&\x01p'\x01r\x09\x04ro\
-oms\x05seatsy\x04loady\x10expected-minutesy\x06regions\x06tenants\x06labels\x0b\x0e\
-waited-secondsy\x04ties(\x04\0\x0croom-request\x03\0)\x01k\x03\x01r\x0a\x06regio\
-ns\x06tenants\x06labels\x0b\x04pool+\x05roomsy\x05seatsy\x04loady\x0dseats-large\
-sty\x0cload-largesty\x14longest-wait-secondsy\x04\0\x04want\x03\0,\x01p-\x01r\x05\
-\x05wants.\x0dwaiting-roomsy\x0dwaiting-seatsy\x11rooms-last-minutey\x11seats-la\
-st-minutey\x04\0\x06demand\x03\0/\x01r\x02\x04pool+\x0dagain-secondsy\x04\0\x04w\
-ait\x03\01\x01q\x04\x02on\x01\x01\0\x04wait\x012\0\x06reject\0\0\x05defer\0\0\x04\
-\0\x09placement\x03\03\x01ks\x01r\x02\x09placement4\x06reason5\x04\0\x10placemen\
-t-advice\x03\06\x01r\x03\x04pool\x03\x07serversy\x06reasons\x04\0\x06growth\x03\0\
-8\x01r\x02\x06server\x01\x06reasons\x04\0\x0aretirement\x03\0:\x01p;\x01r\x02\x04\
-pool\x03\x07servers<\x04\0\x09shrinkage\x03\0=\x03\0\x18usher:policy/types@0.1.0\
-\x05\0\x02\x03\0\0\x09timestamp\x02\x03\0\0\x0croom-request\x02\x03\0\0\x10place\
-ment-advice\x01B\x09\x02\x03\x02\x01\x01\x04\0\x09timestamp\x03\0\0\x02\x03\x02\x01\
-\x02\x04\0\x0croom-request\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x10placement-advi\
-ce\x03\0\x04\x01j\x01\x05\x01s\x01@\x03\x03now\x01\x04seedy\x07request\x03\0\x06\
-\x04\0\x05place\x01\x07\x04\0\x18usher:policy/place@0.1.0\x05\x04\x04\0\x1dusher\
-:policy/place-part@0.1.0\x04\0\x0b\x10\x01\0\x0aplace-part\x03\0\0\0G\x09produce\
-rs\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.\
-61.1";
+!\0\x04\0\x06change\x03\0\"\x01r\x09\x04rooms\x05seatsy\x04loady\x10expected-min\
+utesy\x06regions\x06tenants\x06labels\x0b\x0ewaited-secondsy\x05avoid\x01\x04\0\x0c\
+room-request\x03\0$\x01k\x03\x01r\x0a\x06regions\x06tenants\x06labels\x0b\x04poo\
+l&\x05roomsy\x05seatsy\x04loady\x0dseats-largesty\x0cload-largesty\x14longest-wa\
+it-secondsy\x04\0\x04want\x03\0'\x01p(\x01r\x05\x05wants)\x0dwaiting-roomsy\x0dw\
+aiting-seatsy\x11rooms-last-minutey\x11seats-last-minutey\x04\0\x06demand\x03\0*\
+\x01r\x02\x04pool&\x0dagain-secondsy\x04\0\x04wait\x03\0,\x01q\x04\x02on\x01\x01\
+\0\x04wait\x01-\0\x06reject\0\0\x05defer\0\0\x04\0\x09placement\x03\0.\x01ks\x01\
+r\x02\x09placement/\x06reason0\x04\0\x10placement-advice\x03\01\x01r\x03\x04pool\
+\x03\x07serversy\x06reasons\x04\0\x06growth\x03\03\x01r\x02\x06server\x01\x06rea\
+sons\x04\0\x0aretirement\x03\05\x01p6\x01r\x02\x04pool\x03\x07servers7\x04\0\x09\
+shrinkage\x03\08\x03\0\x18usher:policy/types@0.1.0\x05\0\x02\x03\0\0\x09timestam\
+p\x02\x03\0\0\x05usage\x02\x03\0\0\x0croom-request\x02\x03\0\0\x10placement-advi\
+ce\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x09timestamp\x03\0\0\x02\x03\x02\x01\x02\x04\
+\0\x05usage\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x0croom-request\x03\0\x04\x02\x03\
+\x02\x01\x04\x04\0\x10placement-advice\x03\0\x06\x01p\x03\x01j\x01\x07\x01s\x01@\
+\x03\x03now\x01\x06usages\x08\x07request\x05\0\x09\x04\0\x05place\x01\x0a\x04\0\x18\
+usher:policy/place@0.1.0\x05\x05\x04\0\x1dusher:policy/place-part@0.1.0\x04\0\x0b\
+\x10\x01\0\x0aplace-part\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-\
+component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }

@@ -24,12 +24,9 @@ pub mod exports {
                 pub unsafe fn _export_scale_down_cabi<T_: Guest>(
                     arg0: i32,
                     arg1: i32,
-                    arg2: i32,
                 ) -> *mut u8 {
                     unsafe {
-                        let result0 = {
-                            T_::scale_down(arg0 as u32, arg1 as u32, arg2 as u32)
-                        };
+                        let result0 = { T_::scale_down(arg0 as u32, arg1 as u32) };
                         let ptr1 = (&raw mut _RET_AREA.0).cast::<u8>();
                         match result0 {
                             Ok(e) => {
@@ -191,7 +188,6 @@ pub mod exports {
                     #[allow(async_fn_in_trait)]
                     fn scale_down(
                         now: Timestamp,
-                        seed: u32,
                         decision: u32,
                     ) -> ::core::result::Result<_rt::Vec<Shrinkage>, _rt::String>;
                 }
@@ -201,9 +197,9 @@ pub mod exports {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
                         "usher:policy/scale-down@0.1.0#scale-down")] unsafe extern "C" fn
-                        export_scale_down(arg0 : i32, arg1 : i32, arg2 : i32,) -> * mut
-                        u8 { unsafe { $($path_to_types)*:: _export_scale_down_cabi::<$ty
-                        > (arg0, arg1, arg2) } } #[unsafe (export_name =
+                        export_scale_down(arg0 : i32, arg1 : i32,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_scale_down_cabi::<$ty > (arg0, arg1)
+                        } } #[unsafe (export_name =
                         "cabi_post_usher:policy/scale-down@0.1.0#scale-down")] unsafe
                         extern "C" fn _post_return_scale_down(arg0 : * mut u8,) { unsafe
                         { $($path_to_types)*:: __post_return_scale_down::<$ty > (arg0) }
@@ -335,10 +331,10 @@ macro_rules! __export_scale_down_part_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:usher:policy@0.1.0:scale-down-part:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2065] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1994] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b\x0f\x01A\x02\x01\
-A\x06\x01B?\x01y\x04\0\x09server-id\x03\0\0\x01y\x04\0\x07pool-id\x03\0\x02\x01y\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc4\x0e\x01A\x02\x01\
+A\x06\x01B:\x01y\x04\0\x09server-id\x03\0\0\x01y\x04\0\x07pool-id\x03\0\x02\x01y\
 \x04\0\x09timestamp\x03\0\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05\
 level\x03\0\x06\x01r\x02\x03keys\x05values\x04\0\x05label\x03\0\x08\x01ps\x01p\x09\
 \x01r\x0e\x02id\x03\x04names\x06regions\x05zones\x0a\x0dinstance-types\x06market\
@@ -360,26 +356,24 @@ ed\x07clamped\x07refused\x06failed\x04\0\x07outcome\x03\0\x1e\x01r\x06\x08decisi
 ony\x07subject\x1d\x07outcome\x1f\x05county\x04codes\x05until\x05\x04\0\x07verdi\
 ct\x03\0\x20\x01q\x06\x08pool-set\x01\x0d\0\x0apool-state\x01\x0f\0\x0cpool-remo\
 ved\x01\x03\0\x0aserver-set\x01\x17\0\x0eserver-removed\x01\x01\0\x07verdict\x01\
-!\0\x04\0\x06change\x03\0\"\x01m\x03\x05avoid\x04part\x04near\x04\0\x08relation\x03\
-\0$\x01r\x02\x06server\x01\x08relation%\x04\0\x03tie\x03\0&\x01p'\x01r\x09\x04ro\
-oms\x05seatsy\x04loady\x10expected-minutesy\x06regions\x06tenants\x06labels\x0b\x0e\
-waited-secondsy\x04ties(\x04\0\x0croom-request\x03\0)\x01k\x03\x01r\x0a\x06regio\
-ns\x06tenants\x06labels\x0b\x04pool+\x05roomsy\x05seatsy\x04loady\x0dseats-large\
-sty\x0cload-largesty\x14longest-wait-secondsy\x04\0\x04want\x03\0,\x01p-\x01r\x05\
-\x05wants.\x0dwaiting-roomsy\x0dwaiting-seatsy\x11rooms-last-minutey\x11seats-la\
-st-minutey\x04\0\x06demand\x03\0/\x01r\x02\x04pool+\x0dagain-secondsy\x04\0\x04w\
-ait\x03\01\x01q\x04\x02on\x01\x01\0\x04wait\x012\0\x06reject\0\0\x05defer\0\0\x04\
-\0\x09placement\x03\03\x01ks\x01r\x02\x09placement4\x06reason5\x04\0\x10placemen\
-t-advice\x03\06\x01r\x03\x04pool\x03\x07serversy\x06reasons\x04\0\x06growth\x03\0\
-8\x01r\x02\x06server\x01\x06reasons\x04\0\x0aretirement\x03\0:\x01p;\x01r\x02\x04\
-pool\x03\x07servers<\x04\0\x09shrinkage\x03\0=\x03\0\x18usher:policy/types@0.1.0\
-\x05\0\x02\x03\0\0\x09timestamp\x02\x03\0\0\x09shrinkage\x01B\x08\x02\x03\x02\x01\
-\x01\x04\0\x09timestamp\x03\0\0\x02\x03\x02\x01\x02\x04\0\x09shrinkage\x03\0\x02\
-\x01p\x03\x01j\x01\x04\x01s\x01@\x03\x03now\x01\x04seedy\x08decisiony\0\x05\x04\0\
-\x0ascale-down\x01\x06\x04\0\x1dusher:policy/scale-down@0.1.0\x05\x03\x04\0\"ush\
-er:policy/scale-down-part@0.1.0\x04\0\x0b\x15\x01\0\x0fscale-down-part\x03\0\0\0\
-G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindge\
-n-rust\x060.61.1";
+!\0\x04\0\x06change\x03\0\"\x01r\x09\x04rooms\x05seatsy\x04loady\x10expected-min\
+utesy\x06regions\x06tenants\x06labels\x0b\x0ewaited-secondsy\x05avoid\x01\x04\0\x0c\
+room-request\x03\0$\x01k\x03\x01r\x0a\x06regions\x06tenants\x06labels\x0b\x04poo\
+l&\x05roomsy\x05seatsy\x04loady\x0dseats-largesty\x0cload-largesty\x14longest-wa\
+it-secondsy\x04\0\x04want\x03\0'\x01p(\x01r\x05\x05wants)\x0dwaiting-roomsy\x0dw\
+aiting-seatsy\x11rooms-last-minutey\x11seats-last-minutey\x04\0\x06demand\x03\0*\
+\x01r\x02\x04pool&\x0dagain-secondsy\x04\0\x04wait\x03\0,\x01q\x04\x02on\x01\x01\
+\0\x04wait\x01-\0\x06reject\0\0\x05defer\0\0\x04\0\x09placement\x03\0.\x01ks\x01\
+r\x02\x09placement/\x06reason0\x04\0\x10placement-advice\x03\01\x01r\x03\x04pool\
+\x03\x07serversy\x06reasons\x04\0\x06growth\x03\03\x01r\x02\x06server\x01\x06rea\
+sons\x04\0\x0aretirement\x03\05\x01p6\x01r\x02\x04pool\x03\x07servers7\x04\0\x09\
+shrinkage\x03\08\x03\0\x18usher:policy/types@0.1.0\x05\0\x02\x03\0\0\x09timestam\
+p\x02\x03\0\0\x09shrinkage\x01B\x08\x02\x03\x02\x01\x01\x04\0\x09timestamp\x03\0\
+\0\x02\x03\x02\x01\x02\x04\0\x09shrinkage\x03\0\x02\x01p\x03\x01j\x01\x04\x01s\x01\
+@\x02\x03now\x01\x08decisiony\0\x05\x04\0\x0ascale-down\x01\x06\x04\0\x1dusher:p\
+olicy/scale-down@0.1.0\x05\x03\x04\0\"usher:policy/scale-down-part@0.1.0\x04\0\x0b\
+\x15\x01\0\x0fscale-down-part\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }

@@ -29,9 +29,9 @@ impl<'a> History<'a> {
         let changes = self.pools().chain(servers).chain(self.verdicts()).collect();
         let usages: Vec<_> = self.fleet.servers().map(|server| *server.usage()).collect();
         let figures: Vec<_> = self.fleet.servers().flat_map(figures::<P>).collect();
-        instance.update(now, 1, changes)?;
-        instance.usages(now, 2, &usages)?;
-        instance.figures(now, 3, &figures)
+        instance.update(now, changes);
+        instance.usages(&usages)?;
+        instance.figures(&figures)
     }
 
     /// Tells it row by row, from a past in which pools had other prices and labels, servers other rooms, and strangers came and
@@ -46,50 +46,49 @@ impl<'a> History<'a> {
             seed: !self.moment.seed,
             decision: 0,
         };
-        let mut teller = Teller { instance, seq: 1 };
         let ask_every = (3 * self.fleet.servers_len()).div_ceil(ASKED_MAX).max(1);
         let mut asked = 0_usize;
-        let mut may_ask = |teller: &Teller<'_, P>, now| {
+        let mut may_ask = |instance: &Instance<P>, now| {
             if asked.is_multiple_of(ask_every) {
-                ask(teller.instance, Moment { now, ..past });
+                ask(instance, Moment { now, ..past });
             }
             asked += 1;
         };
         for pool in self.fleet.pools() {
-            teller.change(past.now, Change::PoolSet(before(pool)))?;
+            instance.update(past.now, vec![Change::PoolSet(before(pool))]);
         }
         let strangers = self.strangers(past.now);
         for (row, usage) in &strangers {
-            teller.change(past.now, Change::ServerSet(row.clone()))?;
-            teller.usage(past.now, *usage)?;
+            instance.update(past.now, vec![Change::ServerSet(row.clone())]);
+            instance.usages(&[*usage])?;
         }
         let mut servers: Vec<_> = self.fleet.servers().collect();
         servers.reverse();
         for server in &servers {
-            teller.change(past.now, Change::ServerSet(younger(server.row())))?;
-            teller.usage(past.now, busier(server.usage()))?;
-            may_ask(&teller, past.now);
+            instance.update(past.now, vec![Change::ServerSet(younger(server.row()))]);
+            instance.usages(&[busier(server.usage())])?;
+            may_ask(instance, past.now);
         }
         for change in self.pools() {
-            teller.change(past.now, change)?;
+            instance.update(past.now, vec![change]);
         }
         for server in &servers {
-            teller.change(self.moment.now, Change::ServerSet(server.row().clone()))?;
-            teller.usage(self.moment.now, emptier(server.usage()))?;
-            may_ask(&teller, self.moment.now);
+            instance.update(self.moment.now, vec![Change::ServerSet(server.row().clone())]);
+            instance.usages(&[emptier(server.usage())])?;
+            may_ask(instance, self.moment.now);
         }
         for (row, _) in &strangers {
-            teller.change(self.moment.now, Change::ServerRemoved(row.id))?;
+            instance.update(self.moment.now, vec![Change::ServerRemoved(row.id)]);
         }
         for server in &servers {
-            teller.usage(self.moment.now, *server.usage())?;
+            instance.usages(&[*server.usage()])?;
             for figure in figures::<P>(server) {
-                teller.figure(self.moment.now, figure)?;
+                instance.figures(&[figure])?;
             }
-            may_ask(&teller, self.moment.now);
+            may_ask(instance, self.moment.now);
         }
         for verdict in self.verdicts() {
-            teller.change(self.moment.now, verdict)?;
+            instance.update(self.moment.now, vec![verdict]);
         }
         Ok(())
     }
@@ -123,29 +122,6 @@ impl<'a> History<'a> {
             Some((row, Usage { id, ..*server.usage() }))
         });
         joining.flatten().collect()
-    }
-}
-
-/// Tells one row a call.
-struct Teller<'a, P> {
-    instance: &'a mut Instance<P>,
-    seq: u32,
-}
-
-impl<P: Policy> Teller<'_, P> {
-    fn change(&mut self, now: Timestamp, change: Change) -> Result<(), String> {
-        self.seq += 1;
-        self.instance.update(now, self.seq, vec![change])
-    }
-
-    fn usage(&mut self, now: Timestamp, usage: Usage) -> Result<(), String> {
-        self.seq += 1;
-        self.instance.usages(now, self.seq, &[usage])
-    }
-
-    fn figure(&mut self, now: Timestamp, figure: Figure) -> Result<(), String> {
-        self.seq += 1;
-        self.instance.figures(now, self.seq, &[figure])
     }
 }
 

@@ -12,7 +12,7 @@ use usher_fleet::advice::{PlaceAsk, Placement, ScaleAnswer};
 use usher_fleet::command::{PlaceRoom, RegisterServer, ReleaseRoom, RemoveServer};
 use usher_fleet::config::{Labels, Limits};
 use usher_fleet::event::PolicyEvent;
-use usher_fleet::ids::{DecisionNo, RoomId, ServerName};
+use usher_fleet::ids::{RoomId, ServerName};
 use usher_fleet::room::RoomWish;
 use usher_fleet::{Advisor as _, Command, Fleet, Input, Timestamp};
 use usher_policy::{Look, Options, PolicyHost};
@@ -165,8 +165,6 @@ fn ask(room: &RoomId) -> PlaceAsk<'_> {
     static NONE: Labels = Labels::new();
     PlaceAsk {
         now: NOW,
-        seed: 7,
-        decision: DecisionNo(1),
         room,
         seats: 5,
         load: 5,

@@ -8,9 +8,10 @@ use serde_json::json;
 use usher_fleet::Timestamp;
 use usher_fleet::advice::{FaultKind, PlaceAsk};
 use usher_fleet::config::Labels;
-use usher_fleet::ids::{DecisionNo, RoomId};
+use usher_fleet::ids::RoomId;
+use usher_fleet::view::Cursor;
 use usher_guest_speaking::Speaking;
-use usher_policy::{Rehearsal, Rehearsed};
+use usher_policy::{Rehearsal, Rehearsed, Snapshot};
 use usher_sdk::{Instance, Label, Level, Moment, RoomRequest};
 
 use crate::patience::{eventually, seconds};
@@ -23,14 +24,14 @@ fn speaking() -> &'static [u8] {
     built("tests/guests/speaking", &MODULE)
 }
 
+const ROOM: &str = "standup-42";
+
 /// Asks a module about a room with one label, and returns its reason.
-fn asked(module: &mut Rehearsal, now: u32, seed: u32, label: (&str, &str)) -> Result<String, (FaultKind, String)> {
-    let room: RoomId = "standup-42".parse().unwrap();
+fn asked(module: &mut Rehearsal, now: u32, room: &str, label: (&str, &str)) -> Result<String, (FaultKind, String)> {
+    let room: RoomId = room.parse().unwrap();
     let labels: Labels = BTreeMap::from([(label.0.into(), label.1.into())]);
     let ask = PlaceAsk {
         now: Timestamp(u64::from(now) * 1_000),
-        seed,
-        decision: DecisionNo(1),
         room: &room,
         seats: 10,
         load: 10,
@@ -41,21 +42,26 @@ fn asked(module: &mut Rehearsal, now: u32, seed: u32, label: (&str, &str)) -> Re
         waited_seconds: 0,
         avoid: None,
     };
-    let advice = module.place(&ask).advice.map_err(|fault| (fault.kind, fault.message))?;
+    let nothing = Snapshot {
+        cursor: Cursor::START,
+        now: ask.now,
+        rows: Vec::new(),
+    };
+    let advice = module
+        .place(&nothing, &ask)
+        .advice
+        .map_err(|fault| (fault.kind, fault.message))?;
     Ok(advice.reason.unwrap_or_default())
 }
 
 /// Asks the same of the same policy, compiled for this machine.
-fn asked_natively(now: u32, seed: u32, label: (&str, &str)) -> String {
+fn asked_natively(now: u32, room: &str, label: (&str, &str)) -> String {
     let native = Instance::<Speaking>::configure("{}", Level::Info).unwrap();
     let room = RoomRequest {
         labels: vec![Label::new(label.0, label.1)],
-        ..RoomRequest::new("standup-42", 10)
+        ..RoomRequest::new(room, 10)
     };
-    let moment = Moment {
-        seed,
-        ..Moment::at(now)
-    };
+    let moment = Moment::of_room(now, &room.room);
     native.place(&room, moment).reason.unwrap_or_default()
 }
 
@@ -70,19 +76,19 @@ fn a_module_reads_the_clock_and_draws_numbers_as_its_native_tests_do() {
         for zone in zones {
             let clock = ("clock", zone);
             assert_eq!(
-                asked(&mut module, now, 0, clock),
-                Ok(asked_natively(now, 0, clock)),
+                asked(&mut module, now, ROOM, clock),
+                Ok(asked_natively(now, ROOM, clock)),
                 "{now} in {zone}"
             );
         }
     }
-    for seed in [0, 1, 42, u32::MAX] {
+    for room in ["a", "of-eight", "of-nine--", ROOM, &long] {
         for below in ["0", "6", "3221225472"] {
             let chance = ("chance", below);
             assert_eq!(
-                asked(&mut module, 0, seed, chance),
-                Ok(asked_natively(0, seed, chance)),
-                "{seed}"
+                asked(&mut module, 0, room, chance),
+                Ok(asked_natively(0, room, chance)),
+                "{room}"
             );
         }
     }
@@ -91,7 +97,7 @@ fn a_module_reads_the_clock_and_draws_numbers_as_its_native_tests_do() {
 #[test]
 fn a_panic_says_its_message_its_file_and_its_line() {
     let module = Rehearsed::prepare("speaking.wasm", speaking().to_vec(), None).unwrap();
-    let (kind, message) = asked(&mut module.start().unwrap(), 0, 0, ("say", "panic")).unwrap_err();
+    let (kind, message) = asked(&mut module.start().unwrap(), 0, ROOM, ("say", "panic")).unwrap_err();
     assert_eq!(kind, FaultKind::Trap);
     assert!(
         message.contains("panicked at tests/guests/speaking/src/lib.rs:"),

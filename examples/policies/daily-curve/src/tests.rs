@@ -184,7 +184,7 @@ fn a_restart_forgets_nothing_not_even_the_slot_that_it_fell_into() {
             .filter_map(|pool| fleet.pool_state(pool.id))
             .cloned()
             .map(Change::PoolState);
-        instance.update(nine, 0, pools.chain(states).collect()).unwrap();
+        instance.update(nine, pools.chain(states).collect());
         instance
     };
     let saved = before.save();

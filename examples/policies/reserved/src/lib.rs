@@ -25,8 +25,8 @@
 
 use serde::Deserialize;
 use usher_sdk::{
-    Demand, Fleet, Growth, Moment, Place, PlacementAdvice, Policy, Pool, Relation, Retirement, RoomRequest, ScaleDown,
-    ScaleUp, Server, Shrinkage, Want, export_policy,
+    Demand, Fleet, Growth, Moment, Place, PlacementAdvice, Policy, Pool, Retirement, RoomRequest, ScaleDown, ScaleUp,
+    Server, Shrinkage, Want, export_policy,
 };
 
 /// The label that says whose a pool is.
@@ -90,7 +90,7 @@ impl Place for Reserved {
         let fitting = fleet.fitting(room.size()).in_region(&room.region).in_pools(&is_meant);
         let mut suited = fitting
             .take(LOOKED_AT_MAX)
-            .filter(|server| fleet.carries(server, &room.labels) && !is_avoided(room, server) && !is_hot(server));
+            .filter(|server| server.id() != room.avoid && fleet.carries(server, &room.labels) && !is_hot(server));
         let whose = if has_own { "reserved for its tenant" } else { "shared" };
         if let Some(server) = suited.next() {
             return PlacementAdvice::on(server.id()).because(format!("fullest server that is {whose}"));
@@ -164,11 +164,6 @@ fn is_in_reach(pool: &Pool, room: &RoomRequest) -> bool {
     (room.region.is_empty() || room.region == pool.region)
         && pool.lets_in(&room.tenant, &room.labels)
         && pool.left_when_new().fits(room.size())
-}
-
-fn is_avoided(room: &RoomRequest, server: &Server) -> bool {
-    let mut avoided = room.ties.iter().filter(|tie| tie.relation == Relation::Avoid);
-    avoided.any(|tie| tie.server == server.id())
 }
 
 fn is_hot(server: &Server) -> bool {

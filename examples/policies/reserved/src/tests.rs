@@ -1,4 +1,4 @@
-use usher_sdk::{FleetBuilder, Label, Phase, Placement, ServerSketch, Tie, purity};
+use usher_sdk::{FleetBuilder, Label, Phase, Placement, ServerSketch, purity};
 
 use super::*;
 
@@ -168,12 +168,8 @@ fn a_server_that_usher_would_refuse_is_not_proposed() {
 #[test]
 fn a_server_that_the_room_must_avoid_is_passed_over() {
     let fleet = acme().server("lost it", rooms(3)).server("other", |_| {}).build();
-    let tie = Tie {
-        server: 1,
-        relation: Relation::Avoid,
-    };
     let moving = RoomRequest {
-        ties: vec![tie],
+        avoid: 1,
         ..room("acme")
     };
     assert_eq!(placed(&fleet, &moving), "other");

@@ -21,7 +21,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, Relation, RoomRequest, Server, export_policy};
+use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, RoomRequest, Server, export_policy};
 
 /// How many servers with room are looked at, the fullest first, for one in each zone, so that a decision stays within its fuel
 /// in a fleet of any size.
@@ -117,14 +117,10 @@ impl Zones {
 /// Returns the fullest server of each zone that has room and may be taken.
 fn fullest_by_zone<'a>(room: &'a RoomRequest, fleet: &'a Fleet) -> BTreeMap<&'a str, &'a Server> {
     let fitting = fleet.fitting(room.size()).in_region(&room.region).letting_in(room);
-    let is_avoided = |server: &Server| {
-        let mut avoided = room.ties.iter().filter(|tie| tie.relation == Relation::Avoid);
-        avoided.any(|tie| tie.server == server.id())
-    };
     let is_hot = |server: &Server| server.cpu_permille().is_some_and(|cpu| cpu > CPU_PERMILLE_MAX);
     let mut fullest = BTreeMap::new();
     for server in fitting.take(LOOKED_AT_MAX) {
-        if fleet.carries(server, &room.labels) && !is_avoided(server) && !is_hot(server) {
+        if server.id() != room.avoid && fleet.carries(server, &room.labels) && !is_hot(server) {
             fullest.entry(server.zone()).or_insert(server);
         }
     }

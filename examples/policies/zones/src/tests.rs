@@ -1,4 +1,4 @@
-use usher_sdk::{FleetBuilder, Health, Label, Placement, ServerSketch, Tie, purity};
+use usher_sdk::{FleetBuilder, Health, Label, Placement, ServerSketch, purity};
 
 use super::*;
 
@@ -159,14 +159,7 @@ fn where_a_room_may_not_go_it_does_not_go() {
         .pool("us", |pool| pool.region = "us".into())
         .server("far", with_rooms("c", &[]))
         .build();
-    let tie = Tie {
-        server: 1,
-        relation: Relation::Avoid,
-    };
-    let moving = RoomRequest {
-        ties: vec![tie],
-        ..big()
-    };
+    let moving = RoomRequest { avoid: 1, ..big() };
     assert_eq!(placed(&fleet, &moving, 0), "far");
     let in_region = RoomRequest {
         region: "eu".into(),

@@ -7,7 +7,7 @@ use super::ledger::Cost;
 use super::queue::Hint;
 use crate::advice::{Advisor, Fault, PlaceAnswer, PlaceAsk, Placement};
 use crate::decision::{Advised, Decision, DecisionNote, DecisionPoint, PolicyRef};
-use crate::ids::{DecisionNo, RoomId, ServerNo};
+use crate::ids::{DecisionNo, ServerNo};
 use crate::room::{RoomRecord, RoomState};
 
 /// The most policies that one decision asks: more than a folder may hold and the built-in, so that no chain is endless.
@@ -48,8 +48,6 @@ impl Fleet {
         for link in 0..LINKS_MAX {
             let ask = PlaceAsk {
                 now: self.now,
-                seed: seed(&record.id, decision),
-                decision,
                 room: &record.id,
                 seats,
                 load,
@@ -163,12 +161,4 @@ pub(super) fn faulted(decision: &mut Decision, fault: &Fault) {
     decision.verdict = "fault";
     decision.code = fault.kind.word();
     decision.reason = Some(fault.message.clone());
-}
-
-/// Returns chance that can be repeated: from the room and the decision's number (FNV-1a).
-pub(super) fn seed(room: &RoomId, decision: DecisionNo) -> u32 {
-    let bytes = room.as_str().bytes().chain(decision.0.to_le_bytes());
-    bytes.fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
 }

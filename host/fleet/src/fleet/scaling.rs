@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Fleet;
-use super::choosing::{faulted, seed};
+use super::choosing::faulted;
 use super::timers::Timer;
 use crate::advice::{Demand, Direction, ScaleAdvice, ScaleAnswer, ScaleAsk, WANTS_MAX, Want};
 use crate::config::Labels;
 use crate::decision::{Advised, Decision, DecisionPoint, PolicyRef};
 use crate::effect::Effect;
-use crate::ids::{DecisionNo, PoolName, PoolNo, RoomId, ServerNo};
+use crate::ids::{DecisionNo, PoolName, PoolNo, ServerNo};
 use crate::pool::PoolRecord;
 use crate::record::Record;
 use crate::units::Timestamp;
@@ -125,11 +125,9 @@ impl Fleet {
             Direction::Up => self.demand(),
             Direction::Down => Demand::default(),
         };
-        let word: RoomId = "scale".parse().expect("a plain word is a valid id");
         let ask = ScaleAsk {
             decision,
             now: self.now,
-            seed: seed(&word, decision),
             direction,
             link,
             demand,

@@ -51,7 +51,8 @@ impl Advisor for Chain {
     fn place(&mut self, link: usize, _: &Fleet, ask: &PlaceAsk<'_>) -> Option<PlaceAnswer> {
         let advice = match self.temper {
             Temper::Honest | Temper::Leaving => {
-                let first = ask.seed as usize % self.servers.len().max(1);
+                let letters = ask.room.as_str().bytes().map(usize::from).sum::<usize>();
+                let first = letters % self.servers.len().max(1);
                 let server = (link < self.servers.len()).then(|| self.servers[(first + link) % self.servers.len()])?;
                 Ok(Placement::On(server))
             }

@@ -86,9 +86,10 @@ fn load(bytes: &[u8], settings: Option<&[u8]>, view: &Snapshot) -> Result<&'stat
     if rehearsal.feed(view).is_err() {
         return Ok("view");
     }
-    let fleet = MadeUpFleet::new(20);
+    let mut fleet = MadeUpFleet::new(20);
     for n in 0..3 {
-        if rehearsal.place(&fleet.room(n).ask(fleet.now())).advice.is_err() {
+        let change = fleet.change(n);
+        if rehearsal.place(&change, &fleet.room(n).ask(change.now)).advice.is_err() {
             return Ok("fault");
         }
     }

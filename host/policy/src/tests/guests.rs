@@ -58,22 +58,22 @@ impl Guest {
         }
     }
 
-    /// A guest that answers with a server whose number is the trace of the view's calls: a digit for each, 1 for `update`, 2
-    /// for `usages`, 3 for `figures`. It traps when a call's number does not follow. In the trial, whose seed is 0, it defers.
+    /// A guest that answers with a server whose number is the trace of what it was told: a digit for each call of the view, 1 for
+    /// `update`, 2 for `usages`, 3 for `figures`, and a 4 for usages with a question. In the trial, whose room has 11 letters, it defers.
     pub(crate) fn traces() -> Guest {
-        let follow = |digit: u32| {
-            format!(
-                "(if (i32.and (i32.ne (global.get $seq) (i32.const 0))
-                      (i32.ne (local.get 1) (i32.add (global.get $seq) (i32.const 1)))) (then unreachable))
-                 (global.set $seq (local.get 1))
-                 (global.set $trace (i32.add (i32.mul (global.get $trace) (i32.const 10)) (i32.const {digit})))
-                 (call $ok)"
-            )
+        let trace = |digit: u32| {
+            format!("(global.set $trace (i32.add (i32.mul (global.get $trace) (i32.const 10)) (i32.const {digit})))")
         };
+        let place = format!(
+            "(if (local.get 2) (then {}))
+             (if (i32.eq (local.get 4) (i32.const 11)) (then (return (call $defer))))
+             (call $on (global.get $trace))",
+            trace(4)
+        );
         Guest {
-            view: Some([1, 2, 3].map(follow)),
-            more: "(global $seq (mut i32) (i32.const 0)) (global $trace (mut i32) (i32.const 0))".into(),
-            ..Guest::places("(if (i32.eqz (local.get 1)) (then (return (call $defer)))) (call $on (global.get $trace))")
+            view: Some([1, 2, 3].map(|digit| format!("{} (call $ok)", trace(digit)))),
+            more: "(global $trace (mut i32) (i32.const 0))".into(),
+            ..Guest::places(&place)
         }
     }
 
@@ -115,7 +115,8 @@ impl Guest {
     }
 
     /// The module's text. Bodies may call `$ok`, `$description`, `$on` (a server), `$wait`, `$reject`, `$defer`, `$error` (which
-    /// says "oh no"), `$growth` (pool, servers), `$rows` (how many growths), `$retire` (pool, server), `$keep_all` (pool).
+    /// says "oh no"), `$growth` (pool, servers), `$rows` (how many growths), `$retire` (pool, server), `$keep_all` (pool). Of the
+    /// arguments of `place`, 2 is how many usages come with it, 4 the length of the room's name.
     fn text(&self) -> String {
         let version = self.contract;
         let func = |part: &str, function: &str, params: usize, body: &str| {
@@ -132,7 +133,7 @@ impl Guest {
             functions += &func("policy-info", "configure", 3, &self.configure);
         }
         for (function, body) in ["update", "usages", "figures"].iter().zip(self.view.iter().flatten()) {
-            functions += &func("view", function, 4, body);
+            functions += &func("view", function, 3, body);
         }
         functions += &self
             .place
@@ -141,11 +142,11 @@ impl Guest {
         functions += &self
             .scale_up
             .as_ref()
-            .map_or_else(String::new, |body| func("scale-up", "scale-up", 9, body));
+            .map_or_else(String::new, |body| func("scale-up", "scale-up", 8, body));
         functions += &self
             .scale_down
             .as_ref()
-            .map_or_else(String::new, |body| func("scale-down", "scale-down", 3, body));
+            .map_or_else(String::new, |body| func("scale-down", "scale-down", 2, body));
         for ((function, params), body) in [("save", 0), ("restore", 2)].iter().zip(self.learned.iter().flatten()) {
             functions += &func("learned", function, *params, body);
         }

@@ -13,7 +13,7 @@ use usher_fleet::advice::{
 use usher_fleet::config::Labels;
 use usher_fleet::decision::PolicyRef;
 use usher_fleet::event::PolicyEvent;
-use usher_fleet::ids::{DecisionNo, PoolNo, RoomId, ServerNo};
+use usher_fleet::ids::{PoolNo, RoomId, ServerNo};
 use usher_fleet::view::{Cursor, ViewChange};
 
 use super::rows::World;
@@ -300,8 +300,6 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn place_ask<'a>(room: &'a RoomId, labels: &'a Labels) -> PlaceAsk<'a> {
     PlaceAsk {
         now: now(),
-        seed: 7,
-        decision: DecisionNo(1),
         room,
         seats: 50,
         load: 50,

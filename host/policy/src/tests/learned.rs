@@ -19,8 +19,8 @@ const RESTORE: &str = "(global.set $count (i32.load (local.get 0))) (call $ok)";
 /// A guest that wants one server more at each decision, and keeps how many that is; it places rooms on the server of that number.
 pub(crate) fn counts() -> Guest {
     let count = format!(
-        "(if (i32.eq (local.get 2) (i32.const {TRAP})) (then unreachable))
-         (if (i32.ne (local.get 2) (i32.const 0))
+        "(if (i32.eq (local.get 1) (i32.const {TRAP})) (then unreachable))
+         (if (i32.ne (local.get 1) (i32.const 0))
              (then (global.set $count (i32.add (global.get $count) (i32.const 1)))))
          (call $growth (i32.const 1) (global.get $count))"
     );
@@ -46,7 +46,6 @@ fn wants(stage: &mut Stage, decision: u32) -> Result<u32, FaultKind> {
     let ask = ScaleAsk {
         decision: DecisionNo(decision),
         now: now(),
-        seed: 7,
         direction: Direction::Up,
         link: 0,
         demand: Demand::default(),

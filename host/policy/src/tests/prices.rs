@@ -242,7 +242,7 @@ fn prepared(guest: &Guest) -> Rehearsed {
 
 fn place(rehearsal: &mut Rehearsal) -> Asked<usher_fleet::advice::PlaceAdvice> {
     let fleet = MadeUpFleet::new(1);
-    rehearsal.place(&fleet.room(1).ask(fleet.now()))
+    rehearsal.place(&fleet.snapshot(), &fleet.room(1).ask(fleet.now()))
 }
 
 #[test]

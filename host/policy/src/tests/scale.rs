@@ -18,7 +18,6 @@ fn ask(direction: Direction, link: usize, decision: u32) -> ScaleAsk {
     ScaleAsk {
         decision: DecisionNo(decision),
         now: now(),
-        seed: 7,
         direction,
         link,
         demand: Demand::default(),
@@ -36,7 +35,7 @@ fn scales(up: Option<&str>, down: Option<&str>) -> Guest {
 
 /// A body that is only run after the trial, whose decision is 0.
 fn after_the_trial(body: &str) -> String {
-    format!("(if (i32.ne (local.get 2) (i32.const 0)) (then {body})) (call $rows (i32.const 0))")
+    format!("(if (i32.ne (local.get 1) (i32.const 0)) (then {body})) (call $rows (i32.const 0))")
 }
 
 fn who(answer: &ScaleAnswer) -> (&str, bool) {
@@ -158,7 +157,7 @@ fn a_scale_policy_is_told_the_view_and_its_verdicts_first() {
 
 #[test]
 fn a_fault_is_answered_as_one_and_the_policy_comes_back_with_the_whole_view() {
-    let body = "(if (i32.eq (local.get 2) (i32.const 6)) (then unreachable)) (return (call $growth (i32.const 1) (global.get $trace)))";
+    let body = "(if (i32.eq (local.get 1) (i32.const 6)) (then unreachable)) (return (call $growth (i32.const 1) (global.get $trace)))";
     let mut traces = Guest::traces();
     traces.place = None;
     traces.scale_up = Some(after_the_trial(body));

@@ -129,7 +129,7 @@ pub(super) fn empty_request() -> w::RoomRequest {
         tenant: String::new(),
         labels: Vec::new(),
         waited_seconds: 0,
-        ties: Vec::new(),
+        avoid: 0,
     }
 }
 
@@ -154,11 +154,7 @@ pub(super) fn fill_request(request: &mut w::RoomRequest, ask: &PlaceAsk<'_>) {
         set(&mut label.key, key);
         set(&mut label.value, value);
     }
-    request.ties.clear();
-    request.ties.extend(ask.avoid.map(|server| w::Tie {
-        server: server.0,
-        relation: w::Relation::Avoid,
-    }));
+    request.avoid = ask.avoid.map_or(0, |server| server.0);
 }
 
 pub(super) fn demand(demand: &Demand) -> w::Demand {

@@ -17,7 +17,9 @@ use super::bindings::{Description, base, types as w};
 use super::compile::Ready;
 use super::convert;
 use super::imports::HostState;
-use super::limits::{ANSWER_BYTES_MAX, Budget, DESCRIPTION_BYTES_MAX, FIGURES_MAX, MEMORY_BYTES_MAX, VIEW_ROWS_MAX};
+use super::limits::{
+    ANSWER_BYTES_MAX, Budget, DESCRIPTION_BYTES_MAX, FIGURES_MAX, MEMORY_BYTES_MAX, QUESTION_ROWS_MAX, VIEW_ROWS_MAX,
+};
 use super::overtime::{self, Overtime, TimeUp};
 use super::rows::{Rows, ViewSource};
 use crate::options::LogLevel;
@@ -143,28 +145,50 @@ impl Serving {
         verdicts: &[VerdictRow],
         pace: Pace,
     ) -> Result<(), CallFault> {
-        // What a question took that is never asked.
-        self.fuel_used = 0;
-        let until = source.cursor();
-        let is_behind = self.rows.cursor < until;
-        if self.exports.view.is_none() || (!is_behind && verdicts.is_empty()) {
-            self.rows.cursor = self.rows.cursor.max(until);
-            return Ok(());
+        let mut rows = self.changed(source);
+        if self.is_told() {
+            let verdicts = verdicts.iter().map(|row| w::Change::Verdict(convert::verdict(row)));
+            rows.changes.extend(verdicts);
         }
-        let mut rows = std::mem::take(&mut self.rows);
-        if is_behind {
-            rows.sort(source.changes_since(rows.cursor), &self.description.figures);
-            rows.cursor = until;
-        }
-        rows.changes
-            .extend(verdicts.iter().map(|row| w::Change::Verdict(convert::verdict(row))));
-        let told = self.tell(now.seconds(), &mut rows, pace);
+        let told = self.tell(now.seconds(), &rows, &rows.usages, pace);
         rows.clear();
         self.rows = rows;
         told
     }
 
-    fn tell(&mut self, now: u32, rows: &mut Rows, pace: Pace) -> Result<(), CallFault> {
+    /// Asks where a room goes, and tells what has changed with the question.
+    ///
+    /// # Errors
+    /// The guest faulted, or does not take this decision.
+    pub(crate) fn place(&mut self, source: &impl ViewSource, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
+        let mut rows = self.changed(source);
+        let is_short = rows.usages.len() <= QUESTION_ROWS_MAX;
+        let (before, beside) = rows.usages.split_at(if is_short { 0 } else { rows.usages.len() });
+        let answer = self
+            .tell(ask.now.seconds(), &rows, before, Pace::Live)
+            .and_then(|()| self.ask_place(rows.servers(), beside, ask));
+        rows.clear();
+        self.rows = rows;
+        answer
+    }
+
+    /// Takes out the rows that are to be told, sorted.
+    fn changed(&mut self, source: &impl ViewSource) -> Rows {
+        // What a question took that is never asked.
+        self.fuel_used = 0;
+        let mut rows = std::mem::take(&mut self.rows);
+        let until = source.cursor();
+        if rows.cursor < until {
+            if self.is_told() {
+                rows.sort(source.changes_since(rows.cursor), &self.description.figures);
+            }
+            rows.cursor = until;
+        }
+        rows
+    }
+
+    /// Tells rows, of the usages only these.
+    fn tell(&mut self, now: u32, rows: &Rows, usages: &[w::Usage], pace: Pace) -> Result<(), CallFault> {
         let Some(part) = &self.exports.view else { return Ok(()) };
         let view = part.usher_policy_view();
         let servers = rows.servers();
@@ -173,50 +197,31 @@ impl Serving {
             Pace::Whole => Budget::WholeView { rows, servers },
         };
         let store = &mut self.store;
-        for at in (0..rows.changes.len()).step_by(VIEW_ROWS_MAX) {
-            let seq = rows.next_seq();
-            let some = chunk(&rows.changes, at);
-            run(store, budget(some.len()), |store| {
-                view.call_update(store, now, seq, some)
-            })
-            .result?;
+        for some in rows.changes.chunks(VIEW_ROWS_MAX) {
+            run(store, budget(some.len()), |store| view.call_update(store, now, some)).result?;
         }
-        for at in (0..rows.usages.len()).step_by(VIEW_ROWS_MAX) {
-            let seq = rows.next_seq();
-            let some = chunk(&rows.usages, at);
-            run(store, budget(some.len()), |store| {
-                view.call_usages(store, now, seq, some)
-            })
-            .result?;
+        for some in usages.chunks(VIEW_ROWS_MAX) {
+            run(store, budget(some.len()), |store| view.call_usages(store, now, some)).result?;
         }
-        for at in (0..rows.figures.len()).step_by(VIEW_ROWS_MAX) {
-            let seq = rows.next_seq();
-            let some = chunk(&rows.figures, at);
-            run(store, budget(some.len()), |store| {
-                view.call_figures(store, now, seq, some)
-            })
-            .result?;
+        for some in rows.figures.chunks(VIEW_ROWS_MAX) {
+            run(store, budget(some.len()), |store| view.call_figures(store, now, some)).result?;
         }
         Ok(())
     }
 
-    /// Asks where a room goes.
-    ///
-    /// # Errors
-    /// The guest faulted, or does not take this decision.
-    pub(crate) fn place(&mut self, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
+    fn ask_place(&mut self, servers: usize, usages: &[w::Usage], ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
         let Some(part) = &self.exports.place else {
             return Err(not_exported("place"));
         };
         convert::fill_request(&mut self.request, ask);
         let (request, now) = (&self.request, ask.now.seconds());
-        let ran = run(
-            &mut self.store,
-            Budget::Place {
-                servers: self.rows.servers(),
-            },
-            |store| part.usher_policy_place().call_place(store, now, ask.seed, request),
-        );
+        let budget = Budget::Place {
+            rows: usages.len(),
+            servers,
+        };
+        let ran = run(&mut self.store, budget, |store| {
+            part.usher_policy_place().call_place(store, now, usages, request)
+        });
         self.fuel_used = ran.fuel;
         ran.result.map(convert::advice)
     }
@@ -244,7 +249,7 @@ impl Serving {
             },
             |store| {
                 part.usher_policy_scale_up()
-                    .call_scale_up(store, now, ask.seed, ask.decision.0, &demand)
+                    .call_scale_up(store, now, ask.decision.0, &demand)
             },
         );
         self.fuel_used = ran.fuel;
@@ -263,16 +268,12 @@ impl Serving {
             },
             |store| {
                 part.usher_policy_scale_down()
-                    .call_scale_down(store, now, ask.seed, ask.decision.0)
+                    .call_scale_down(store, now, ask.decision.0)
             },
         );
         self.fuel_used = ran.fuel;
         convert::shrinkage(ran.result?).map_err(bad_answer)
     }
-}
-
-fn chunk<T>(rows: &[T], at: usize) -> &[T] {
-    &rows[at..rows.len().min(at + VIEW_ROWS_MAX)]
 }
 
 fn not_exported(part: &str) -> CallFault {

@@ -59,6 +59,8 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub(crate) const ANSWER_ROWS_MAX: usize = 1_000;
 /// The most rows that one call of the view has, as the contract says.
 pub(crate) const VIEW_ROWS_MAX: usize = 1_024;
+/// The most rows that come with a question, as the contract says.
+pub(crate) const QUESTION_ROWS_MAX: usize = 64;
 /// The most bytes of a reason that are kept: it is read in lists of decisions.
 pub(crate) const REASON_BYTES_MAX: usize = 512;
 /// The most figures that a policy may ask for, so that a row's place in the list is found by looking.
@@ -95,8 +97,8 @@ pub(crate) enum Budget {
     View { rows: usize, servers: usize },
     /// The rows of a whole view, off the deciding thread, where a table that grows may copy itself.
     WholeView { rows: usize, servers: usize },
-    /// `place`.
-    Place { servers: usize },
+    /// `place`, and the changed rows that come with the question.
+    Place { rows: usize, servers: usize },
     /// `scale-up` or `scale-down`, off the deciding thread.
     Scale { servers: usize },
     /// `save` or `restore`, off the deciding thread: 64 KiB, each byte written or read a few hundred times.
@@ -118,7 +120,9 @@ impl Budget {
             Budget::WholeView { rows, servers } => (20 * M)
                 .saturating_add(count(rows).saturating_mul(5_000))
                 .saturating_add(count(servers).saturating_mul(1_000)),
-            Budget::Place { servers } => (M + count(servers).saturating_mul(200)).min(5 * M),
+            Budget::Place { rows, servers } => {
+                (M + count(servers).saturating_mul(200)).min(5 * M) + count(rows).saturating_mul(5_000)
+            }
             Budget::Scale { servers } => (50 * M)
                 .saturating_add(count(servers).saturating_mul(2_000))
                 .min(500 * M),
@@ -267,9 +271,17 @@ mod tests {
     }
 
     #[test]
-    fn a_placement_never_has_more_than_five_million() {
-        assert_eq!(Budget::Place { servers: 0 }.fuel(), 1_000_000);
-        assert_eq!(Budget::Place { servers: 1_000 }.fuel(), 1_200_000);
-        assert_eq!(Budget::Place { servers: 1_000_000 }.fuel(), 5_000_000);
+    fn a_placement_never_has_more_than_five_million_beside_its_rows() {
+        assert_eq!(Budget::Place { rows: 0, servers: 0 }.fuel(), 1_000_000);
+        assert_eq!(
+            Budget::Place {
+                rows: 1,
+                servers: 1_000
+            }
+            .fuel(),
+            1_205_000
+        );
+        let (rows, servers) = (QUESTION_ROWS_MAX, 1_000_000);
+        assert_eq!(Budget::Place { rows, servers }.fuel(), 5_320_000);
     }
 }

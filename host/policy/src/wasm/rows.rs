@@ -47,7 +47,6 @@ impl PartedView for usher_fleet::Fleet {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     pub(super) cursor: Cursor,
-    pub(super) seq: u32,
     pools: BTreeSet<u32>,
     servers: BTreeSet<u32>,
     pub(super) changes: Vec<w::Change>,
@@ -61,12 +60,6 @@ impl Rows {
     /// Returns how many servers the instance knows.
     pub(super) fn servers(&self) -> usize {
         self.servers.len()
-    }
-
-    /// Returns the number of the next call.
-    pub(super) fn next_seq(&mut self) -> u32 {
-        self.seq = self.seq.wrapping_add(1);
-        self.seq
     }
 
     /// Forgets what was told.

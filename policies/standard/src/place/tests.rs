@@ -1,4 +1,4 @@
-use usher_sdk::{FleetBuilder, Label, Placement, Pool, ServerSketch, Tie};
+use usher_sdk::{FleetBuilder, Label, Placement, Pool, ServerSketch};
 
 use super::*;
 
@@ -219,13 +219,7 @@ fn a_server_above_a_mark_gets_no_rooms_if_it_said_so() {
 #[test]
 fn what_the_host_would_refuse_is_not_proposed() {
     let settings = Settings::default();
-    let avoid = RoomRequest {
-        ties: vec![Tie {
-            server: 1,
-            relation: Relation::Avoid,
-        }],
-        ..room()
-    };
+    let avoid = RoomRequest { avoid: 1, ..room() };
     assert_eq!(
         ask(
             &settings,
@@ -267,20 +261,6 @@ fn what_the_host_would_refuse_is_not_proposed() {
         ),
         "gpu"
     );
-}
-
-#[test]
-fn a_room_goes_near_what_it_wished_to_be_near() {
-    let near = RoomRequest {
-        ties: vec![Tie {
-            server: 2,
-            relation: Relation::Near,
-        }],
-        ..room()
-    };
-    let fleet = |near: u32| ten_rooms().server("fullest", rooms(9)).server("near", rooms(near));
-    assert_eq!(ask(&Settings::default(), fleet(1), &near), "near");
-    assert_eq!(ask(&Settings::default(), fleet(10), &near), "fullest", "it is full");
 }
 
 #[test]

@@ -19,7 +19,6 @@ const SERVERS_MAX: u32 = 100;
 pub(crate) struct Cloud {
     policy: Instance<Standard>,
     pub(crate) now: Timestamp,
-    seq: u32,
     decision: u32,
     pub(crate) servers: BTreeMap<ServerId, Machine>,
     pub(crate) servers_ever: u32,
@@ -65,12 +64,11 @@ impl Cloud {
             price_microdollars_per_hour: 348_000,
             labels: vec![],
         };
-        policy.update(now, 0, vec![Change::PoolSet(pool)]).unwrap();
+        policy.update(now, vec![Change::PoolSet(pool)]);
         let (servers, waiting, waits) = (BTreeMap::new(), vec![], vec![]);
         Cloud {
             policy,
             now,
-            seq: 0,
             decision: 0,
             servers,
             servers_ever: 0,
@@ -81,8 +79,7 @@ impl Cloud {
     }
 
     fn tell(&mut self, change: Change) {
-        self.seq += 1;
-        self.policy.update(self.now, self.seq, vec![change]).unwrap();
+        self.policy.update(self.now, vec![change]);
     }
 
     /// Tells the policy how a server stands.
@@ -97,8 +94,7 @@ impl Cloud {
         };
         machine.usage.rooms_open_ended = open_ended as u32;
         machine.usage.busy_until = machine.rooms.iter().map(|room| room.ends).max().unwrap_or(0);
-        self.seq += 1;
-        self.policy.usages(self.now, self.seq, &[machine.usage]).unwrap();
+        self.policy.usages(&[machine.usage]).unwrap();
     }
 
     fn ask(&mut self, room: Room) {

@@ -1,5 +1,5 @@
 //! A policy for the tests of the host that means harm: its settings say which, and it does it in every call but the trial, whose
-//! seed is 0. What Rust does not let one do stands in `tests/tests/usher/hostile/`, as text.
+//! decision is 0. What Rust does not let one do stands in `tests/tests/usher/hostile/`, as text.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,6 +9,8 @@ use usher_sdk::{
     RoomRequest, ScaleDown, ScaleUp, Server, ServerId, Shrinkage, export_policy, info,
 };
 
+/// The room of a trial.
+const TRIAL: &str = "usher-trial";
 /// A number that no pool or server has.
 const NOBODY: u32 = 4_000_000_000;
 /// What is leaked by each call, in bytes.
@@ -81,8 +83,8 @@ impl Policy for Hostile {
 }
 
 impl Place for Hostile {
-    fn place(&self, _: &RoomRequest, fleet: &Fleet, moment: Moment) -> PlacementAdvice {
-        if moment.seed == 0 {
+    fn place(&self, room: &RoomRequest, fleet: &Fleet, _: Moment) -> PlacementAdvice {
+        if room.room == TRIAL {
             return PlacementAdvice::defer();
         }
         let calls = self.calls.get();
@@ -133,7 +135,7 @@ impl Hostile {
 
 impl ScaleUp for Hostile {
     fn scale_up(&mut self, _: &Demand, fleet: &Fleet, moment: Moment) -> Vec<Growth> {
-        if self.misdeed != Misdeed::Million || moment.seed == 0 {
+        if self.misdeed != Misdeed::Million || moment.decision == 0 {
             return vec![];
         }
         let pools = fleet.pools().map(|pool| pool.id).chain([NOBODY]);
@@ -148,7 +150,7 @@ impl ScaleUp for Hostile {
 
 impl ScaleDown for Hostile {
     fn scale_down(&mut self, fleet: &Fleet, moment: Moment) -> Vec<Shrinkage> {
-        if self.misdeed != Misdeed::RetireAll || moment.seed == 0 {
+        if self.misdeed != Misdeed::RetireAll || moment.decision == 0 {
             return vec![];
         }
         let all = || fleet.servers().map(Server::id).chain([NOBODY]);

@@ -57,7 +57,6 @@ impl ScaleUp for Guest {
 pub struct Turns {
     instance: Instance<Standard>,
     moment: Moment,
-    seq: u32,
     servers: Vec<u32>,
     usages: Vec<Usage>,
     rooms: Vec<RoomRequest>,
@@ -75,7 +74,6 @@ impl Turns {
         let mut turns = Turns {
             instance,
             moment,
-            seq: 0,
             servers: Vec::new(),
             usages: Vec::new(),
             rooms: (0..).take(ROOMS).map(|n| room(fleet, n)).collect(),
@@ -106,7 +104,7 @@ impl Turns {
     /// Takes so many turns, and returns the sum of the servers that were chosen.
     ///
     /// # Panics
-    /// Never: no call is missing.
+    /// Never: every server was set.
     pub fn take(&mut self, turns: u32) -> u32 {
         let mut sum = 0_u32;
         for _ in 0..turns {
@@ -115,10 +113,7 @@ impl Turns {
             let server = self.servers[below(self.servers.len(), drawn as u32)];
             let place = below(self.usages.len(), (drawn >> 32) as u32);
             self.usages[place].id = server;
-            self.seq = self.seq.wrapping_add(1);
-            let told = self
-                .instance
-                .usages(self.moment.now, self.seq, slice::from_ref(&self.usages[place]));
+            let told = self.instance.usages(slice::from_ref(&self.usages[place]));
             told.expect("every server was set");
             let room = &self.rooms[(drawn >> 40) as usize % ROOMS];
             if let Placement::On(server) = self.instance.place(room, self.moment).placement {
@@ -129,15 +124,12 @@ impl Turns {
     }
 
     fn set(&mut self, change: Change) {
-        self.seq += 1;
         // One by one: a long list costs fuel for its growth.
-        let told = self.instance.update(self.moment.now, self.seq, vec![change]);
-        told.expect("the calls are counted");
+        self.instance.update(self.moment.now, vec![change]);
     }
 
     fn tell(&mut self, usage: &Usage) {
-        self.seq += 1;
-        let told = self.instance.usages(self.moment.now, self.seq, slice::from_ref(usage));
+        let told = self.instance.usages(slice::from_ref(usage));
         told.expect("every server was set");
     }
 }

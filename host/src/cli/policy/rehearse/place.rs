@@ -57,15 +57,12 @@ pub(super) fn rehearse(
             break;
         }
         let room = stage.room(n);
-        let fed = instance.feed(&stage.change());
+        let change = stage.change();
         let ask = stage.ask(&room);
-        let answer = fed.and_then(|()| {
-            let asked = instance.place(&ask);
-            bill.add(&asked);
-            asked.advice
-        });
-        answers.take(stage, &ask, &answer);
-        if answer.is_err() {
+        let asked = instance.place(&change, &ask);
+        bill.add(&asked);
+        answers.take(stage, &ask, &asked.advice);
+        if asked.advice.is_err() {
             instance = told(rehearsed, stage)?;
         }
     }
@@ -134,17 +131,17 @@ impl Answers {
 
 /// Says where the same question got two answers, if it did: at once, or in an instance that was made a moment ago.
 fn impurity(rehearsed: &Rehearsed, instance: &mut Rehearsal, stage: &Stage) -> Result<Option<String>, LoadError> {
-    let mut fresh = told(rehearsed, stage)?;
+    let (view, mut fresh) = (stage.view(), told(rehearsed, stage)?);
     let mut fresh_answers = Vec::new();
     for n in (0..REPEATS).rev() {
         let room = stage.room(n.into());
-        fresh_answers.push(fresh.place(&stage.ask(&room)).advice.ok());
+        fresh_answers.push(fresh.place(&view, &stage.ask(&room)).advice.ok());
     }
     for (n, in_fresh) in (0..REPEATS).rev().zip(fresh_answers).rev() {
         let room = stage.room(n.into());
         let ask = stage.ask(&room);
-        let first = instance.place(&ask).advice.ok();
-        let again = instance.place(&ask).advice.ok();
+        let first = instance.place(&view, &ask).advice.ok();
+        let again = instance.place(&view, &ask).advice.ok();
         let told = |when: &str, other: Option<PlaceAdvice>| {
             Some(format!(
                 "`place` is not pure: {} {}, and {when} it {}. A replay, and an instance that is built anew, would decide otherwise: \

@@ -52,8 +52,7 @@ fn snapshot_us(guests: &Guests, servers: usize, calls: usize) -> anyhow::Result<
         let room = fleet.room(call);
         let began = Instant::now();
         usages.cursor = Cursor(usages.cursor.0 + 1);
-        told(guest.feed(&usages))?;
-        told(guest.place(&room.ask(usages.now)).advice)?;
+        told(guest.place(&usages, &room.ask(usages.now)).advice)?;
         took.push(began.elapsed().as_secs_f64() * 1e6);
     }
     Ok(median(&took))

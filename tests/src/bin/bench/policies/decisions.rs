@@ -101,7 +101,6 @@ impl Chosen {
 /// The SDK's instance, with nothing around it.
 pub(super) struct Natively {
     pub(super) instance: Instance<Standard>,
-    seq: u32,
     chosen: Chosen,
 }
 
@@ -111,12 +110,10 @@ impl Natively {
         rows.sort(&whole.rows, &[]);
         let mut instance = Instance::configure("{}", Level::Error).map_err(|error| anyhow!(error))?;
         let now = whole.now.seconds();
-        let told = instance.update(now, 1, rows.rare);
-        told.and_then(|()| instance.usages(now, 2, &rows.usages))
-            .map_err(|error| anyhow!(error))?;
+        instance.update(now, rows.rare);
+        instance.usages(&rows.usages).map_err(|error| anyhow!(error))?;
         Ok(Natively {
             instance,
-            seq: 2,
             chosen: Chosen::default(),
         })
     }
@@ -126,17 +123,13 @@ impl Natively {
         let questions = batch.0.iter().map(|(change, room)| {
             rows.sort(&change.rows, &[]);
             let ask = room.ask(change.now);
-            let moment = Moment {
-                seed: ask.seed,
-                ..Moment::at(ask.now.seconds())
-            };
+            let moment = Moment::of_room(ask.now.seconds(), ask.room.as_str());
             (words::request(&ask), moment)
         });
         let questions: Vec<_> = questions.collect();
         let began = Instant::now();
         for (row, (request, moment)) in rows.usages.iter().zip(&questions) {
-            self.seq = self.seq.wrapping_add(1);
-            let told = self.instance.usages(moment.now, self.seq, std::slice::from_ref(row));
+            let told = self.instance.usages(std::slice::from_ref(row));
             told.map_err(|error| anyhow!(error))?;
             if let usher_sdk::Placement::On(server) = self.instance.place(request, *moment).placement {
                 self.chosen.add(server);
@@ -201,8 +194,7 @@ impl Module {
         self.fuel = 0;
         let began = Instant::now();
         for (change, room) in &batch.0 {
-            told(self.rehearsal.feed(change))?;
-            let asked = self.rehearsal.place(&room.ask(change.now));
+            let asked = self.rehearsal.place(change, &room.ask(change.now));
             self.fuel += asked.fuel;
             if let Placement::On(server) = told(asked.advice)?.placement {
                 self.chosen.add(server.0);

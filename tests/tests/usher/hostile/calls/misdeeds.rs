@@ -20,9 +20,9 @@ fn faulty(name: &'static str, guest: Guest, step: &'static str, words: &'static 
     }
 }
 
-/// A guest whose `place` does this in every call but the trial, whose seed is 0.
+/// A guest whose `place` does this in every call but the trial, whose room has 11 letters.
 fn places(body: &str) -> Guest {
-    let body = format!("(if (local.get 1) (then {body})) (call $defer)");
+    let body = format!("(if (i32.ne (local.get 4) (i32.const 11)) (then {body})) (call $defer)");
     with_imports(Guest::places(&body))
 }
 
@@ -52,26 +52,36 @@ fn allocates(body: &str) -> Guest {
 
 /// A guest that does this when it is told of changes; the whole view comes in three calls at most.
 fn looks(which: usize, body: &str) -> Guest {
-    let fine = || "(call $ok)".to_owned();
-    let mut bodies = [fine(), fine(), fine()];
-    bodies[which] = format!("(if (i32.gt_u (local.get 1) (i32.const 3)) (then {body})) (call $ok)");
+    let count = "(global.set $told (i32.add (global.get $told) (i32.const 1)))";
+    let mut bodies = [(); 3].map(|()| format!("{count} (call $ok)"));
+    bodies[which] = format!("{count} (if (i32.gt_u (global.get $told) (i32.const 3)) (then {body})) (call $ok)");
     Guest {
         view: Some(bodies),
+        more: "(global $told (mut i32) (i32.const 0))".into(),
         ..Guest::places("(call $defer)")
+    }
+}
+
+/// A guest that does this when a question comes with a change.
+fn listens(body: &str) -> Guest {
+    let place = format!("(if (local.get 2) (then {body})) (call $defer)");
+    Guest {
+        place: Some(place),
+        ..looks(0, "")
     }
 }
 
 /// A guest whose `scale-up` does this in every call but the trial, whose decision is 0.
 fn up(body: &str) -> Guest {
     Guest {
-        scale_up: Some(format!("(if (local.get 2) (then {body})) (call $rows (i32.const 0))")),
+        scale_up: Some(format!("(if (local.get 1) (then {body})) (call $rows (i32.const 0))")),
         ..Guest::new()
     }
 }
 
 fn down(body: &str) -> Guest {
     Guest {
-        scale_down: Some(format!("(if (local.get 2) (then {body})) (call $rows (i32.const 0))")),
+        scale_down: Some(format!("(if (local.get 1) (then {body})) (call $rows (i32.const 0))")),
         ..Guest::new()
     }
 }
@@ -137,9 +147,9 @@ pub(super) fn placing() -> Vec<Faulty> {
             "out_of_fuel: used up its fuel",
         ),
         one("update-loops", looks(0, LOOP), "out_of_fuel: used up its fuel"),
-        one("usages-loop", looks(1, LOOP), "out_of_fuel: used up its fuel"),
+        one("usages-loop", listens(LOOP), "out_of_fuel: used up its fuel"),
         one("figures-loop", looks(2, LOOP), "out_of_fuel: used up its fuel"),
-        one("usages-trap", looks(1, "unreachable"), "trap: wasm `unreachable`"),
+        one("usages-trap", listens("unreachable"), "trap: wasm `unreachable`"),
         one("figures-err", looks(2, "(return (call $error))"), "error: oh no"),
     ]
 }
