@@ -11,7 +11,7 @@ use usher_fleet::view::{Cursor, ViewChange};
 use crate::counters::Counters;
 use crate::loader::Message;
 use crate::native::Native;
-use crate::options::{BuiltIn, Snapshot};
+use crate::options::{BuiltIn, PART_ROWS, Snapshot};
 use crate::settings::Settings;
 use crate::wasm::ViewSource;
 
@@ -110,11 +110,17 @@ impl BuiltInLink {
         if until <= self.cursor {
             return Ok(());
         }
-        self.rows.extend(view.changes_since(self.cursor));
+        let mut changes = view.changes_since(self.cursor);
         self.cursor = until;
-        let told = self.native.update(now, &self.rows);
-        self.rows.clear();
-        told
+        loop {
+            self.rows.extend(changes.by_ref().take(PART_ROWS));
+            if self.rows.is_empty() {
+                return Ok(());
+            }
+            let told = self.native.update(now, &self.rows);
+            self.rows.clear();
+            told?;
+        }
     }
 
     /// Has the loader tell a fault.

@@ -109,7 +109,7 @@ pub(crate) const PART_CHANGES_MAX: usize = 256;
 /// How many rows a part has, unless servers report more than two figures. Who asks for a part brings the memory for them: memory that the
 /// thread which places rooms takes and another gives back makes its allocator wait for the other one's, up to 15 ms among 100,000
 /// servers.
-const PART_ROWS: usize = 4 * PART_SERVERS_MAX;
+pub(crate) const PART_ROWS: usize = 4 * PART_SERVERS_MAX;
 
 /// The whole view, or what has changed of it.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use usher_fleet::Timestamp;
 use usher_fleet::advice::{Demand, Direction, FaultKind, PlaceAdvice, PlaceAsk, ScaleAdvice, ScaleAsk, VerdictRow};
-use usher_fleet::view::Cursor;
+use usher_fleet::view::{Cursor, ViewChange};
 use wasmtime::{Store, Trap};
 
 use super::bindings::{Description, base, types as w};
@@ -145,13 +145,20 @@ impl Serving {
         verdicts: &[VerdictRow],
         pace: Pace,
     ) -> Result<(), CallFault> {
-        let mut rows = self.changed(source);
-        if self.is_told() {
-            let verdicts = verdicts.iter().map(|row| w::Change::Verdict(convert::verdict(row)));
-            rows.changes.extend(verdicts);
-        }
-        let told = self.tell(now.seconds(), &rows, &rows.usages, pace);
-        rows.clear();
+        let mut rows = std::mem::take(&mut self.rows);
+        let mut changes = self.changes(&mut rows.cursor, source);
+        let told = loop {
+            let is_last = rows.take_in(&mut changes, &self.description.figures);
+            if is_last && self.is_told() {
+                let verdicts = verdicts.iter().map(|row| w::Change::Verdict(convert::verdict(row)));
+                rows.changes.extend(verdicts);
+            }
+            let told = self.tell(now.seconds(), &rows, &rows.usages, pace);
+            rows.clear();
+            if is_last || told.is_err() {
+                break told;
+            }
+        };
         self.rows = rows;
         told
     }
@@ -161,30 +168,34 @@ impl Serving {
     /// # Errors
     /// The guest faulted, or does not take this decision.
     pub(crate) fn place(&mut self, source: &impl ViewSource, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
-        let mut rows = self.changed(source);
-        let is_short = rows.usages.len() <= QUESTION_ROWS_MAX;
-        let (before, beside) = rows.usages.split_at(if is_short { 0 } else { rows.usages.len() });
-        let answer = self
-            .tell(ask.now.seconds(), &rows, before, Pace::Live)
-            .and_then(|()| self.ask_place(rows.servers(), beside, ask));
+        let mut rows = std::mem::take(&mut self.rows);
+        let mut changes = self.changes(&mut rows.cursor, source);
+        let answer = loop {
+            let is_last = rows.take_in(&mut changes, &self.description.figures);
+            let goes_beside = is_last && rows.usages.len() <= QUESTION_ROWS_MAX;
+            let (before, beside) = rows.usages.split_at(if goes_beside { 0 } else { rows.usages.len() });
+            let told = self.tell(ask.now.seconds(), &rows, before, Pace::Live);
+            if is_last || told.is_err() {
+                break told.and_then(|()| self.ask_place(rows.servers(), beside, ask));
+            }
+            rows.clear();
+        };
         rows.clear();
         self.rows = rows;
         answer
     }
 
-    /// Takes out the rows that are to be told, sorted.
-    fn changed(&mut self, source: &impl ViewSource) -> Rows {
+    /// Returns what it is to be told, and moves on how far it has read.
+    fn changes<'s, S: ViewSource>(
+        &mut self,
+        cursor: &mut Cursor,
+        source: &'s S,
+    ) -> impl Iterator<Item = ViewChange> + use<'s, S> {
         // What a question took that is never asked.
         self.fuel_used = 0;
-        let mut rows = std::mem::take(&mut self.rows);
-        let until = source.cursor();
-        if rows.cursor < until {
-            if self.is_told() {
-                rows.sort(source.changes_since(rows.cursor), &self.description.figures);
-            }
-            rows.cursor = until;
-        }
-        rows
+        let since = std::mem::replace(cursor, source.cursor().max(*cursor));
+        let wants = self.is_told() && since < *cursor;
+        wants.then(|| source.changes_since(since)).into_iter().flatten()
     }
 
     /// Tells rows, of the usages only these.

@@ -6,6 +6,7 @@ use usher_fleet::view::{Cursor, ViewChange};
 
 use super::bindings::types as w;
 use super::convert;
+use super::limits::VIEW_ROWS_MAX;
 
 /// Where an instance's view comes from: the fleet itself, a snapshot, or the scale thread's own copy.
 pub(crate) trait ViewSource {
@@ -69,47 +70,59 @@ impl Rows {
         self.figures.clear();
     }
 
-    /// Sorts rows: what was set, then servers that are gone, then pools; usages and figures apart, for later calls.
+    /// Takes in the next rows, as many as a call may have, and returns whether these are the last: a whole view is never here at
+    /// once. `figures` are the names that the instance wants to see.
     ///
-    /// What the instance never knew it is not told to forget. `figures` are the names that it wants to see.
-    pub(super) fn sort(&mut self, rows: impl Iterator<Item = ViewChange>, figures: &[String]) {
-        for row in rows {
-            match row {
-                ViewChange::PoolSet(row) => {
-                    self.pools.insert(row.no.0);
-                    self.changes.push(w::Change::PoolSet(convert::pool(*row)));
+    /// What was set comes first, and what is gone last of all, servers before pools; usages and figures stand apart, for calls of
+    /// their own. What the instance never knew it is not told to forget.
+    pub(super) fn take_in(&mut self, rows: &mut impl Iterator<Item = ViewChange>, figures: &[String]) -> bool {
+        let mut taken = 0;
+        rows.take(VIEW_ROWS_MAX).for_each(|row| {
+            self.sort(row, figures);
+            taken += 1;
+        });
+        let is_last = taken < VIEW_ROWS_MAX;
+        if is_last {
+            let servers = self.servers_removed.drain(..).map(w::Change::ServerRemoved);
+            self.changes.extend(servers);
+            let pools = self.pools_removed.drain(..).map(w::Change::PoolRemoved);
+            self.changes.extend(pools);
+        }
+        is_last
+    }
+
+    fn sort(&mut self, row: ViewChange, figures: &[String]) {
+        match row {
+            ViewChange::PoolSet(row) => {
+                self.pools.insert(row.no.0);
+                self.changes.push(w::Change::PoolSet(convert::pool(*row)));
+            }
+            ViewChange::PoolState(row) => self.changes.push(w::Change::PoolState(convert::pool_state(&row))),
+            ViewChange::ServerSet(row) => {
+                self.servers.insert(row.no.0);
+                self.changes.push(w::Change::ServerSet(convert::server(row)));
+            }
+            ViewChange::Usage(row) => self.usages.push(convert::usage(&row)),
+            ViewChange::Figure(row) => {
+                let figure = figures.iter().position(|name| **name == *row.name);
+                if let Some(figure) = figure.and_then(|figure| u32::try_from(figure).ok()) {
+                    self.figures.push(w::Figure {
+                        server: row.server.0,
+                        figure,
+                        value: row.value,
+                    });
                 }
-                ViewChange::PoolState(row) => self.changes.push(w::Change::PoolState(convert::pool_state(&row))),
-                ViewChange::ServerSet(row) => {
-                    self.servers.insert(row.no.0);
-                    self.changes.push(w::Change::ServerSet(convert::server(row)));
+            }
+            ViewChange::ServerRemoved(no) => {
+                if self.servers.remove(&no.0) {
+                    self.servers_removed.push(no.0);
                 }
-                ViewChange::Usage(row) => self.usages.push(convert::usage(&row)),
-                ViewChange::Figure(row) => {
-                    let figure = figures.iter().position(|name| **name == *row.name);
-                    if let Some(figure) = figure.and_then(|figure| u32::try_from(figure).ok()) {
-                        self.figures.push(w::Figure {
-                            server: row.server.0,
-                            figure,
-                            value: row.value,
-                        });
-                    }
-                }
-                ViewChange::ServerRemoved(no) => {
-                    if self.servers.remove(&no.0) {
-                        self.servers_removed.push(no.0);
-                    }
-                }
-                ViewChange::PoolRemoved(no) => {
-                    if self.pools.remove(&no.0) {
-                        self.pools_removed.push(no.0);
-                    }
+            }
+            ViewChange::PoolRemoved(no) => {
+                if self.pools.remove(&no.0) {
+                    self.pools_removed.push(no.0);
                 }
             }
         }
-        self.changes
-            .extend(self.servers_removed.drain(..).map(w::Change::ServerRemoved));
-        self.changes
-            .extend(self.pools_removed.drain(..).map(w::Change::PoolRemoved));
     }
 }
