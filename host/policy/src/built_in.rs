@@ -114,12 +114,12 @@ impl BuiltInLink {
         self.cursor = until;
         loop {
             self.rows.extend(changes.by_ref().take(PART_ROWS));
-            if self.rows.is_empty() {
-                return Ok(());
-            }
+            let is_last = self.rows.len() < PART_ROWS;
             let told = self.native.update(now, &self.rows);
             self.rows.clear();
-            told?;
+            if is_last || told.is_err() {
+                return told;
+            }
         }
     }
 

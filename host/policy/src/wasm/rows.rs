@@ -126,3 +126,35 @@ impl Rows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use usher_fleet::ids::{PoolNo, ServerNo};
+
+    use super::*;
+    use crate::tests::rows::{pool, server};
+
+    #[test]
+    fn rows_come_by_a_thousand_and_what_is_gone_comes_last_of_all() {
+        let mut rows = Rows::default();
+        assert!(rows.take_in(&mut [pool(1), server(1)].into_iter(), &[]));
+        rows.clear();
+        let gone = [
+            ViewChange::PoolRemoved(PoolNo(1)),
+            ViewChange::PoolRemoved(PoolNo(2)),
+            ViewChange::ServerRemoved(ServerNo(1)),
+        ];
+        let mut more = gone.into_iter().chain((2..1_100).map(server));
+        assert!(!rows.take_in(&mut more, &[]));
+        assert_eq!(rows.changes.len(), VIEW_ROWS_MAX - 3);
+        rows.clear();
+        assert!(rows.take_in(&mut more, &[]));
+        assert_eq!(rows.changes.len(), 1_098 - (VIEW_ROWS_MAX - 3) + 2);
+        let last = rows.changes.last_chunk();
+        assert!(
+            matches!(last, Some([w::Change::ServerRemoved(1), w::Change::PoolRemoved(1)])),
+            "{last:?}"
+        );
+        assert_eq!(rows.servers(), 1_098);
+    }
+}

@@ -81,7 +81,7 @@ async fn come_and_go(client: Client, most: usize, must_end: Arc<AtomicBool>) -> 
         if must_end.load(Ordering::SeqCst) && !times.is_empty() {
             break;
         }
-        let room = format!("/v1/rooms/crowd-{number}");
+        let room = format!("/v1/rooms/room-of-crowd-{number}");
         let body = json!({ "labels": { "kind": "meeting" }, "tenant": "nobody" });
         let asked = Instant::now();
         let placed = client.put(&room, body).await;
