@@ -12,65 +12,97 @@ use usher_standard::Standard;
 
 use super::guests::Guests;
 use super::inside;
-use crate::figures::{figure, median, progress};
+use crate::figures::{fast, figure, median};
 
 /// Decisions in a batch: a quarter of a millisecond in wasm, which mostly passes without anybody else on the processor.
 const BATCH: u64 = 256;
 /// Batches in a row by each: the first of them finds the processor's memory full of another's view, the others do not.
-const IN_A_ROW: usize = 16;
-/// Turns of each.
-const TURNS: usize = 24;
-
+const IN_A_ROW: u64 = 16;
 /// What is judged.
 pub(super) struct Costs {
     pub(super) native_us: f64,
+    pub(super) built_in_us: f64,
     pub(super) wasm_us: f64,
     pub(super) guest_over_native: f64,
 }
 
-/// Prints the figures of one size.
-pub(super) fn measure(guests: &Guests, servers: usize) -> anyhow::Result<Costs> {
-    progress(format_args!("decisions among {servers} servers"));
-    let mut fleet = MadeUpFleet::new(servers);
-    let whole = fleet.snapshot();
-    let mut native = Natively::new(&whole)?;
-    let mut built_in = BuiltInAlone::new(&whole)?;
-    let mut module = Module::new(&guests.standard, &whole)?;
-    let (mut native_us, mut built_in_us, mut wasm_us, mut fuel) = (vec![], vec![], vec![], vec![]);
-    for turn in 0..TURNS as u64 {
-        let batches: Vec<Batch> = (0..IN_A_ROW as u64)
-            .map(|batch| Batch::new(&mut fleet, turn * IN_A_ROW as u64 + batch))
-            .collect();
-        for batch in &batches {
-            native_us.push(native.take(batch)?);
-        }
-        for batch in &batches {
-            built_in_us.push(built_in.take(batch)?);
-        }
-        for batch in &batches {
-            wasm_us.push(module.take(batch)?);
-            fuel.push(module.fuel as f64 / BATCH as f64);
-        }
-        ensure!(
-            native.chosen == module.chosen && built_in.chosen == module.chosen,
-            "with {servers} servers the answers are not the same natively, by the built-in and in wasm"
-        );
+/// All who decide over a fleet of one size, and what each batch took.
+pub(super) struct Decisions {
+    servers: usize,
+    whole: Snapshot,
+    fleet: MadeUpFleet,
+    native: Natively,
+    built_in: BuiltInAlone,
+    module: Module,
+    batches: u64,
+    native_us: Vec<f64>,
+    built_in_us: Vec<f64>,
+    wasm_us: Vec<f64>,
+    fuel: Vec<f64>,
+}
+
+impl Decisions {
+    pub(super) fn over(guests: &Guests, servers: usize) -> anyhow::Result<Decisions> {
+        let fleet = MadeUpFleet::new(servers);
+        let whole = fleet.snapshot();
+        Ok(Decisions {
+            servers,
+            native: Natively::new(&whole)?,
+            built_in: BuiltInAlone::new(&whole)?,
+            module: Module::new(&guests.standard, &whole)?,
+            whole,
+            fleet,
+            batches: 0,
+            native_us: Vec::new(),
+            built_in_us: Vec::new(),
+            wasm_us: Vec::new(),
+            fuel: Vec::new(),
+        })
     }
-    let costs = Costs {
-        native_us: median(&native_us),
-        wasm_us: median(&wasm_us),
-        guest_over_native: inside::measure(guests, &whole)?,
-    };
-    let name = |figure: &str| format!("{figure}_{servers}");
-    figure(&name("native_us"), format_args!("{:.3}", costs.native_us), "us")?;
-    figure(&name("built_in_us"), format_args!("{:.3}", median(&built_in_us)), "us")?;
-    figure(&name("wasm_us"), format_args!("{:.3}", costs.wasm_us), "us")?;
-    let ratio = costs.guest_over_native;
-    figure(&name("guest_over_native"), format_args!("{ratio:.2}"), "ratio")?;
-    figure(&name("fuel"), format_args!("{:.0}", median(&fuel)), "fuel")?;
-    let memory_mib = module.rehearsal.memory_bytes() as f64 / f64::from(1 << 20);
-    figure(&name("memory_mib"), format_args!("{memory_mib:.1}"), "MiB")?;
-    Ok(costs)
+
+    /// Has each decide the next batches.
+    pub(super) fn take_turn(&mut self) -> anyhow::Result<()> {
+        let numbers = self.batches..self.batches + IN_A_ROW;
+        self.batches = numbers.end;
+        let batches: Vec<Batch> = numbers.map(|batch| Batch::new(&mut self.fleet, batch)).collect();
+        for batch in &batches {
+            self.native_us.push(self.native.take(batch)?);
+        }
+        for batch in &batches {
+            self.built_in_us.push(self.built_in.take(batch)?);
+        }
+        for batch in &batches {
+            self.wasm_us.push(self.module.take(batch)?);
+            self.fuel.push(self.module.fuel as f64 / BATCH as f64);
+        }
+        let chosen = self.module.chosen;
+        ensure!(
+            self.native.chosen == chosen && self.built_in.chosen == chosen,
+            "with {} servers the answers are not the same natively, by the built-in and in wasm",
+            self.servers
+        );
+        Ok(())
+    }
+
+    /// Prints the figures.
+    pub(super) fn sum_up(self, guests: &Guests) -> anyhow::Result<Costs> {
+        let costs = Costs {
+            native_us: fast(&self.native_us),
+            built_in_us: fast(&self.built_in_us),
+            wasm_us: fast(&self.wasm_us),
+            guest_over_native: inside::measure(guests, &self.whole)?,
+        };
+        let name = |figure: &str| format!("{figure}_{}", self.servers);
+        figure(&name("native_us"), format_args!("{:.3}", costs.native_us), "us")?;
+        figure(&name("built_in_us"), format_args!("{:.3}", costs.built_in_us), "us")?;
+        figure(&name("wasm_us"), format_args!("{:.3}", costs.wasm_us), "us")?;
+        let ratio = costs.guest_over_native;
+        figure(&name("guest_over_native"), format_args!("{ratio:.2}"), "ratio")?;
+        figure(&name("fuel"), format_args!("{:.0}", median(&self.fuel)), "fuel")?;
+        let memory_mib = self.module.rehearsal.memory_bytes() as f64 / f64::from(1 << 20);
+        figure(&name("memory_mib"), format_args!("{memory_mib:.1}"), "MiB")?;
+        Ok(costs)
+    }
 }
 
 /// Changes and questions that were made before any time is taken.
