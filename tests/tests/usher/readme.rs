@@ -171,7 +171,10 @@ async fn a_policy_of_ones_own_and_settings_without_code_are_as_the_readme_says()
     let host = site.start().await;
     let client = host.client();
     let made = Command::new("sh")
-        .args(["-exc", &own.replace("cargo run -p usher --", USHER)])
+        .args([
+            "-exc",
+            &own.replace("cargo run -p usher --no-default-features --", USHER),
+        ])
         .current_dir(site.path("."))
         // Crates that are there are enough; the policy's own build goes into its own folder, as at home.
         .env("CARGO_NET_OFFLINE", "true")
