@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use usher_fleet::Timestamp;
 use usher_fleet::advice::{Demand, Direction, FaultKind, PlaceAdvice, PlaceAsk, ScaleAdvice, ScaleAsk, VerdictRow};
-use usher_fleet::view::{Cursor, ViewChange};
+use usher_fleet::view::Cursor;
 use wasmtime::{Store, Trap};
 
 use super::bindings::{Description, base, types as w};
@@ -145,20 +145,13 @@ impl Serving {
         verdicts: &[VerdictRow],
         pace: Pace,
     ) -> Result<(), CallFault> {
-        let mut rows = std::mem::take(&mut self.rows);
-        let mut changes = self.changes(&mut rows.cursor, source);
-        let told = loop {
-            let is_last = rows.take_in(&mut changes, &self.description.figures);
-            if is_last && self.is_told() {
-                let verdicts = verdicts.iter().map(|row| w::Change::Verdict(convert::verdict(row)));
-                rows.changes.extend(verdicts);
-            }
-            let told = self.tell(now.seconds(), &rows, &rows.usages, pace);
-            rows.clear();
-            if is_last || told.is_err() {
-                break told;
-            }
-        };
+        let (mut rows, told) = self.tell_all_but_last(now, source, pace);
+        if self.is_told() {
+            let verdicts = verdicts.iter().map(|row| w::Change::Verdict(convert::verdict(row)));
+            rows.changes.extend(verdicts);
+        }
+        let told = told.and_then(|()| self.tell(now, &rows, &rows.usages, pace));
+        rows.clear();
         self.rows = rows;
         told
     }
@@ -168,39 +161,44 @@ impl Serving {
     /// # Errors
     /// The guest faulted, or does not take this decision.
     pub(crate) fn place(&mut self, source: &impl ViewSource, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
-        let mut rows = std::mem::take(&mut self.rows);
-        let mut changes = self.changes(&mut rows.cursor, source);
-        let answer = loop {
-            let is_last = rows.take_in(&mut changes, &self.description.figures);
-            let goes_beside = is_last && rows.usages.len() <= QUESTION_ROWS_MAX;
-            let (before, beside) = rows.usages.split_at(if goes_beside { 0 } else { rows.usages.len() });
-            let told = self.tell(ask.now.seconds(), &rows, before, Pace::Live);
-            if is_last || told.is_err() {
-                break told.and_then(|()| self.ask_place(rows.servers(), beside, ask));
-            }
-            rows.clear();
-        };
+        let (mut rows, told) = self.tell_all_but_last(ask.now, source, Pace::Live);
+        let goes_beside = rows.usages.len() <= QUESTION_ROWS_MAX;
+        let (before, beside) = rows.usages.split_at(if goes_beside { 0 } else { rows.usages.len() });
+        let answer = told
+            .and_then(|()| self.tell(ask.now, &rows, before, Pace::Live))
+            .and_then(|()| self.ask_place(rows.servers(), beside, ask));
         rows.clear();
         self.rows = rows;
         answer
     }
 
-    /// Returns what it is to be told, and moves on how far it has read.
-    fn changes<'s, S: ViewSource>(
+    /// Tells what has changed, a call's rows at a time, and returns the last of them, which are still to be told.
+    fn tell_all_but_last(
         &mut self,
-        cursor: &mut Cursor,
-        source: &'s S,
-    ) -> impl Iterator<Item = ViewChange> + use<'s, S> {
+        now: Timestamp,
+        source: &impl ViewSource,
+        pace: Pace,
+    ) -> (Rows, Result<(), CallFault>) {
         // What a question took that is never asked.
         self.fuel_used = 0;
-        let since = std::mem::replace(cursor, source.cursor().max(*cursor));
-        let wants = self.is_told() && since < *cursor;
-        wants.then(|| source.changes_since(since)).into_iter().flatten()
+        let mut rows = std::mem::take(&mut self.rows);
+        let since = rows.cursor;
+        rows.cursor = since.max(source.cursor());
+        let wants = self.is_told() && since < rows.cursor;
+        let mut changes = wants.then(|| source.changes_since(since)).into_iter().flatten();
+        while !rows.take_in(&mut changes, &self.description.figures) {
+            if let Err(fault) = self.tell(now, &rows, &rows.usages, pace) {
+                return (rows, Err(fault));
+            }
+            rows.clear();
+        }
+        (rows, Ok(()))
     }
 
     /// Tells rows, of the usages only these.
-    fn tell(&mut self, now: u32, rows: &Rows, usages: &[w::Usage], pace: Pace) -> Result<(), CallFault> {
+    fn tell(&mut self, now: Timestamp, rows: &Rows, usages: &[w::Usage], pace: Pace) -> Result<(), CallFault> {
         let Some(part) = &self.exports.view else { return Ok(()) };
+        let now = now.seconds();
         let view = part.usher_policy_view();
         let servers = rows.servers();
         let budget = |rows: usize| match pace {

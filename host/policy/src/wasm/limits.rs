@@ -110,19 +110,16 @@ impl Budget {
     pub(crate) fn fuel(self) -> u64 {
         const M: u64 = 1_000_000;
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let for_rows = |rows: usize| count(rows).saturating_mul(5_000);
         match self {
             Budget::Start => 10 * M,
             Budget::Configure | Budget::Learned => 50 * M,
             // The first million is for a table that grows under the one row too many.
-            Budget::View { rows, servers } => {
-                M + count(rows).saturating_mul(5_000) + count(servers).saturating_mul(200).min(4 * M)
-            }
+            Budget::View { rows, servers } => M + for_rows(rows) + count(servers).saturating_mul(200).min(4 * M),
             Budget::WholeView { rows, servers } => (20 * M)
-                .saturating_add(count(rows).saturating_mul(5_000))
+                .saturating_add(for_rows(rows))
                 .saturating_add(count(servers).saturating_mul(1_000)),
-            Budget::Place { rows, servers } => {
-                (M + count(servers).saturating_mul(200)).min(5 * M) + count(rows).saturating_mul(5_000)
-            }
+            Budget::Place { rows, servers } => (M + count(servers).saturating_mul(200)).min(5 * M) + for_rows(rows),
             Budget::Scale { servers } => (50 * M)
                 .saturating_add(count(servers).saturating_mul(2_000))
                 .min(500 * M),

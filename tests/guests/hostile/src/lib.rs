@@ -1,5 +1,5 @@
-//! A policy for the tests of the host that means harm: its settings say which, and it does it in every call but the trial, whose
-//! decision is 0. What Rust does not let one do stands in `tests/tests/usher/hostile/`, as text.
+//! A policy for the tests of the host that means harm: its settings say which, and it does it in every call but those of its
+//! trial. What Rust does not let one do stands in `tests/tests/usher/hostile/`, as text.
 
 use std::cell::{Cell, RefCell};
 

@@ -18,8 +18,7 @@ pub(crate) fn progress(line: impl Display) {
 
 /// Returns the middle of these values, the mean of the two middle ones where there are as many above as below; 0 of none.
 pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
+    let sorted = sorted(values);
     let middle = sorted.len() / 2;
     match sorted.len() {
         0 => 0.0,
@@ -31,9 +30,14 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 /// Returns the value that a quarter of these do not exceed: what the code takes where others have slowed the machine down for most of
 /// the time; 0 of none.
 pub(crate) fn fast(values: &[f64]) -> f64 {
+    let sorted = sorted(values);
+    sorted.get(sorted.len() / 4).copied().unwrap_or(0.0)
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 4).copied().unwrap_or(0.0)
+    sorted
 }
 
 /// How long each of many requests took.
