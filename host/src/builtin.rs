@@ -137,6 +137,8 @@ fn moment(ask: &ScaleAsk) -> Moment {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use usher_fleet::advice;
     use usher_fleet::config::Labels;
     use usher_fleet::ids::{PoolNo, RoomId, ServerNo};
@@ -222,7 +224,7 @@ mod tests {
         assert_eq!(&*built_in.policy().name, "standard");
         assert!(
             built_in
-                .update(Timestamp(0), &[ViewChange::PoolSet(Box::new(pool_row()))])
+                .update(Timestamp(0), &[ViewChange::PoolSet(Arc::new(pool_row()))])
                 .is_err(),
             "not configured yet"
         );
@@ -230,7 +232,7 @@ mod tests {
         let [set_1, usage_1] = server_rows(1, 3);
         let [set_2, usage_2] = server_rows(2, 7);
         let rows = [
-            ViewChange::PoolSet(Box::new(pool_row())),
+            ViewChange::PoolSet(Arc::new(pool_row())),
             set_1,
             set_2,
             usage_1,

@@ -20,7 +20,7 @@ static ALLOCATOR: Allocator = Allocator::new();
 
 /// Sizes differ by so many bytes; a piece must hold the word that leads to the next one, and be aligned for anything.
 const STEP_BYTES: usize = 16;
-/// Lists, and so sizes up to 512 bytes: a server of the view, and a chunk of the index that is half full.
+/// Lists, and so sizes up to 512 bytes: texts and small lists, and a chunk of the index that is half full.
 const LISTS: usize = 32;
 
 /// Lists of free pieces before std's allocator.

@@ -1,6 +1,6 @@
 //! The view: what a policy knows of the fleet, in its own memory, kept up to date by what the host sends.
 //!
-//! Servers lie in one list, ordered by id; one index a pool knows which open server is the fullest ([`Fleet::fitting`]). The view
+//! Servers lie in blocks of neighbours, ordered by id; one index a pool knows which open server is the fullest ([`Fleet::fitting`]). The view
 //! decides nothing and checks nothing that the host promises; a promise that is seen to be broken is an error, after which the host
 //! builds a new instance.
 //!

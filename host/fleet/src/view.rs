@@ -18,11 +18,12 @@ impl Cursor {
     pub const START: Cursor = Cursor(0);
 }
 
-/// One changed thing, as it is now. Small, as there are hundreds of thousands of them: the rare large one is boxed.
+/// One changed thing, as it is now. Small, as there are hundreds of thousands of them. What takes memory is shared with the fleet:
+/// rows are read on the thread that places rooms, and dropped on others.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ViewChange {
     /// A pool is new or was configured otherwise.
-    PoolSet(Box<PoolRow>),
+    PoolSet(Arc<PoolRow>),
     /// What the guards would let be done with a pool has changed.
     PoolState(PoolStateRow),
     /// A pool is gone.
@@ -111,8 +112,6 @@ pub enum HealthView {
 }
 
 /// The part of a server that hardly ever changes.
-///
-/// What takes memory is shared with the fleet: the whole view is read on the thread that places rooms, row by row.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "each is the contract's field of the same name")]
 pub struct ServerRow {

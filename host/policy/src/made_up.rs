@@ -1,5 +1,7 @@
 //! A fleet that is made up, of any size, the same each time: for `usher policy check`, benchmarks and tests.
 
+use std::sync::Arc;
+
 use usher_fleet::Timestamp;
 use usher_fleet::advice::{Demand, Direction, PlaceAsk, ScaleAsk, Want};
 use usher_fleet::config::Labels;
@@ -61,7 +63,7 @@ impl MadeUpFleet {
     pub fn snapshot(&self) -> Snapshot {
         let pools = (1..)
             .zip(POOLS)
-            .map(|(no, pool)| ViewChange::PoolSet(Box::new(pool_row(PoolNo(no), pool))));
+            .map(|(no, pool)| ViewChange::PoolSet(Arc::new(pool_row(PoolNo(no), pool))));
         let states = (1..)
             .take(POOLS.len())
             .map(|no| ViewChange::PoolState(pool_state(PoolNo(no))));

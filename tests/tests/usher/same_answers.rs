@@ -2,6 +2,7 @@
 //! built-in, as a module, as a module again from the recorded inputs, and in an instance that was told only how things are now.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use usher::builtin::BuiltIn;
 use usher_fleet::Timestamp;
@@ -230,7 +231,7 @@ impl World {
         let pools = self
             .pools
             .values()
-            .map(|(pool, _)| ViewChange::PoolSet(Box::new(pool.clone())));
+            .map(|(pool, _)| ViewChange::PoolSet(Arc::new(pool.clone())));
         let states = self
             .pools
             .values()
@@ -343,7 +344,7 @@ impl World {
         };
         self.pools.insert(no, (pool.clone(), state));
         let state = self.set_pool_state(no, chance);
-        [ViewChange::PoolSet(Box::new(pool)), ViewChange::PoolState(state)]
+        [ViewChange::PoolSet(Arc::new(pool)), ViewChange::PoolState(state)]
     }
 
     fn set_pool_state(&mut self, no: PoolNo, chance: &mut Chance) -> PoolStateRow {

@@ -9,6 +9,7 @@ use super::changes::Thing;
 use super::failing::Past;
 use super::ledger::{self, Cost, Multiset, Used};
 use super::queue;
+use super::rows;
 use super::state::{Pool, Room, Server};
 use super::timers::Timer;
 use crate::config::{HealthSource, Limits, PoolConfig, PoolGuards};
@@ -58,8 +59,10 @@ impl Fleet {
         match self.pools.get_mut(&record.name) {
             Some(pool) => pool.record = record.clone(),
             None => {
+                let config = unconfigured(record);
                 let pool = Pool {
-                    config: unconfigured(record),
+                    row: rows::pool_row(record.no, &config),
+                    config,
                     retired: true,
                     record: record.clone(),
                     servers: BTreeSet::new(),

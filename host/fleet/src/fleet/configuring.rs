@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Fleet;
 use super::changes::Thing;
+use super::rows;
 use super::timers::Timer;
 use crate::config::PoolConfig;
 use crate::ids::{PoolName, PoolNo};
@@ -59,6 +60,7 @@ impl Fleet {
         }
         let Some(pool) = self.pools.get_mut(&name) else { return };
         let was_otherwise = pool.retired || pool.config != config;
+        pool.row = rows::pool_row(pool.record.no, &config);
         pool.config = config;
         pool.retired = false;
         pool.blocked = None;

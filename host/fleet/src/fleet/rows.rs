@@ -65,10 +65,7 @@ impl Fleet {
 
     fn rows(&self, thing: Thing) -> Rows {
         match thing {
-            Thing::Pool(no) => Rows::one(
-                self.pool_no(no)
-                    .map(|pool| ViewChange::PoolSet(Box::new(self.pool_row(pool)))),
-            ),
+            Thing::Pool(no) => Rows::one(self.pool_no(no).map(|pool| ViewChange::PoolSet(pool.row.clone()))),
             Thing::PoolState(no) => Rows::one(
                 self.pool_no(no)
                     .map(|pool| ViewChange::PoolState(self.told_state(pool))),
@@ -101,27 +98,6 @@ impl Fleet {
 
     pub(super) fn pool_no(&self, no: PoolNo) -> Option<&Pool> {
         self.pools.get(self.pool_names.get(&no)?)
-    }
-
-    fn pool_row(&self, pool: &Pool) -> PoolRow {
-        let config = &pool.config;
-        let [rooms_per_server, seats_per_server, load_per_server] = maxima(&config.limits);
-        PoolRow {
-            no: pool.record.no,
-            name: config.name.to_string(),
-            region: config.region.clone(),
-            zones: config.zones.clone(),
-            instance_type: config.instance_type.clone(),
-            market: config.market.clone(),
-            automatic: config.automatic,
-            servers_min: config.guards.servers_min,
-            servers_max: config.guards.servers_max,
-            rooms_per_server,
-            seats_per_server,
-            load_per_server,
-            price_microdollars_per_hour: price(config.price_per_hour),
-            labels: pool_labels(config),
-        }
     }
 
     fn server_row(&self, server: &Server) -> ServerRow {
@@ -182,6 +158,27 @@ impl Fleet {
             None => HoldView::Free,
         }
     }
+}
+
+/// Returns what policies are shown of a pool that is configured like this.
+pub(super) fn pool_row(no: PoolNo, config: &PoolConfig) -> Arc<PoolRow> {
+    let [rooms_per_server, seats_per_server, load_per_server] = maxima(&config.limits);
+    Arc::new(PoolRow {
+        no,
+        name: config.name.to_string(),
+        region: config.region.clone(),
+        zones: config.zones.clone(),
+        instance_type: config.instance_type.clone(),
+        market: config.market.clone(),
+        automatic: config.automatic,
+        servers_min: config.guards.servers_min,
+        servers_max: config.guards.servers_max,
+        rooms_per_server,
+        seats_per_server,
+        load_per_server,
+        price_microdollars_per_hour: price(config.price_per_hour),
+        labels: pool_labels(config),
+    })
 }
 
 /// The rows of one thing: one, or one a figure.

@@ -16,6 +16,7 @@ use crate::room::{RoomRecord, RoomState};
 use crate::server::{Health, Hold, HoldOwner, ServerRecord};
 use crate::status::ServerCard;
 use crate::units::{Microdollars, Timestamp};
+use crate::view::{PoolRow, PoolStateRow};
 
 /// A server.
 #[derive(Debug)]
@@ -188,6 +189,8 @@ pub(super) struct Stranger {
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) config: PoolConfig,
+    /// What policies are shown of its configuration.
+    pub(super) row: Arc<PoolRow>,
     /// Gone from the configuration: takes no rooms, launches nothing, waits for its last server to go.
     pub(super) retired: bool,
     pub(super) record: PoolRecord,
@@ -204,7 +207,7 @@ pub(super) struct Pool {
     /// When one of its servers was last drained for the rooms that failed on it.
     pub(super) drained_for_failures: Option<Timestamp>,
     /// What the policies' view says of its allowances.
-    pub(super) told: Option<crate::view::PoolStateRow>,
+    pub(super) told: Option<PoolStateRow>,
     /// When the newest list that was heeded was asked for.
     pub(super) listed: Option<Timestamp>,
     /// How often in a row its provider did not say what exists.

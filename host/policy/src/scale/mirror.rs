@@ -16,7 +16,7 @@ use crate::wasm::ViewSource;
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     cursor: Cursor,
-    pools: BTreeMap<PoolNo, Stamped<Option<Box<PoolRow>>>>,
+    pools: BTreeMap<PoolNo, Stamped<Option<Arc<PoolRow>>>>,
     states: BTreeMap<PoolNo, Stamped<PoolStateRow>>,
     servers: BTreeMap<ServerNo, Server>,
 }

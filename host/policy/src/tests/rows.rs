@@ -1,6 +1,7 @@
 //! Rows of a made-up fleet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use usher_fleet::config::Labels;
 use usher_fleet::ids::{PoolNo, ServerNo};
@@ -79,7 +80,7 @@ impl PartedView for World {
 }
 
 pub(crate) fn pool(no: u32) -> ViewChange {
-    ViewChange::PoolSet(Box::new(PoolRow {
+    ViewChange::PoolSet(Arc::new(PoolRow {
         no: PoolNo(no),
         name: format!("pool-{no}"),
         region: "eu-central-1".into(),

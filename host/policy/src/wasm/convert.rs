@@ -19,14 +19,14 @@ fn labels(labels: &Labels) -> Vec<w::Label> {
     labels.iter().map(label).collect()
 }
 
-pub(super) fn pool(row: PoolRow) -> w::Pool {
+pub(super) fn pool(row: &PoolRow) -> w::Pool {
     w::Pool {
         id: row.no.0,
-        name: row.name,
-        region: row.region,
-        zones: row.zones,
-        instance_type: row.instance_type,
-        market: row.market,
+        name: row.name.clone(),
+        region: row.region.clone(),
+        zones: row.zones.clone(),
+        instance_type: row.instance_type.clone(),
+        market: row.market.clone(),
         automatic: row.automatic,
         servers_min: row.servers_min,
         servers_max: row.servers_max,

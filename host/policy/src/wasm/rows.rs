@@ -95,7 +95,7 @@ impl Rows {
         match row {
             ViewChange::PoolSet(row) => {
                 self.pools.insert(row.no.0);
-                self.changes.push(w::Change::PoolSet(convert::pool(*row)));
+                self.changes.push(w::Change::PoolSet(convert::pool(&row)));
             }
             ViewChange::PoolState(row) => self.changes.push(w::Change::PoolState(convert::pool_state(&row))),
             ViewChange::ServerSet(row) => {

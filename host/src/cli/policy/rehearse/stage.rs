@@ -38,7 +38,7 @@ impl Stage {
 
     fn learn(&mut self, row: ViewChange) {
         match row {
-            ViewChange::PoolSet(pool) => drop(self.pools.insert(pool.no, pool.name)),
+            ViewChange::PoolSet(pool) => drop(self.pools.insert(pool.no, pool.name.clone())),
             ViewChange::ServerSet(server) => drop(self.servers.insert(server.no, server)),
             ViewChange::Usage(usage) => drop(self.usages.insert(usage.no, usage)),
             ViewChange::PoolState(_)

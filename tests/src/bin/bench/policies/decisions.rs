@@ -1,5 +1,6 @@
 //! One decision after one change, at one size of the fleet: natively, by the built-in, and in wasm.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, ensure};
@@ -21,6 +22,7 @@ const IN_A_ROW: u64 = 16;
 /// What is judged.
 pub(super) struct Costs {
     pub(super) native_us: f64,
+    pub(super) native_place_us: f64,
     pub(super) built_in_us: f64,
     pub(super) wasm_us: f64,
     pub(super) guest_over_native: f64,
@@ -36,6 +38,7 @@ pub(super) struct Decisions {
     module: Module,
     batches: u64,
     native_us: Vec<f64>,
+    native_place_us: Vec<f64>,
     built_in_us: Vec<f64>,
     wasm_us: Vec<f64>,
     fuel: Vec<f64>,
@@ -54,6 +57,7 @@ impl Decisions {
             fleet,
             batches: 0,
             native_us: Vec::new(),
+            native_place_us: Vec::new(),
             built_in_us: Vec::new(),
             wasm_us: Vec::new(),
             fuel: Vec::new(),
@@ -66,7 +70,9 @@ impl Decisions {
         self.batches = numbers.end;
         let batches: Vec<Batch> = numbers.map(|batch| Batch::new(&mut self.fleet, batch)).collect();
         for batch in &batches {
-            self.native_us.push(self.native.take(batch)?);
+            let [decision, answer] = self.native.take(batch)?;
+            self.native_us.push(decision);
+            self.native_place_us.push(answer);
         }
         for batch in &batches {
             self.built_in_us.push(self.built_in.take(batch)?);
@@ -88,12 +94,18 @@ impl Decisions {
     pub(super) fn sum_up(self, guests: &Guests) -> anyhow::Result<Costs> {
         let costs = Costs {
             native_us: fast(&self.native_us),
+            native_place_us: fast(&self.native_place_us),
             built_in_us: fast(&self.built_in_us),
             wasm_us: fast(&self.wasm_us),
             guest_over_native: inside::measure(guests, &self.whole)?,
         };
         let name = |figure: &str| format!("{figure}_{}", self.servers);
         figure(&name("native_us"), format_args!("{:.3}", costs.native_us), "us")?;
+        figure(
+            &name("native_place_us"),
+            format_args!("{:.3}", costs.native_place_us),
+            "us",
+        )?;
         figure(&name("built_in_us"), format_args!("{:.3}", costs.built_in_us), "us")?;
         figure(&name("wasm_us"), format_args!("{:.3}", costs.wasm_us), "us")?;
         let ratio = costs.guest_over_native;
@@ -150,7 +162,8 @@ impl Natively {
         })
     }
 
-    fn take(&mut self, batch: &Batch) -> anyhow::Result<f64> {
+    /// Returns what a decision took, and what its answer alone takes once all rows have changed.
+    fn take(&mut self, batch: &Batch) -> anyhow::Result<[f64; 2]> {
         let mut rows = Rows::default();
         let questions = batch.0.iter().map(|(change, room)| {
             rows.sort(&change.rows, &[]);
@@ -167,7 +180,12 @@ impl Natively {
                 self.chosen.add(server);
             }
         }
-        Ok(each(began.elapsed()))
+        let decision = each(began.elapsed());
+        let began = Instant::now();
+        for (request, moment) in &questions {
+            black_box(self.instance.place(request, *moment));
+        }
+        Ok([decision, each(began.elapsed())])
     }
 }
 
