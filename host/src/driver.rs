@@ -182,6 +182,7 @@ impl<C: Chain> Driver<C> {
             self.mailbox.take(until, &mut taken);
             result = self.turn(&mut taken);
         }
+        self.mailbox.leave();
     }
 
     fn resume(&mut self) -> Result<(), Ended> {

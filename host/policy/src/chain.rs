@@ -110,8 +110,8 @@ impl PlaceChain {
         };
         for (name, link) in waiting.links {
             let before = match (self.links.binary_search_by(|link| link.name.cmp(&name)), link) {
-                (Ok(at), Some(link)) => std::mem::replace(&mut self.links[at], link).instance,
-                (Ok(at), None) => self.links.remove(at).instance,
+                (Ok(at), Some(link)) => Some(std::mem::replace(&mut self.links[at], link)),
+                (Ok(at), None) => Some(self.links.remove(at)),
                 (Err(at), Some(link)) => {
                     self.links.insert(at, link);
                     None
@@ -119,7 +119,10 @@ impl PlaceChain {
                 (Err(_), None) => None,
             };
             if let Some(before) = before {
-                retire(&self.loader, before);
+                before.counters.set_memory(DecisionPoint::Place, 0);
+                if let Some(instance) = before.instance {
+                    retire(&self.loader, instance);
+                }
             }
         }
         if let Some(built_in) = waiting.built_in {

@@ -16,8 +16,12 @@ use crate::version::Name;
 
 /// The largest module, in bytes: the SDK's guests have 100 to 300 KB, and what is larger takes seconds to compile.
 pub const WASM_BYTES_MAX: u64 = 4 << 20;
-/// The most policies in one folder; those beyond, in the order of their names, are left out. Each costs every room a question.
+/// The most policies in one folder; those beyond, in the order of their names, are refused. Each costs every room a question.
 pub(crate) const POLICIES_MAX: usize = 64;
+/// The most that are shown as refused for that; those beyond are left out.
+const BEYOND_MAX: usize = 64;
+/// The built-in's name, which no file may have.
+const BUILT_IN: &str = "standard";
 /// The built-in's settings.
 const BUILT_IN_SETTINGS: &str = "standard.toml";
 
@@ -27,6 +31,8 @@ pub(crate) struct Folder {
     quiet: Duration,
     files: BTreeMap<Name, Sighting>,
     built_in: Sighting,
+    /// What was last logged as wrong with the folder as a whole.
+    problem: Option<String>,
 }
 
 /// What a reading has found.
@@ -53,8 +59,8 @@ pub(crate) struct Reading {
     pub(crate) findings: Vec<Finding>,
     /// When something that is not at rest yet could be; none if all is.
     pub(crate) look_again: Option<Instant>,
-    /// That there is no folder, or none that can be read: nothing is known of its files.
-    pub(crate) is_missing: bool,
+    /// Why there is no folder, or none that can be read: nothing is known of its files.
+    pub(crate) missing: Option<String>,
 }
 
 /// Says why a file is not even read.
@@ -90,6 +96,29 @@ pub enum FileError {
         /// The limit.
         max: u64,
     },
+    /// The folder has too many.
+    #[error(
+        "`{file}` is left out: the folder has more than {POLICIES_MAX} policies, and those with the first names are taken"
+    )]
+    TooMany {
+        /// The file.
+        file: String,
+    },
+    /// It is called like the built-in.
+    #[error(
+        "`{file}` has the name of the built-in policy, whose settings are `{BUILT_IN_SETTINGS}`; give it another one, such as `50-{file}`"
+    )]
+    BuiltInName {
+        /// The file.
+        file: String,
+    },
+}
+
+impl FileError {
+    /// Returns whether the policy is not to serve, whatever served before: it is not the file's content that is wrong.
+    pub(crate) fn is_left_out(&self) -> bool {
+        matches!(self, FileError::TooMany { .. } | FileError::BuiltInName { .. })
+    }
 }
 
 /// What is known of one policy's files.
@@ -130,6 +159,7 @@ impl Folder {
             quiet,
             files: BTreeMap::new(),
             built_in,
+            problem: None,
         }
     }
 
@@ -167,19 +197,33 @@ impl Folder {
         let (root, names) = match fs::canonicalize(&self.dir).and_then(|root| Ok((list(&root)?, root))) {
             Ok((names, root)) => (root, names),
             Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
-                    tracing::warn!(dir = %self.dir.display(), "the policies' folder cannot be read: {error}");
-                }
+                let problem = match error.kind() {
+                    io::ErrorKind::NotFound => "the policies' folder is missing".to_owned(),
+                    _ => format!("the policies' folder cannot be read: {error}"),
+                };
+                self.note_problem(Some(problem.clone()));
                 return Reading {
-                    is_missing: true,
+                    missing: Some(problem),
                     ..Reading::default()
                 };
             }
         };
+        let mut policies = 0;
         for name in names {
-            let wasm = look(&root, &name.file());
-            if wasm == Seen::Absent {
-                continue;
+            let file = name.file();
+            let wasm = match look(&root, &file) {
+                Seen::Absent => continue,
+                _ if name.text().as_ref() == BUILT_IN => Seen::Refused(FileError::BuiltInName { file }),
+                seen => {
+                    policies += 1;
+                    match policies {
+                        ..=POLICIES_MAX => seen,
+                        _ => Seen::Refused(FileError::TooMany { file }),
+                    }
+                }
+            };
+            if policies > POLICIES_MAX + BEYOND_MAX {
+                break;
             }
             let settings = look(&root, &name.settings_file());
             match self.files.get_mut(&name) {
@@ -189,11 +233,22 @@ impl Folder {
                 }
             }
         }
+        let too_many =
+            format!("the policies' folder has more than {POLICIES_MAX} policies: the last ones are left out");
+        self.note_problem((policies > POLICIES_MAX).then_some(too_many));
         self.built_in.see(Seen::Absent, look(&root, BUILT_IN_SETTINGS), now);
         let mut reading = Reading::default();
         self.find_gone(&root, now, &mut reading);
         self.find_settled(&root, now, &mut reading);
         reading
+    }
+
+    /// Logs what is wrong with the folder as a whole, once.
+    fn note_problem(&mut self, problem: Option<String>) {
+        if let Some(problem) = problem.as_ref().filter(|_| problem != self.problem) {
+            tracing::error!(dir = %self.dir.display(), "{problem}; what serves goes on");
+        }
+        self.problem = problem;
     }
 
     fn find_gone(&mut self, root: &Path, now: Instant, reading: &mut Reading) {
@@ -226,7 +281,9 @@ impl Folder {
             }
             let contents = sighting.contents(&file.0, &file.1);
             // A file that changed while it was read has not come to rest.
-            sighting.see(look(root, &file.0), look(root, &file.1), now);
+            if !matches!(&contents, Err(error) if error.is_left_out()) {
+                sighting.see(look(root, &file.0), look(root, &file.1), now);
+            }
             if sighting.since == now {
                 reading.wake(now + self.quiet);
                 continue;
@@ -239,8 +296,13 @@ impl Folder {
             if now.duration_since(built_in.since) < self.quiet {
                 reading.wake(built_in.since + self.quiet);
             } else {
-                built_in.is_told = true;
                 let settings = read(&built_in.settings, SETTINGS_BYTES_MAX, BUILT_IN_SETTINGS);
+                built_in.see(Seen::Absent, look(root, BUILT_IN_SETTINGS), now);
+                if built_in.since == now {
+                    return reading.wake(now + self.quiet);
+                }
+                // What could not be read is tried again at the next reading.
+                built_in.is_told = !matches!(settings, Err(FileError::Read { .. }));
                 reading.findings.push(Finding::BuiltInSettings(settings));
             }
         }
@@ -287,13 +349,6 @@ fn list(root: &Path) -> io::Result<Vec<Name>> {
         names.extend(entry?.file_name().to_str().and_then(Name::of_file));
     }
     names.sort();
-    if names.len() > POLICIES_MAX {
-        tracing::warn!(
-            policies = names.len(),
-            "more than {POLICIES_MAX} policies: the last ones are left out"
-        );
-        names.truncate(POLICIES_MAX);
-    }
     Ok(names)
 }
 

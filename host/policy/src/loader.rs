@@ -135,13 +135,13 @@ impl Loader {
         let (folder, watch) = self.folder.as_mut()?;
         watch.begin_reading();
         let reading = folder.read(now);
-        if reading.is_missing {
-            self.folder_is_missing();
+        if let Some(problem) = &reading.missing {
+            self.folder_is_missing(problem);
         }
         for finding in reading.findings {
             match finding {
                 Finding::Settled(name, contents) => self.settled(&name, contents),
-                Finding::Gone(name) => self.gone(&name),
+                Finding::Gone(name) => self.gone(&name, "its file is gone"),
                 Finding::BuiltInSettings(settings) => self.built_in_settings(settings),
             }
         }

@@ -76,11 +76,13 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
         Ok::<_, String>((link(settings.clone())?, link(settings)?, Hash::of(bytes)))
     };
     // What is wrong with the file, the loader says when it reads it; what was good before the restart is so still.
-    let written = folder.as_ref().map(Folder::built_in_settings).transpose();
+    let written = match &folder {
+        Some(folder) if !folder.dir().is_dir() => Err("there is no folder".to_owned()),
+        Some(folder) => folder.built_in_settings().map_err(|error| error.to_string()),
+        None => Ok(None),
+    };
     let (place, scaling, settings) = written
-        .map_err(|error| error.to_string())
-        .map(|bytes| bytes.flatten().unwrap_or_default())
-        .and_then(|bytes| configured(&bytes))
+        .and_then(|bytes| configured(&bytes.unwrap_or_default()))
         .or_else(|_| configured(&shelf.built_in_settings().unwrap_or_default()))
         .or_else(|_| configured(b""))
         .expect("the built-in takes empty settings");
@@ -185,7 +187,7 @@ impl Policies {
         self.board.has_decided()
     }
 
-    /// Returns how often a module was compiled since the start: once for each different one.
+    /// Returns how often a module was compiled since the start: once for each different one, as long as it is in use.
     pub fn compilations(&self) -> u64 {
         self.board.compilations()
     }
@@ -257,6 +259,9 @@ pub enum RollbackError {
         /// What stopped it.
         problem: String,
     },
+    /// After a restart, what served last does not serve again yet.
+    #[error("the last good version of `{0}` is still on its way back; order again when it serves")]
+    LastGoodReturns(String),
     /// It is still being prepared.
     #[error("the version before is still being prepared; it serves when it is ready")]
     Unfinished,

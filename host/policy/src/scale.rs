@@ -168,8 +168,8 @@ impl ScaleThread {
     }
 
     fn remove(&mut self, name: &Name) {
-        for mut link in self.links.extract_if(.., |link| link.recipe.name == *name) {
-            link.save_last(&self.loader);
+        for link in self.links.extract_if(.., |link| link.recipe.name == *name) {
+            link.end(&self.loader);
         }
     }
 

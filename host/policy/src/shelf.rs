@@ -18,12 +18,13 @@ mod files;
 mod record;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use jiff::Timestamp;
 use usher_fleet::decision::DecisionPoint;
 
-use crate::folder::{Contents, WASM_BYTES_MAX};
+use crate::folder::{Contents, FileError, WASM_BYTES_MAX};
 use crate::settings::SETTINGS_BYTES_MAX;
 use crate::version::{Hash, Name, Version};
 use files::{Files, folder_of};
@@ -58,7 +59,14 @@ impl Shelf {
             Vec::new()
         });
         let mut records = BTreeMap::new();
-        for folder in folders.iter().take(POLICIES_MAX) {
+        for folder in &folders {
+            if records.len() == POLICIES_MAX {
+                tracing::error!(
+                    folder,
+                    "what was kept of this policy and of those after it is too much, and left out"
+                );
+                break;
+            }
             match read_state(&files, folder) {
                 Ok(Some((name, record))) => {
                     records.insert(name, record);
@@ -135,19 +143,21 @@ impl Shelf {
         self.quarantined(name, version).any(|out| out.decision == decision)
     }
 
-    /// Returns the files of a good version, if they still are what they were.
-    pub(crate) fn contents(&self, name: &Name, version: Version) -> Option<Contents> {
+    /// Returns the files of a good version; none where they are lost.
+    ///
+    /// # Errors
+    /// They cannot be read now.
+    pub(crate) fn contents(&self, name: &Name, version: Version) -> Result<Option<Contents>, FileError> {
         let folder = folder_of(name);
         let wasm = self.verified(&folder, &module_file(version.wasm), version.wasm, WASM_BYTES_MAX)?;
-        let has_settings = version.settings != Hash::of(b"");
-        let settings = match has_settings {
-            true => {
-                let file = settings_file(version.settings);
-                Some(self.verified(&folder, &file, version.settings, SETTINGS_BYTES_MAX)?)
-            }
-            false => None,
+        let settings = match version.settings {
+            none if none == Hash::of(b"") => Some(None),
+            hash => self
+                .verified(&folder, &settings_file(hash), hash, SETTINGS_BYTES_MAX)?
+                .map(Some),
         };
-        Some(Contents { wasm, settings })
+        let both = wasm.zip(settings);
+        Ok(both.map(|(wasm, settings)| Contents { wasm, settings }))
     }
 
     /// Notes that a version serves: it is the last good one from now on. `contents` are its files, where they may not be here
@@ -215,13 +225,13 @@ impl Shelf {
     }
 
     /// Forgets the versions of a policy whose file is gone. What was quarantined stays so, and what it has learned is kept,
-    /// should the file come back; so is a rollback with the version that it brought back, for a deployment that deletes and
-    /// copies changes nothing.
+    /// should the file come back; so is a rollback. With either stays the version that serves instead, for a deployment that deletes
+    /// and copies changes nothing.
     pub(crate) fn gone(&mut self, name: &Name, at: Timestamp) {
         let Some(record) = self.records.get_mut(name) else {
             return;
         };
-        let is_held = record.rollback.is_some();
+        let is_held = record.rollback.is_some() || !record.quarantined.is_empty();
         *record = Record {
             current: record.current.take().filter(|_| is_held),
             previous: record.previous.take().filter(|_| is_held),
@@ -238,7 +248,8 @@ impl Shelf {
     /// Returns what a policy has learned.
     pub(crate) fn learned(&self, name: &Name) -> Option<Vec<u8>> {
         let hash = self.records.get(name)?.learned?;
-        self.verified(&folder_of(name), &learned_file(hash), hash, LEARNED_BYTES_MAX as u64)
+        let learned = self.verified(&folder_of(name), &learned_file(hash), hash, LEARNED_BYTES_MAX as u64);
+        learned.unwrap_or_default()
     }
 
     /// Returns how many bytes it has learned, without reading them.
@@ -324,15 +335,22 @@ impl Shelf {
         }
     }
 
-    fn verified(&self, folder: &str, file: &str, hash: Hash, bytes_max: u64) -> Option<Vec<u8>> {
+    fn verified(&self, folder: &str, file: &str, hash: Hash, bytes_max: u64) -> Result<Option<Vec<u8>>, FileError> {
         let problem = match self.files.read(folder, file, bytes_max) {
-            Ok(Some(bytes)) if Hash::of(&bytes) == hash => return Some(bytes),
-            Ok(Some(_)) => "its content is not what was kept".to_owned(),
-            Ok(None) => "it is not there".to_owned(),
-            Err(error) => error.to_string(),
+            Ok(Some(bytes)) if Hash::of(&bytes) == hash => return Ok(Some(bytes)),
+            Ok(Some(_)) => "its content is not what was kept",
+            Ok(None) => "it is not there",
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => "it is longer than what was kept",
+            Err(error) => {
+                tracing::error!(folder, file, "a kept file of a policy cannot be read: {error}");
+                return Err(FileError::Read {
+                    file: file.to_owned(),
+                    error: error.to_string(),
+                });
+            }
         };
         tracing::error!(folder, file, "a kept file of a policy is lost: {problem}");
-        None
+        Ok(None)
     }
 }
 

@@ -4,6 +4,7 @@
 //! that the policy was given a moment before comes from a mistake that would cost every room a question.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use usher_fleet::Timestamp;
 use usher_fleet::advice::{Demand, Direction, PlaceAsk, Placement, ScaleAdvice, ScaleAsk};
@@ -17,9 +18,10 @@ use crate::options::{PART_CHANGES_MAX, PolicyHost, Snapshot};
 use crate::recipe::Recipe;
 use crate::wasm::{Pace, Serving, ViewSource};
 
-/// How many parts of changes an instance is told before it serves all the same: a quarter of a million, more than ever change while it
-/// is made; a fleet that changes faster than a guest can hear would never be caught up with.
-const CATCH_UP_PARTS_MAX: usize = 1_024;
+/// How long an instance is told what has changed before it serves all the same. The standard policy takes in a quarter of a million
+/// changes meanwhile; a fleet that changes faster than a guest can hear would never be caught up with, and the loader has other policies
+/// to look after.
+const CATCH_UP_MAX: Duration = Duration::from_secs(1);
 
 /// The room that is asked about. Its name tells a policy's author in the log what it was.
 const ROOM: &str = "usher-trial";
@@ -65,7 +67,8 @@ pub(crate) fn try_out_placing(
 /// # Errors
 /// It did not take it.
 fn catch_up(host: &dyn PolicyHost, instance: &mut Serving) -> Result<(), LoadError> {
-    for _ in 0..CATCH_UP_PARTS_MAX {
+    let began = Instant::now();
+    while began.elapsed() < CATCH_UP_MAX {
         let Some(part) = host.changes(instance.cursor()) else {
             return Ok(());
         };

@@ -269,7 +269,9 @@ impl From<RollbackError> for Problem {
             RollbackError::BuiltIn => Code::PolicyBuiltIn,
             RollbackError::NoEarlierVersion(_) => Code::NoEarlierVersion,
             RollbackError::Refused { .. } => Code::EarlierVersionRefused,
-            RollbackError::Unfinished => return Problem::new(Code::Busy, error.to_string()).retry_busy(),
+            RollbackError::LastGoodReturns(_) | RollbackError::Unfinished => {
+                return Problem::new(Code::Busy, error.to_string()).retry_busy();
+            }
             RollbackError::Stopping => return Refused::Stopping.into(),
         };
         Problem::new(code, error.to_string())

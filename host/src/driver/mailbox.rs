@@ -233,6 +233,15 @@ impl Mailbox {
         self.0.filled.notify_all();
     }
 
+    /// Takes nothing more, and lets go of the jobs that nobody will do: who waits for one waits no more.
+    pub(super) fn leave(&self) {
+        let mut lanes = self.lanes();
+        lanes.is_closed = true;
+        let jobs = std::mem::take(&mut lanes.jobs);
+        drop(lanes);
+        drop(jobs);
+    }
+
     /// Waits for something to do, at most until `until`, and takes it.
     pub(super) fn take(&self, until: Instant, taken: &mut Taken) {
         let mut lanes = self.lanes();

@@ -94,3 +94,47 @@ fn a_pipe_is_not_opened() {
     found(&mut folder, start, 0);
     assert_eq!(found(&mut folder, start, 300), ["!a"]);
 }
+
+#[test]
+fn of_too_many_policies_those_with_the_first_names_are_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let (start, put) = (Instant::now(), |name: &str| {
+        fs::write(dir.path().join(name), "1").unwrap()
+    });
+    let mut folder = Folder::new(dir.path().to_path_buf(), Duration::from_millis(300), start);
+    (0..POLICIES_MAX).for_each(|number| put(&format!("b{number:02}.wasm")));
+    found(&mut folder, start, 0);
+    assert_eq!(found(&mut folder, start, 300).len(), POLICIES_MAX);
+    put("a.wasm");
+    found(&mut folder, start, 1_000);
+    assert_eq!(found(&mut folder, start, 1_300), ["+a", "!b63"]);
+    assert!(found(&mut folder, start, 2_000).is_empty());
+    fs::remove_file(dir.path().join("b00.wasm")).unwrap();
+    found(&mut folder, start, 3_000);
+    assert_eq!(found(&mut folder, start, 3_300), ["-b00", "+b63"]);
+}
+
+#[test]
+fn no_file_is_called_like_the_built_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = Instant::now();
+    fs::write(dir.path().join("standard.wasm"), "1").unwrap();
+    let mut folder = Folder::new(dir.path().to_path_buf(), Duration::from_millis(300), start);
+    folder.read(start);
+    let reading = folder.read(start + Duration::from_millis(300));
+    let refused = reading.findings.iter().find_map(|finding| match finding {
+        Finding::Settled(_, Err(error)) => Some(error.to_string()),
+        Finding::Settled(_, Ok(_)) | Finding::Gone(_) | Finding::BuiltInSettings(_) => None,
+    });
+    assert!(refused.is_some_and(|error| error.contains("`50-standard.wasm`")));
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_not_called_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (start, file) = (Instant::now(), dir.path().join("policies"));
+    fs::write(&file, "no folder").unwrap();
+    let missing = |dir: PathBuf| Folder::new(dir, Duration::ZERO, start).read(start).missing.unwrap();
+    assert!(missing(file).contains("cannot be read: Not a directory"));
+    assert!(missing(dir.path().join("none")).contains("is missing"));
+}

@@ -103,8 +103,13 @@ impl Loader {
             }
             Err(error) => {
                 let reason = error.to_string();
+                let problem = Some(format!("standard.toml was refused: {reason}"));
+                // What cannot be read now is tried at each reading, and told once.
+                if error.is_no_fault_of_the_file() && self.built_in.problem == problem {
+                    return;
+                }
                 tracing::error!("standard.toml was refused: {reason}");
-                self.built_in.problem = Some(format!("standard.toml was refused: {reason}"));
+                self.built_in.problem = problem;
                 self.tell(PolicyEvent::Refused(self.built_in.event(error.step(), &reason)));
             }
         }

@@ -66,7 +66,7 @@ impl Policy {
     /// Returns whether it is known which version serves.
     pub(super) fn is_decided(&self) -> bool {
         let is_waiting = |wanted: &Wanted| wanted.state() == WantedState::Waiting;
-        self.returning.is_none() && !self.wanted.as_ref().is_some_and(is_waiting)
+        !self.returning.as_ref().is_some_and(Return::is_under_way) && !self.wanted.as_ref().is_some_and(is_waiting)
     }
 
     /// Returns when there is something to do for it.

@@ -31,14 +31,14 @@ type Reply = SyncSender<Result<(), RollbackError>>;
 /// Why a version comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Why {
-    /// The folder is missing, at the start.
-    NoFolder,
+    /// There is no folder that can be read, at the start.
+    NoFolder(String),
     /// What the folder holds does not serve, at the start.
     NotWanted,
     /// The one that served was quarantined.
     Quarantined(String),
-    /// Somebody wants it so.
-    Ordered(String),
+    /// Somebody wants it so, instead of what the folder held when that was said.
+    Ordered { why: String, held: Option<Version> },
 }
 
 /// A version on its way back.
@@ -48,9 +48,24 @@ pub(super) struct Return {
     instead_of: Option<Version>,
     why: Why,
     replies: Vec<Reply>,
+    /// Whether the fleet stands in its way, and it is tried again later.
+    is_put_off: bool,
 }
 
 impl Return {
+    /// Returns whether it may serve any moment.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.is_put_off
+    }
+
+    /// Returns whether it is the version before one that served, as an order wants it.
+    fn is_the_one_before(&self) -> bool {
+        match self.why {
+            Why::Quarantined(_) | Why::Ordered { .. } => true,
+            Why::NoFolder(_) | Why::NotWanted => false,
+        }
+    }
+
     /// Tells those who wait what has come of it.
     pub(super) fn answer(self, answer: Result<(), RollbackError>) {
         for reply in self.replies {
@@ -62,7 +77,7 @@ impl Return {
 
 impl Loader {
     /// Has every policy serve that did when the host ended, if nothing is known of the folder.
-    pub(super) fn folder_is_missing(&mut self) {
+    pub(super) fn folder_is_missing(&mut self, problem: &str) {
         let expected = self.shelf.expected();
         for name in expected
             .iter()
@@ -70,11 +85,8 @@ impl Loader {
             .cloned()
             .collect::<Vec<_>>()
         {
-            tracing::error!(
-                policy = &**name.text(),
-                "the policies' folder is missing: the last good version shall serve"
-            );
-            self.serve_last_good(&name, Why::NoFolder);
+            tracing::error!(policy = &**name.text(), "{problem}: the last good version shall serve");
+            self.serve_last_good(&name, Why::NoFolder(problem.to_owned()));
         }
     }
 
@@ -97,17 +109,21 @@ impl Loader {
         let known =
             Name::of_file(&format!("{policy}.wasm")).and_then(|name| Some((self.policies.get_mut(&name)?, name)));
         let answer = match known {
-            None if *self.built_in.policy.name == *policy => Err(RollbackError::BuiltIn),
+            _ if *self.built_in.policy.name == *policy => Err(RollbackError::BuiltIn),
             None => Err(RollbackError::NoSuchPolicy(policy)),
             Some((known, name)) => {
                 // It is in force: the reply to who has ordered it may have been lost.
                 let is_done = self.shelf.rollback(&name).is_some() || known.is_kept_out();
                 let before = self.shelf.previous(&name).map(|good| good.version);
+                let held = known.wanted_version().or(known.served_version());
                 match (&mut known.returning, before) {
-                    (Some(returning), _) => return returning.replies.push(reply),
+                    (Some(returning), _) if is_done || returning.is_the_one_before() => {
+                        return returning.replies.push(reply);
+                    }
+                    (Some(_), _) => Err(RollbackError::LastGoodReturns(policy)),
                     (None, _) if is_done => Ok(()),
                     (None, Some(before)) if known.served.is_some() => {
-                        return self.bring_back(&name, before, Why::Ordered(why), vec![reply]);
+                        return self.bring_back(&name, before, Why::Ordered { why, held }, vec![reply]);
                     }
                     (None, _) => Err(RollbackError::NoEarlierVersion(policy)),
                 }
@@ -125,6 +141,7 @@ impl Loader {
             instead_of: policy.served_version(),
             why,
             replies,
+            is_put_off: false,
         });
         let at_hand = policy.previous.as_ref().filter(|recipe| recipe.version == version);
         if let Some(recipe) = at_hand.cloned() {
@@ -142,13 +159,20 @@ impl Loader {
     /// Has the kitchen prepare a good version that is not at hand.
     pub(super) fn send_for(&mut self, name: &Name, version: Version) {
         match self.shelf.contents(name, version) {
-            Some(contents) => self.orders.put(Order {
+            Ok(Some(contents)) => self.orders.put(Order {
                 name: name.clone(),
                 errand: Errand::Kept,
                 was_good: true,
                 contents,
             }),
-            None => self.stays_away(name, "its kept files are lost"),
+            Ok(None) => self.stays_away(name, "its kept files are lost"),
+            Err(error) => self.kept_prepared(Prepared {
+                name: name.clone(),
+                errand: Errand::Kept,
+                version,
+                contents: None,
+                made: Err(LoadError::File(error)),
+            }),
         }
     }
 
@@ -165,6 +189,7 @@ impl Loader {
         else {
             return;
         };
+        let is_ordered = matches!(returning.why, Why::Ordered { .. });
         if policy.served_version() != returning.instead_of {
             return self.stays_away(&name, "another version has come meanwhile");
         }
@@ -172,7 +197,7 @@ impl Loader {
             Ok(recipe) => recipe.clone(),
             // Nothing was decided, and nobody asks any more.
             Err(LoadError::Compile(CompileError::Stopped)) => return,
-            Err(error) if error.is_no_fault_of_the_file() => return self.postpone(prepared, self.retry),
+            Err(error) if error.is_no_fault_of_the_file() => return self.put_off(prepared, &error.to_string()),
             Err(error) => return self.stays_away(&name, &error.to_string()),
         };
         let Some(view) = self.host.snapshot() else {
@@ -191,42 +216,69 @@ impl Loader {
                 self.tell_change(PolicyEvent::RolledBack(event));
                 returning.answer(Ok(()));
             }
+            // An order that fails leaves what serves. Where nothing else takes the decision, the fleet may be another one soon.
+            Err(error) if error.is_of_this_fleet() && !is_ordered => self.put_off(prepared, &error.to_string()),
             Err(error) => self.stays_away(&name, &error.to_string()),
         }
+    }
+
+    /// Has a kept version tried again later, as often as it takes: what keeps it away may pass.
+    fn put_off(&mut self, prepared: Prepared, problem: &str) {
+        if let Some(policy) = self.policies.get_mut(&prepared.name)
+            && let Some(returning) = &mut policy.returning
+        {
+            if !std::mem::replace(&mut returning.is_put_off, true) {
+                tracing::error!(
+                    policy = &**prepared.name.text(),
+                    "the last good version does not serve yet: {problem}"
+                );
+            }
+            policy.note = Some(format!("the last good version does not serve yet: {problem}"));
+        }
+        self.postpone(prepared, self.retry);
     }
 
     /// Makes it last: what is decided here holds after a restart.
     fn write_down(&mut self, name: &Name, returning: &Return) {
         match &returning.why {
-            Why::NoFolder | Why::NotWanted => {}
+            Why::NoFolder(_) | Why::NotWanted => {}
             Why::Quarantined(_) => self.shelf.step_back(name),
-            Why::Ordered(why) => {
-                let wanted = self.policies.get(name).and_then(|policy| policy.wanted_version());
-                let held = wanted.or(returning.instead_of);
+            Why::Ordered { why, held } => {
                 let named = held.and_then(|held| self.shelf.named(name, held));
                 self.shelf.step_back(name);
-                self.shelf.hold(
-                    name,
-                    Rollback {
-                        held,
-                        named: named.unwrap_or_default(),
-                        why: why.clone(),
-                        at: Timestamp::now(),
-                    },
-                );
+                // It ends where the folder holds something else, which may be so by now.
+                if !self.holds_another(name, *held) {
+                    self.shelf.hold(
+                        name,
+                        Rollback {
+                            held: *held,
+                            named: named.unwrap_or_default(),
+                            why: why.clone(),
+                            at: Timestamp::now(),
+                        },
+                    );
+                }
             }
         }
     }
 
+    /// Returns whether the folder holds a version that can be read, and not this one.
+    fn holds_another(&self, name: &Name, version: Option<Version>) -> bool {
+        let wanted = self.policies.get(name).and_then(|policy| policy.wanted_version());
+        wanted.is_some() && wanted != version
+    }
+
     /// Shows why it is another version that serves, and returns it for the event.
     fn note_return(&mut self, name: &Name, returning: &Return, recipe: &Arc<Recipe>) -> String {
+        let is_another = matches!(&returning.why, Why::Ordered { held, .. } if self.holds_another(name, *held));
         let Some(policy) = self.policies.get_mut(name) else {
             return String::new();
         };
+        policy.note = None;
         let wanted = policy.wanted.as_mut();
         match &returning.why {
-            Why::NoFolder => {
-                let note = "the policies' folder is missing; the last good version serves".to_owned();
+            Why::NoFolder(problem) => {
+                let note = format!("{problem}; the last good version serves");
                 policy.note = Some(note.clone());
                 note
             }
@@ -242,8 +294,8 @@ impl Loader {
                 }
                 format!("the good version before it serves again: {why}")
             }
-            Why::Ordered(why) => {
-                if let Some(wanted) = wanted {
+            Why::Ordered { why, .. } => {
+                if let Some(wanted) = wanted.filter(|_| !is_another) {
                     wanted.now = WantedNow::RolledBack;
                 }
                 ordered(why)
@@ -263,11 +315,15 @@ impl Loader {
             policy = &**name.text(),
             "the good version before does not come back: {problem}"
         );
+        let is_missed = matches!(returning.why, Why::Quarantined(_)) && policy.served_version() == returning.instead_of;
         returning.answer(Err(RollbackError::Refused {
             policy: name.text().to_string(),
             problem: problem.to_owned(),
         }));
         if policy.served.is_some() {
+            if is_missed {
+                policy.note = Some(format!("the good version before it does not serve: {problem}"));
+            }
             return;
         }
         policy.note = Some(format!("the last good version does not serve: {problem}"));

@@ -8,6 +8,7 @@ use usher_fleet::event::PolicyEvent;
 
 use super::policy::{Served, WantedNow};
 use super::{Loader, SNAPSHOT_RETRY, body};
+use crate::backoff::Backoff;
 use crate::chain::PlaceLink;
 use crate::counters::Counters;
 use crate::kitchen::Prepared;
@@ -112,6 +113,7 @@ impl Loader {
             .flatten()
             .find(|recipe| Some(recipe.version) == good_before);
         policy.rebuild = None;
+        policy.backoff = Backoff::default();
         let counters = policy.counters.clone();
         self.quarantine.forget_counts(&name, Some(recipe.version));
         self.hand_over(

@@ -24,24 +24,30 @@ impl Loader {
     pub(super) fn settled(&mut self, name: &Name, contents: Result<Contents, FileError>) {
         let contents = match contents {
             Ok(contents) => contents,
-            Err(error) => return self.refuse(name, None, LoadError::File(error)),
+            Err(error) => {
+                if error.is_left_out() {
+                    self.gone(name, &error.to_string());
+                }
+                return self.refuse(name, None, LoadError::File(error));
+            }
         };
         let version = loading::version(&contents);
         let policy = self.policies.entry(name.clone()).or_default();
         if policy.wanted_version() == Some(version) && !policy.may_be_tried_again() {
             return;
         }
-        if self
-            .shelf
-            .rollback(name)
-            .is_some_and(|rollback| rollback.held == Some(version))
-        {
+        let served = policy.served_version();
+        let rollback = self.shelf.rollback(name);
+        let is_held = rollback.is_some_and(|rollback| rollback.held == Some(version));
+        if is_held || self.shelf.quarantined(name, version).next().is_some() {
             self.shelf.is_back(name);
+        }
+        if is_held {
             self.want(name, Some(version), WantedNow::RolledBack);
             return self.serve_last_good(name, Why::NotWanted);
         }
-        self.shelf.release(name);
-        if policy.served_version() == Some(version) {
+        if served == Some(version) {
+            self.shelf.release(name);
             return self.want(name, Some(version), WantedNow::Serving);
         }
         if self.is_kept_out(name, version) {
@@ -49,6 +55,7 @@ impl Loader {
                 policy = &**name.text(),
                 "the file holds a version that is in quarantine: the good one before it serves"
             );
+            self.shelf.release(name);
             self.want(name, Some(version), WantedNow::Quarantined);
             // The host ended before the one before it served again.
             if self.shelf.current(name).is_some_and(|good| good.version == version) {
@@ -78,7 +85,8 @@ impl Loader {
         quarantined.any(|out| !self.shelf.is_out(name, before, out.decision))
     }
 
-    /// Takes in what the kitchen has made of a file.
+    /// Takes in what the kitchen has made of a file. Another file than a rollback holds ends it, once it is known to be whole: a copy of
+    /// the same may pause in the middle.
     pub(super) fn wanted_prepared(&mut self, prepared: Prepared) {
         let (name, version) = (prepared.name.clone(), prepared.version);
         let wanted = self.policies.get(&name).and_then(|policy| policy.wanted.as_ref());
@@ -86,7 +94,10 @@ impl Loader {
             return;
         }
         match &prepared.made {
-            Ok(_) => self.install(prepared),
+            Ok(_) => {
+                self.shelf.release(&name);
+                self.install(prepared);
+            }
             Err(LoadError::Check(CheckError::Incomplete)) => {
                 let until = Instant::now() + INCOMPLETE_WAIT;
                 self.want(&name, Some(version), WantedNow::Incomplete { until });
@@ -94,7 +105,10 @@ impl Loader {
             }
             // Nothing was decided, and nobody asks any more.
             Err(LoadError::Compile(CompileError::Stopped)) => {}
-            Err(error) => self.refuse(&name, Some(version), error.clone()),
+            Err(error) => {
+                self.shelf.release(&name);
+                self.refuse(&name, Some(version), error.clone());
+            }
         }
     }
 
@@ -110,7 +124,10 @@ impl Loader {
             return;
         };
         match wanted.now {
-            WantedNow::Incomplete { .. } => self.refuse(name, wanted.version, LoadError::Check(CheckError::Incomplete)),
+            WantedNow::Incomplete { .. } => {
+                self.shelf.release(name);
+                self.refuse(name, wanted.version, LoadError::Check(CheckError::Incomplete));
+            }
             WantedNow::Refused { error, .. } => {
                 self.want(name, wanted.version, WantedNow::Refused { error, retry: None });
                 if let Some((folder, _)) = &mut self.folder {
@@ -142,8 +159,8 @@ impl Loader {
         self.serve_last_good(name, Why::NotWanted);
     }
 
-    /// Takes a policy out whose file is gone.
-    pub(super) fn gone(&mut self, name: &Name) {
+    /// Takes a policy out whose file is gone, or left out.
+    pub(super) fn gone(&mut self, name: &Name, why: &str) {
         let is_known = self.shelf.current(name).is_some();
         let policy = self.policies.remove(name);
         if policy.is_none() && !is_known {
@@ -155,13 +172,13 @@ impl Loader {
         self.quarantine.forget_counts(name, None);
         self.handover.put(name.clone(), None);
         self.scale.send(ScaleMessage::Remove(name.clone()));
-        tracing::info!(policy = &**name.text(), "the policy's file is gone");
+        tracing::info!(policy = &**name.text(), "the policy is taken out: {why}");
         let (served, returning) = policy.map_or((None, None), |policy| (policy.served, policy.returning));
         if let Some(returning) = returning {
             returning.answer(Err(RollbackError::NoSuchPolicy(name.text().to_string())));
         }
         let (policy_ref, version) = served.map(|served| (served.policy, served.recipe.version)).unzip();
-        let event = body(name, policy_ref.as_ref(), version, "", "its file is gone");
+        let event = body(name, policy_ref.as_ref(), version, "", why);
         self.tell_change(PolicyEvent::Removed(event));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use usher_fleet::advice::{Direction, Fault, FaultKind, ScaleAdvice, ScaleAsk, VerdictRow};
-use usher_fleet::decision::PolicyRef;
+use usher_fleet::decision::{DecisionPoint, PolicyRef};
 
 use super::mirror::Mirror;
 use crate::backoff::Backoff;
@@ -92,6 +92,13 @@ impl ScaleLink {
         before.save_last(loader);
         self.learned = before.learned.or(self.learned.take());
         self.verdicts = before.verdicts;
+        self.counters.set_memory(DecisionPoint::ScaleUp, 0);
+    }
+
+    /// Has it say what it has learned for the last time, and ends it.
+    pub(super) fn end(mut self, loader: &Sender<Message>) {
+        self.save_last(loader);
+        self.counters.set_memory(DecisionPoint::ScaleUp, 0);
     }
 
     /// Returns whether it has a place in a direction's chain. In quarantine it keeps one where its silence means more than
@@ -134,7 +141,7 @@ impl ScaleLink {
         mirror: &Mirror,
         loader: &Sender<Message>,
     ) -> Result<ScaleAdvice, Fault> {
-        let fault = match self.answer(ask, mirror) {
+        let fault = match self.answer(ask, mirror, loader) {
             Ok(advice) => return Ok(advice),
             Err(fault) => fault,
         };
@@ -157,7 +164,7 @@ impl ScaleLink {
             return None;
         }
         let learned = self.learned.take()?;
-        let Ok(advice) = self.answer(ask, mirror) else {
+        let Ok(advice) = self.answer(ask, mirror, loader) else {
             self.learned = Some(learned);
             return None;
         };
@@ -170,7 +177,7 @@ impl ScaleLink {
         Some(advice)
     }
 
-    fn answer(&mut self, ask: &ScaleAsk, mirror: &Mirror) -> Result<ScaleAdvice, CallFault> {
+    fn answer(&mut self, ask: &ScaleAsk, mirror: &Mirror, loader: &Sender<Message>) -> Result<ScaleAdvice, CallFault> {
         let unavailable = |message: &str| CallFault {
             kind: FaultKind::Unavailable,
             message: message.to_owned(),
@@ -184,7 +191,7 @@ impl ScaleLink {
         }
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
-            None => self.start()?,
+            None => self.start(loader)?,
         };
         let verdicts: Vec<VerdictRow> = self.verdicts.drain(..).collect();
         let answer = instance
@@ -205,17 +212,14 @@ impl ScaleLink {
         answer
     }
 
-    fn start(&mut self) -> Result<Box<Serving>, CallFault> {
+    fn start(&mut self, loader: &Sender<Message>) -> Result<Box<Serving>, CallFault> {
         let started = self.recipe.start(self.learned.as_deref());
         let instance = started.map_err(|error| CallFault {
             kind: FaultKind::Error,
             message: error.to_string(),
         })?;
         if let Some(why) = instance.forgot() {
-            tracing::warn!(
-                policy = &*self.policy.name,
-                "it starts without what it has learned: {why}"
-            );
+            self.tell_learning_fault("restore", format!("it starts without it: {why}"), loader);
             self.learned = None;
         }
         self.is_proven = false;

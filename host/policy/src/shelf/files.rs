@@ -66,7 +66,10 @@ impl Files {
         let mut bytes = Vec::new();
         opened.take(bytes_max + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > bytes_max {
-            return Err(io::Error::other(format!("it has more than {bytes_max} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("it has more than {bytes_max} bytes"),
+            ));
         }
         Ok(Some(bytes))
     }

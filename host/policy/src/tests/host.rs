@@ -39,6 +39,7 @@ pub(crate) struct Stage {
     events: Receiver<PolicyEvent>,
     changes: Receiver<()>,
     answers: Receiver<ScaleAnswer>,
+    retry: Duration,
 }
 
 pub(crate) struct FakeHost {
@@ -115,7 +116,7 @@ impl Stage {
         self.policies.stop();
         meanwhile(self.dir.path());
         let world = self.host.world.lock().unwrap().clone();
-        Stage::start(self.dir, self.keep, world, CompileIn::ThisProcess, REFUSED_RETRY)
+        Stage::start(self.dir, self.keep, world, CompileIn::ThisProcess, self.retry)
     }
 
     fn start(
@@ -151,6 +152,7 @@ impl Stage {
             events,
             changes,
             answers,
+            retry,
         }
     }
 

@@ -339,5 +339,11 @@ fn the_built_in_reads_standard_toml_from_the_start_and_when_it_changes() {
     stage.rename_in("standard.toml", b"spare = 3");
     stage.loaded();
     assert_eq!(problem(&stage), None);
+    let mut stage = stage.restart(|dir| std::fs::remove_dir_all(dir).unwrap());
+    assert_eq!(
+        settings(&mut stage),
+        r#"{"spare":3} after 0 rows"#,
+        "a folder that is missing says nothing"
+    );
     stage.stop();
 }

@@ -594,3 +594,104 @@ fn what_the_fleet_stood_in_the_way_of_is_tried_again_when_the_file_is_put_there_
     assert_eq!(stage.decide("room").1, on(77));
     stage.stop();
 }
+
+#[test]
+fn an_order_to_go_back_outlives_a_copy_of_the_same_file_that_pauses() {
+    let two = places(2, "2.0.0").build();
+    let mut stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
+    replace(&mut stage, &places(2, "2.0.0"));
+    stage.policies.rollback("a", "").wait().unwrap();
+    stage.rolled_back();
+    fs::write(stage.path("a.wasm"), &two[..two.len() / 2]).unwrap();
+    stage.until(|policies| wanted_of(policies) == WantedState::Waiting);
+    fs::write(stage.path("a.wasm"), &two).unwrap();
+    stage.until(|policies| wanted_of(policies) == WantedState::RolledBack);
+    assert!(stage.is_quiet_for(3));
+    assert_eq!(stage.decide("room").1, on(1));
+    let stage = stage.restart(same);
+    assert!(
+        matches!(stage.event(), PolicyEvent::RolledBack(_)),
+        "it is in force still"
+    );
+    stage.stop();
+}
+
+fn wanted_of(policies: &Policies) -> WantedState {
+    let status = &policies.status()[0];
+    status
+        .wanted
+        .as_ref()
+        .map_or(WantedState::Serving, |wanted| wanted.state)
+}
+
+#[test]
+fn a_quarantine_outlives_a_deployment_that_deletes_and_copies_as_one_piece() {
+    let half_faulty = Guest {
+        scale_up: Some("(call $rows (i32.const 0))".into()),
+        ..faulty("2.0.0")
+    };
+    let mut stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
+    replace(&mut stage, &half_faulty);
+    provoke(&mut stage);
+    stage.rolled_back();
+    fs::remove_file(stage.path("a.wasm")).unwrap();
+    assert!(matches!(stage.event(), PolicyEvent::Removed(_)));
+    stage.changed();
+    stage.rename_in("a.wasm", &half_faulty.build());
+    assert_eq!(stage.rolled_back().version.as_ref(), "1.0.0");
+    assert_eq!((stage.decide("room").1, serving(&stage)), (on(1), "1.0.0".into()));
+    stage.stop();
+}
+
+#[test]
+fn a_version_that_was_ordered_out_stays_out_while_the_one_before_stumbles_over_the_fleet() {
+    let mut stage = Stage::trying_again();
+    let all = World::of_sixty();
+    *stage.host.world.lock().unwrap() = all.clone();
+    stage.rename_in("a.wasm", &places(1, "1.0.0").build());
+    stage.loaded();
+    replace(&mut stage, &places(2, "2.0.0"));
+    stage.policies.rollback("a", "rooms pile up").wait().unwrap();
+    stage.rolled_back();
+    *stage.host.world.lock().unwrap() = World::default();
+    let mut stage = stage.restart(same);
+    let problem = |policies: &Policies| policies.status()[0].problem.clone().unwrap_or_default();
+    stage.until(|policies| problem(policies).contains("does not serve yet"));
+    assert!(
+        problem(&stage.policies).contains("server 1"),
+        "{}",
+        problem(&stage.policies)
+    );
+    stage.has_decided();
+    assert!(stage.is_quiet_for(4), "however often it is tried");
+    assert_eq!(stage.decide("room").1, on(BUILT_IN));
+    assert_eq!(
+        stage.policies.rollback("b", "").wait(),
+        Err(RollbackError::NoSuchPolicy("b".into()))
+    );
+    *stage.host.world.lock().unwrap() = all;
+    assert_eq!(stage.rolled_back().version.as_ref(), "1.0.0");
+    assert_eq!(stage.decide("room").1, on(1));
+    assert_eq!(wanted(&stage).0, WantedState::RolledBack);
+    stage.stop();
+}
+
+#[test]
+fn a_good_version_before_that_the_fleet_keeps_away_after_a_quarantine_is_tried_again() {
+    let mut stage = Stage::trying_again();
+    let all = World::of_sixty();
+    *stage.host.world.lock().unwrap() = all.clone();
+    stage.rename_in("a.wasm", &places(1, "1.0.0").build());
+    stage.loaded();
+    replace(&mut stage, &faulty("2.0.0"));
+    *stage.host.world.lock().unwrap() = World::default();
+    provoke(&mut stage);
+    stage.until(|policies| {
+        let problem = policies.status()[0].problem.clone();
+        problem.is_some_and(|problem| problem.contains("does not serve yet"))
+    });
+    *stage.host.world.lock().unwrap() = all;
+    assert_eq!(stage.rolled_back().version.as_ref(), "1.0.0");
+    assert_eq!(stage.decide("room").1, on(1));
+    stage.stop();
+}
