@@ -57,8 +57,19 @@ impl Fleet {
             ..report.clone()
         };
         let Some(name) = self.pool_name(growth.pool).cloned() else {
-            decision.verdict = "refused";
+            let outcome = VerdictOutcome::Refused;
+            decision.verdict = outcome.word();
             decision.code = "unknown_pool";
+            let subject = Subject::Launch(growth.pool);
+            self.verdict(
+                decision.policy.clone(),
+                decision.no,
+                subject,
+                outcome,
+                0,
+                decision.code,
+                0,
+            );
             return self.out.decisions.push(decision);
         };
         decision.pool = Some(name.clone());

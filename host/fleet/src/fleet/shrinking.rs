@@ -24,14 +24,7 @@ impl Fleet {
 
     fn judge_shrinkage(&mut self, report: &Decision, shrinkage: Shrinkage) {
         let Some(name) = self.pool_name(shrinkage.pool).cloned() else {
-            let verdict = "refused";
-            let decision = Decision {
-                advice: Advised::Retire,
-                verdict,
-                code: "unknown_pool",
-                ..report.clone()
-            };
-            return self.out.decisions.push(decision);
+            return self.refuse_unknown_pool(report, &shrinkage.servers);
         };
         if !self.may_speak_for(shrinkage.pool) {
             return;
@@ -75,6 +68,30 @@ impl Fleet {
             self.note_scaled(&name, |record, now| record.scaled_down = now);
             self.lower_wanted(&name, gone, &report.policy);
         }
+    }
+
+    /// One record tells of the whole pool, and each server's verdict of it: who would keep all has ordered nothing.
+    fn refuse_unknown_pool(&mut self, report: &Decision, servers: &[Retirement]) {
+        let outcome = VerdictOutcome::Refused;
+        let decision = Decision {
+            advice: Advised::Retire,
+            verdict: outcome.word(),
+            code: "unknown_pool",
+            ..report.clone()
+        };
+        for retirement in servers {
+            let subject = Subject::Retire(retirement.server);
+            self.verdict(
+                decision.policy.clone(),
+                decision.no,
+                subject,
+                outcome,
+                1,
+                decision.code,
+                0,
+            );
+        }
+        self.out.decisions.push(decision);
     }
 
     fn judge_retirement(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use usher_fleet::advice::{Direction, Growth, Retirement, ScaleAdvice, Shrinkage, Subject, VerdictOutcome, VerdictRow};
 use usher_fleet::config::PoolGuards;
 use usher_fleet::decision::Advised;
-use usher_fleet::ids::{DecisionNo, ServerNo};
+use usher_fleet::ids::{DecisionNo, PoolNo, ServerNo};
 use usher_fleet::observation::ProviderError;
 
 use crate::world::{World, automatic, config, fault, guarded, of_tenant, policy, seats};
@@ -310,7 +310,7 @@ fn both_ways_are_asked_in_each_tick() {
 }
 
 #[test]
-fn a_pool_that_does_not_exist_is_refused_and_recorded() {
+fn a_pool_that_does_not_exist_is_refused_recorded_and_told() {
     let mut world = World::new(config(vec![automatic("a")]));
     let ask = world.asked(Direction::Up);
     let mut growth = world.growth("a", 1);
@@ -318,4 +318,46 @@ fn a_pool_that_does_not_exist_is_refused_and_recorded() {
     world.answer(&ask, Ok(ScaleAdvice::Up(vec![growth])), true);
     let last = world.decisions.last().unwrap();
     assert_eq!((last.verdict, last.code), ("refused", "unknown_pool"));
+    assert_eq!(
+        verdicts_of(&mut world, ask.decision),
+        [VerdictRow {
+            decision: ask.decision,
+            subject: Subject::Launch(PoolNo(77)),
+            outcome: VerdictOutcome::Refused,
+            count: 0,
+            code: "unknown_pool",
+            until: 0,
+        }]
+    );
+}
+
+#[test]
+fn servers_of_a_pool_that_does_not_exist_stay_and_each_is_told() {
+    let mut world = two_pools();
+    let server = world.launch("a");
+    let ask = world.asked_anew(Direction::Down);
+    let mut shrinkage = world.shrinkage("a", &[&server, &server]);
+    shrinkage.pool.0 = 77;
+    shrinkage.servers[1].server.0 = 78;
+    let mut keep = world.shrinkage("a", &[]);
+    keep.pool.0 = 79;
+    world.answer(&ask, Ok(ScaleAdvice::Down(vec![shrinkage, keep])), true);
+    assert_eq!(world.hold_of(&server), None);
+    let codes: Vec<_> = world
+        .decisions
+        .iter()
+        .rev()
+        .map(|made| (made.verdict, made.code))
+        .collect();
+    assert_eq!(codes[..2], [("refused", "unknown_pool"); 2]);
+    let told: Vec<_> = verdicts_of(&mut world, ask.decision)
+        .iter()
+        .map(|row| (row.subject, row.outcome, row.count, row.code))
+        .collect();
+    let refused = |no| (Subject::Retire(no), VerdictOutcome::Refused, 1, "unknown_pool");
+    assert_eq!(
+        told,
+        [refused(world.server_no(&server)), refused(ServerNo(78))],
+        "to keep all is no order"
+    );
 }
