@@ -192,7 +192,7 @@ pub struct ScaleAnswer {
     pub took: Duration,
 }
 
-/// A scale policy's advice; what it does not name is left to the next in the chain.
+/// A scale policy's advice; what it does not name is left to the next in the chain. Rows for the same pool count together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScaleAdvice {
     /// More servers.

@@ -217,7 +217,8 @@ pub struct Report {
     pub participants: Option<u32>,
     /// The rooms that are alive; `None` where the server cannot tell.
     pub rooms: Option<Vec<ReportedRoom>>,
-    /// More numbers by name.
+    /// More numbers by name. Each stands until a report has another value for it, or its server is gone: one that is left out is
+    /// not taken back. A server has at most 64; further names are not taken in.
     pub figures: BTreeMap<Arc<str>, u32>,
     /// Where clients reach it; it counts where neither its pool nor its provider has said.
     pub url: Option<String>,

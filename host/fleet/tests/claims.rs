@@ -17,6 +17,9 @@ mod queue;
 #[path = "claims/ledger.rs"]
 mod ledger;
 
+#[path = "claims/figures.rs"]
+mod figures;
+
 #[path = "claims/health.rs"]
 mod health;
 

@@ -374,6 +374,7 @@ fn new_server(record: &ServerRecord, card: Arc<ServerCard>, now: Timestamp) -> S
         },
         sign: now,
         reported: None,
+        figures: BTreeMap::new(),
         participants: 0,
         left_lately: BTreeMap::new(),
         met: BTreeMap::new(),

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 
 use super::Fleet;
+use super::scaling::by_pool;
 use crate::advice::{Growth, Subject, VerdictOutcome};
 use crate::decision::{Advised, Decision, PolicyRef};
 use crate::event::{ScaleRefused, ScaleWanted, What};
@@ -41,7 +42,14 @@ impl Fleet {
         }
     }
 
-    pub(super) fn judge_growth(&mut self, report: &Decision, growth: Growth) {
+    /// Judges what one answer asks for: an author may give a row for each group of waiting rooms, several of them for one pool.
+    pub(super) fn judge_growths(&mut self, report: &Decision, growths: Vec<Growth>) {
+        for growth in by_pool(growths, |growth| growth.pool, join) {
+            self.judge_growth(report, growth);
+        }
+    }
+
+    fn judge_growth(&mut self, report: &Decision, growth: Growth) {
         let mut decision = Decision {
             advice: Advised::Launch(growth.servers),
             reason: Some(growth.reason.clone()).filter(|reason| !reason.is_empty()),
@@ -49,8 +57,19 @@ impl Fleet {
             ..report.clone()
         };
         let Some(name) = self.pool_name(growth.pool).cloned() else {
-            decision.verdict = "refused";
+            let outcome = VerdictOutcome::Refused;
+            decision.verdict = outcome.word();
             decision.code = "unknown_pool";
+            let subject = Subject::Launch(growth.pool);
+            self.verdict(
+                decision.policy.clone(),
+                decision.no,
+                subject,
+                outcome,
+                0,
+                decision.code,
+                0,
+            );
             return self.out.decisions.push(decision);
         };
         decision.pool = Some(name.clone());
@@ -187,4 +206,12 @@ impl Fleet {
             What::ScaleUnwanted(event)
         });
     }
+}
+
+/// Adds what another row asks for in the same pool; the first that asks for servers says why.
+fn join(growth: &mut Growth, more: Growth) {
+    if growth.servers == 0 && more.servers > 0 {
+        growth.reason = more.reason;
+    }
+    growth.servers = growth.servers.saturating_add(more.servers);
 }

@@ -1,5 +1,8 @@
 //! What servers report of themselves. Reports refine the ledger and show life; they never free what is reserved at once.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::Fleet;
 use super::changes::Thing;
 use super::ledger::{Cost, Used};
@@ -8,9 +11,12 @@ use crate::observation::{Report, Reported, ReportedRoom};
 use crate::room::RoomState;
 use crate::server::{Draining, Hold, HoldOwner, Phase};
 
+/// Figures of a server: as many as one report may have, and as a policy may ask for.
+const FIGURES_MAX: usize = 64;
+
 impl Fleet {
     pub(super) fn reported(&mut self, reported: Reported) {
-        let Reported { server, report } = reported;
+        let Reported { server, mut report } = reported;
         let Some(no) = self.server_numbers.get(&server).copied() else {
             return;
         };
@@ -27,6 +33,7 @@ impl Fleet {
             self.take_rooms(no, rooms);
         }
         self.compare_rooms(no, &report);
+        self.take_figures(no, std::mem::take(&mut report.figures));
         let (is_draining, taken_away) = (report.draining, report.taken_away_seconds);
         let Some(known) = self.servers.get_mut(&no) else { return };
         let had_more_load = known
@@ -39,13 +46,6 @@ impl Fleet {
             known.last_busy = self.now;
         }
         self.changes.touch(Thing::Usage(no));
-        if self
-            .servers
-            .get(&no)
-            .is_some_and(|server| server.reported.as_ref().is_some_and(|(_, r)| !r.figures.is_empty()))
-        {
-            self.changes.touch(Thing::Figures(no));
-        }
         if had_more_load {
             self.grown.insert(no);
         }
@@ -67,6 +67,23 @@ impl Fleet {
         let url = report.url.clone();
         self.change_server(no, |record| record.url = url);
         self.watch(no);
+    }
+
+    /// Takes in figures. Those that are left out stand: policies that have seen them cannot be told that they are gone, and one that
+    /// begins to look now must know no less. For the same reason none gives way to a new name.
+    fn take_figures(&mut self, no: ServerNo, figures: BTreeMap<Arc<str>, u32>) {
+        let Some(server) = self.servers.get_mut(&no) else {
+            return;
+        };
+        if figures.is_empty() {
+            return;
+        }
+        for (name, value) in figures {
+            if server.figures.len() < FIGURES_MAX || server.figures.contains_key(&name) {
+                server.figures.insert(name, value);
+            }
+        }
+        self.changes.touch(Thing::Figures(no));
     }
 
     /// Takes in the rooms that are alive on a server: those of the ledger learn, the others count on top.

@@ -205,9 +205,6 @@ impl Iterator for Rows {
 }
 
 fn figure_rows(server: &Server) -> Vec<ViewChange> {
-    let Some((_, report)) = &server.reported else {
-        return Vec::new();
-    };
     let row = |(name, value): (&Arc<str>, &u32)| {
         ViewChange::Figure(FigureRow {
             server: server.no(),
@@ -215,7 +212,7 @@ fn figure_rows(server: &Server) -> Vec<ViewChange> {
             value: *value,
         })
     };
-    report.figures.iter().map(row).collect()
+    server.figures.iter().map(row).collect()
 }
 
 fn phase(server: &Server) -> PhaseView {

@@ -205,14 +205,10 @@ impl Fleet {
         };
         match answer.advice {
             Ok(ScaleAdvice::Up(growths)) if asking.direction == Direction::Up => {
-                for growth in growths.into_iter().take(ROWS_MAX) {
-                    self.judge_growth(&report, growth);
-                }
+                self.judge_growths(&report, growths);
             }
             Ok(ScaleAdvice::Down(shrinkages)) if asking.direction == Direction::Down => {
-                for shrinkage in shrinkages.into_iter().take(ROWS_MAX) {
-                    self.judge_shrinkage(&report, shrinkage);
-                }
+                self.judge_shrinkages(&report, shrinkages);
             }
             Ok(ScaleAdvice::Up(_) | ScaleAdvice::Down(_)) => {}
             Err(fault) => {
@@ -256,6 +252,20 @@ impl Fleet {
         note(&mut record, self.now);
         self.put(Record::Pool(Box::new(record)));
     }
+}
+
+/// Brings together the rows of one answer that are for the same pool, in the order of the first of each.
+pub(super) fn by_pool<Row>(rows: Vec<Row>, pool: fn(&Row) -> PoolNo, join: fn(&mut Row, Row)) -> Vec<Row> {
+    let mut pools: BTreeMap<PoolNo, usize> = BTreeMap::new();
+    let mut joined: Vec<Row> = Vec::new();
+    for row in rows.into_iter().take(ROWS_MAX) {
+        let place = *pools.entry(pool(&row)).or_insert(joined.len());
+        match joined.get_mut(place) {
+            Some(first) => join(first, row),
+            None => joined.push(row),
+        }
+    }
+    joined
 }
 
 fn point(direction: Direction) -> DecisionPoint {

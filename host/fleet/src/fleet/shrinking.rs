@@ -1,7 +1,7 @@
 //! Fewer servers: what a policy would retire is drained, and goes when empty.
 
 use super::Fleet;
-use super::scaling::ROWS_MAX;
+use super::scaling::{ROWS_MAX, by_pool};
 use crate::advice::{Retirement, Shrinkage, Subject, VerdictOutcome};
 use crate::decision::{Advised, Decision, PolicyRef};
 use crate::ids::{PoolName, ServerName};
@@ -9,22 +9,28 @@ use crate::server::HoldOwner;
 use crate::units::Timestamp;
 
 impl Fleet {
-    pub(super) fn judge_shrinkage(&mut self, report: &Decision, shrinkage: Shrinkage) {
+    /// Judges which servers one answer lets go; its rows for one pool are one list. What is beyond [`ROWS_MAX`] servers over all pools
+    /// is not read: those are kept.
+    pub(super) fn judge_shrinkages(&mut self, report: &Decision, mut shrinkages: Vec<Shrinkage>) {
+        let mut servers_left = ROWS_MAX;
+        for shrinkage in shrinkages.iter_mut().take(ROWS_MAX) {
+            shrinkage.servers.truncate(servers_left);
+            servers_left -= shrinkage.servers.len();
+        }
+        for shrinkage in by_pool(shrinkages, |shrinkage| shrinkage.pool, join) {
+            self.judge_shrinkage(report, shrinkage);
+        }
+    }
+
+    fn judge_shrinkage(&mut self, report: &Decision, shrinkage: Shrinkage) {
         let Some(name) = self.pool_name(shrinkage.pool).cloned() else {
-            let verdict = "refused";
-            let decision = Decision {
-                advice: Advised::Retire,
-                verdict,
-                code: "unknown_pool",
-                ..report.clone()
-            };
-            return self.out.decisions.push(decision);
+            return self.refuse_unknown_pool(report, &shrinkage.servers);
         };
         if !self.may_speak_for(shrinkage.pool) {
             return;
         }
         let mut gone = Vec::new();
-        for retirement in shrinkage.servers.into_iter().take(ROWS_MAX) {
+        for retirement in shrinkage.servers {
             let mut decision = Decision {
                 advice: Advised::Retire,
                 pool: Some(name.clone()),
@@ -64,6 +70,30 @@ impl Fleet {
         }
     }
 
+    /// One record tells of the whole pool, and each server's verdict of it: who would keep all has ordered nothing.
+    fn refuse_unknown_pool(&mut self, report: &Decision, servers: &[Retirement]) {
+        let outcome = VerdictOutcome::Refused;
+        let decision = Decision {
+            advice: Advised::Retire,
+            verdict: outcome.word(),
+            code: "unknown_pool",
+            ..report.clone()
+        };
+        for retirement in servers {
+            let subject = Subject::Retire(retirement.server);
+            self.verdict(
+                decision.policy.clone(),
+                decision.no,
+                subject,
+                outcome,
+                1,
+                decision.code,
+                0,
+            );
+        }
+        self.out.decisions.push(decision);
+    }
+
     fn judge_retirement(
         &self,
         name: &PoolName,
@@ -94,4 +124,9 @@ impl Fleet {
         let level = self.staying(pool).min(pool.record.servers_wanted);
         self.set_wanted(name, level, gone, policy, "its policy can do without these servers");
     }
+}
+
+/// Adds the servers that another row for the same pool lets go.
+fn join(shrinkage: &mut Shrinkage, more: Shrinkage) {
+    shrinkage.servers.extend(more.servers);
 }

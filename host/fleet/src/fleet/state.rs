@@ -40,7 +40,10 @@ pub(super) struct Server {
     pub(super) health: Health,
     /// When it was last heard of, or when waiting for a sign began.
     pub(super) sign: Timestamp,
+    /// Its newest report, and when it came; the figures of all its reports are in `figures`.
     pub(super) reported: Option<(Timestamp, Report)>,
+    /// The newest value of each figure that it has ever reported.
+    pub(super) figures: BTreeMap<Arc<str>, u32>,
     /// People on it, whether in rooms that it can name or not, as the newest report says that counts them. One that does not, since the
     /// media server gave no answer, says nothing of them; nor does what one that was lost last said.
     pub(super) participants: u32,

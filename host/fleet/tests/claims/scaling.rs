@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use usher_fleet::advice::{Direction, ScaleAdvice, Subject, VerdictOutcome};
+use usher_fleet::advice::{Direction, Growth, Retirement, ScaleAdvice, Shrinkage, Subject, VerdictOutcome, VerdictRow};
 use usher_fleet::config::PoolGuards;
+use usher_fleet::decision::Advised;
+use usher_fleet::ids::{DecisionNo, PoolNo, ServerNo};
 use usher_fleet::observation::ProviderError;
 
 use crate::world::{World, automatic, config, fault, guarded, of_tenant, policy, seats};
@@ -24,6 +26,12 @@ fn servers(world: &World, pool: &str) -> u32 {
     world.pool(pool).servers_starting + world.pool(pool).servers_ready
 }
 
+/// What is told of a decision with the questions of the next tick.
+fn verdicts_of(world: &mut World, decision: DecisionNo) -> Vec<VerdictRow> {
+    let told = world.asked_verdicts().into_iter().map(|verdict| verdict.row);
+    told.filter(|row| row.decision == decision).collect()
+}
+
 #[test]
 fn an_answer_speaks_only_for_the_pools_that_it_names() {
     let mut world = two_pools();
@@ -39,6 +47,112 @@ fn an_answer_speaks_only_for_the_pools_that_it_names() {
         (0, 1),
         "0 is an answer too"
     );
+}
+
+#[test]
+fn rows_of_one_answer_for_a_pool_count_together_and_are_decided_once() {
+    let mut world = two_pools();
+    let ask = world.asked(Direction::Up);
+    let growth = |pool, servers, reason: &str| Growth {
+        reason: reason.into(),
+        ..world.growth(pool, servers)
+    };
+    let rows = vec![
+        growth("a", 0, "two rooms fit"),
+        growth("b", 1, "a room waits"),
+        growth("a", 1, "a tenant waits"),
+        growth("a", 2, "a region waits"),
+    ];
+    world.answer(&ask, Ok(ScaleAdvice::Up(rows)), true);
+    assert_eq!((servers(&world, "a"), servers(&world, "b")), (3, 1));
+    let decided: Vec<_> = world
+        .decisions
+        .iter()
+        .filter(|decision| decision.no == ask.decision)
+        .map(|decision| (decision.advice.clone(), decision.reason.as_deref()))
+        .collect();
+    assert_eq!(
+        decided,
+        [
+            (Advised::Launch(3), Some("a tenant waits")),
+            (Advised::Launch(1), Some("a room waits"))
+        ],
+        "in the order of the first rows, for the reason of the first that asks for servers"
+    );
+    let told: Vec<_> = verdicts_of(&mut world, ask.decision)
+        .iter()
+        .map(|row| (row.outcome, row.count))
+        .collect();
+    assert_eq!(told, [(VerdictOutcome::Accepted, 3), (VerdictOutcome::Accepted, 1)]);
+}
+
+#[test]
+fn rows_of_one_answer_that_let_servers_of_a_pool_go_count_together() {
+    let guards = PoolGuards {
+        server_life_min: Duration::ZERO,
+        scale_down_cooldown: Duration::from_secs(60),
+        ..PoolGuards::default()
+    };
+    let mut world = World::new(config(vec![guarded("a", guards)]));
+    let (first, second) = (world.launch("a"), world.launch("a"));
+    let ask = world.asked_anew(Direction::Down);
+    let rows = vec![world.shrinkage("a", &[&first]), world.shrinkage("a", &[&second])];
+    world.answer(&ask, Ok(ScaleAdvice::Down(rows)), true);
+    let told: Vec<_> = verdicts_of(&mut world, ask.decision)
+        .iter()
+        .map(|row| (row.outcome, row.code))
+        .collect();
+    assert_eq!(
+        told,
+        [(VerdictOutcome::Accepted, ""); 2],
+        "they go at once, as in one list"
+    );
+}
+
+#[test]
+fn a_pool_that_was_spoken_for_stays_as_it_is_however_often_it_is_named() {
+    let mut world = two_pools();
+    let ask = world.asked(Direction::Up);
+    let one = world.growth("a", 1);
+    world.answer(&ask, Ok(ScaleAdvice::Up(vec![one.clone()])), false);
+    let next = world.asked(Direction::Up);
+    let again = vec![one.clone(), world.growth("b", 1), one];
+    world.answer(&next, Ok(ScaleAdvice::Up(again)), true);
+    assert_eq!((servers(&world, "a"), servers(&world, "b")), (1, 1));
+}
+
+#[test]
+fn of_an_endless_answer_a_thousand_rows_are_read() {
+    let mut world = two_pools();
+    let ask = world.asked(Direction::Up);
+    let wild = Growth {
+        servers: u32::MAX,
+        ..world.growth("b", 0)
+    };
+    let mut rows = vec![wild; 2];
+    rows.resize(1_000_000, world.growth("a", 1));
+    world.answer(&ask, Ok(ScaleAdvice::Up(rows)), true);
+    let decided = |world: &World, no| {
+        let of_it = world.decisions.iter().filter(move |decision| decision.no == no);
+        of_it.map(|decision| decision.advice.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        decided(&world, ask.decision),
+        [Advised::Launch(u32::MAX), Advised::Launch(998)]
+    );
+    let ask = world.asked(Direction::Down);
+    let wild = Retirement {
+        server: ServerNo(77),
+        reason: String::new(),
+    };
+    let shrinkage = |pool| Shrinkage {
+        pool,
+        servers: vec![wild.clone(); 600],
+    };
+    let pools = [world.pool_no("a"), world.pool_no("b")].into_iter().cycle();
+    let rows = pools.map(shrinkage).take(10_000).collect();
+    world.answer(&ask, Ok(ScaleAdvice::Down(rows)), true);
+    assert_eq!(decided(&world, ask.decision), vec![Advised::Unknown(77); 1000]);
 }
 
 #[test]
@@ -196,7 +310,7 @@ fn both_ways_are_asked_in_each_tick() {
 }
 
 #[test]
-fn a_pool_that_does_not_exist_is_refused_and_recorded() {
+fn a_pool_that_does_not_exist_is_refused_recorded_and_told() {
     let mut world = World::new(config(vec![automatic("a")]));
     let ask = world.asked(Direction::Up);
     let mut growth = world.growth("a", 1);
@@ -204,4 +318,46 @@ fn a_pool_that_does_not_exist_is_refused_and_recorded() {
     world.answer(&ask, Ok(ScaleAdvice::Up(vec![growth])), true);
     let last = world.decisions.last().unwrap();
     assert_eq!((last.verdict, last.code), ("refused", "unknown_pool"));
+    assert_eq!(
+        verdicts_of(&mut world, ask.decision),
+        [VerdictRow {
+            decision: ask.decision,
+            subject: Subject::Launch(PoolNo(77)),
+            outcome: VerdictOutcome::Refused,
+            count: 0,
+            code: "unknown_pool",
+            until: 0,
+        }]
+    );
+}
+
+#[test]
+fn servers_of_a_pool_that_does_not_exist_stay_and_each_is_told() {
+    let mut world = two_pools();
+    let server = world.launch("a");
+    let ask = world.asked_anew(Direction::Down);
+    let mut shrinkage = world.shrinkage("a", &[&server, &server]);
+    shrinkage.pool.0 = 77;
+    shrinkage.servers[1].server.0 = 78;
+    let mut keep = world.shrinkage("a", &[]);
+    keep.pool.0 = 79;
+    world.answer(&ask, Ok(ScaleAdvice::Down(vec![shrinkage, keep])), true);
+    assert_eq!(world.hold_of(&server), None);
+    let codes: Vec<_> = world
+        .decisions
+        .iter()
+        .rev()
+        .map(|made| (made.verdict, made.code))
+        .collect();
+    assert_eq!(codes[..2], [("refused", "unknown_pool"); 2]);
+    let told: Vec<_> = verdicts_of(&mut world, ask.decision)
+        .iter()
+        .map(|row| (row.subject, row.outcome, row.count, row.code))
+        .collect();
+    let refused = |no| (Subject::Retire(no), VerdictOutcome::Refused, 1, "unknown_pool");
+    assert_eq!(
+        told,
+        [refused(world.server_no(&server)), refused(ServerNo(78))],
+        "to keep all is no order"
+    );
 }

@@ -182,6 +182,8 @@ fn lying_scale(ask: &ScaleAsk, model: &Model, chance: &mut Chance) -> ScaleAdvic
         pool: *pool,
         servers: all.clone(),
     };
+    // A pool may be named twice.
+    pools.extend(chance.pick(&pools).copied());
     ScaleAdvice::Down(pools.iter().map(shrinkage).collect())
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Reader {
     cursor: Cursor,
     /// With which server the next part of the whole view begins, while it is read so.
     next_part: Option<ServerNo>,
-    pub(crate) pools: BTreeMap<PoolNo, Box<PoolRow>>,
+    pub(crate) pools: BTreeMap<PoolNo, Arc<PoolRow>>,
     pub(crate) states: BTreeMap<PoolNo, PoolStateRow>,
     pub(crate) servers: BTreeMap<ServerNo, ServerRow>,
     pub(crate) usages: BTreeMap<ServerNo, UsageRow>,

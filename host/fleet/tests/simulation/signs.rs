@@ -110,10 +110,9 @@ impl World {
                 room,
             });
         }
-        let figures = [("consumers", 3), ("rooms", 9)]
+        let figures = ["consumers", "rooms"]
             .into_iter()
-            .filter(|_| self.chance.one_in(3))
-            .map(|(name, value)| (name.into(), value));
+            .filter_map(|name| Some((name.into(), self.chance.maybe(2, 0, 9)?)));
         let figures = figures.collect();
         let report = Report {
             cpu_permille: self.chance.maybe(2, 0, 1_000),
