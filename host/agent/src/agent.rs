@@ -197,14 +197,15 @@ impl Agent {
     /// ends an empty server that it has launched and that says so, and this may be a passing mood.
     fn tell_of_refusal(&mut self, sight: Option<&mut Sight>) {
         let Some(sight) = sight else { return };
-        let name = self.media.name();
-        if !self.duty.refuses_itself() {
+        let (name, refuses) = (self.media.name(), self.duty.refuses_itself());
+        // A figure that is left out stays as it was.
+        sight.figures.insert("refuses_rooms".to_owned(), u32::from(refuses));
+        if !refuses {
             if self.troubles.refusal.is_over() {
                 tracing::info!("{name} takes new rooms again");
             }
             return;
         }
-        sight.figures.insert("refuses_rooms".to_owned(), 1);
         if self.troubles.refusal.is_due("refuses", Instant::now()) {
             tracing::warn!(
                 "{name} takes no new rooms, and was not told so by Usher, which places rooms here: let it accept again, or `usher drain {}`",
@@ -215,6 +216,7 @@ impl Agent {
 
     fn tell_of_cut(&mut self, report: &Report, now: Instant) {
         if let Some(cut) = report.rooms_cut()
+            && cut > 0
             && self.troubles.cut.is_due("cut", now)
         {
             tracing::warn!("{cut} rooms are left out: they are more than a report can hold");

@@ -55,18 +55,15 @@ impl Report {
         let sight = sight.unwrap_or_default();
         let mut figures = sight.figures;
         let mut participants = sight.participants;
-        let mut cut = 0;
         let rooms = sight.rooms.map(|seen| {
             participants = participants.or(Some(seen.participants()));
-            if seen.unreadable() > 0 {
-                figures.insert("rooms_unreadable".into(), seen.unreadable());
-            }
-            cut = seen.cut();
-            fitting(seen.into_rooms(), &mut cut)
-        });
-        if cut > 0 {
+            let (unreadable, mut cut) = (seen.unreadable(), seen.cut());
+            let rooms = fitting(seen.into_rooms(), &mut cut);
+            // Told also where there are none: a figure that is left out stays as it was.
+            figures.insert("rooms_unreadable".into(), unreadable);
             figures.insert("rooms_cut".into(), cut);
-        }
+            rooms
+        });
         let own = [
             ("memory_permille", machine.memory_permille),
             ("egress_permille", machine.egress_permille),
@@ -169,7 +166,7 @@ mod tests {
             serde_json::json!({
                 "cpu_permille": 0, "egress_kbps": 8000, "participants": 3, "draining": true, "taken_away_seconds": 110,
                 "rooms": [{"room": "a", "participants": 2}],
-                "figures": {"memory_permille": 500, "egress_permille": 8, "rooms_unreadable": 1},
+                "figures": {"memory_permille": 500, "egress_permille": 8, "rooms_unreadable": 1, "rooms_cut": 0},
             })
         );
     }

@@ -63,7 +63,7 @@ pub(in crate::api) struct ServerReport {
     /// The rooms that are alive.
     #[schema(max_items = 10_000)]
     rooms: Option<Vec<RoomReport>>,
-    /// More numbers by name, for policies.
+    /// More numbers by name, for policies. One that is left out keeps its last value; a server has at most 64.
     #[serde(default)]
     #[schema(schema_with = shown::figures)]
     figures: BTreeMap<String, Figure>,
