@@ -8,7 +8,7 @@ mod outline;
 use serde::{Deserialize, Serialize};
 
 use super::convert::{printable, shortened};
-use super::limits::FUNCTION_BYTES_MAX;
+use super::limits::{DECLARATIONS_MAX, FUNCTION_BYTES_MAX};
 use crate::version::Hash;
 use outline::Outline;
 pub(crate) use outline::imports;
@@ -88,6 +88,19 @@ pub enum CheckError {
          look for a generated table or parser, and build with `opt-level = 3` and `lto = true`"
     )]
     HugeFunction(usize),
+    /// It takes memory that no limit of a memory counts.
+    #[error(
+        "it has {0} globals, imports, exports, segments and elements of them; at most {DECLARATIONS_MAX} are allowed, for they \
+         take memory beside the policy's own: look for code that a tool has generated, and build with `opt-level = 3` and \
+         `lto = true`"
+    )]
+    TooManyDeclarations(u64),
+    /// What is said from one component to another is copied and converted outside of fuel and time.
+    #[error(
+        "it is composed of several components; a policy is one: put its parts together in their language, before it becomes a \
+         component"
+    )]
+    Composed,
     /// A core module that nothing says about what its exports mean.
     #[error(
         "a core module without its `component-type` section: it was not built with `export_policy!` of usher-sdk, or a tool \

@@ -1,10 +1,10 @@
 //! What a module or component says of itself: read section by section, and judged in [`super`].
 
-use wasmparser::{Encoding, KnownCustom, Parser, Payload};
+use wasmparser::{BinaryReaderError, Element, ElementItems, Encoding, KnownCustom, Parser, Payload};
 
 use super::{CheckError, shown};
 use crate::wasm::language::Language;
-use crate::wasm::limits::FUNCTION_BYTES_MAX;
+use crate::wasm::limits::{DECLARATIONS_MAX, FUNCTION_BYTES_MAX};
 
 /// What a module or component says of itself.
 #[derive(Debug, Default)]
@@ -24,14 +24,24 @@ impl Outline {
     pub(super) fn read(bytes: &[u8]) -> Result<Outline, CheckError> {
         let mut outline = Outline::default();
         let mut depth = 0;
+        let mut declared = 0;
+        let invalid = |error: BinaryReaderError| CheckError::Invalid(shown(&error.to_string()));
         for payload in Parser::new(0).parse_all(bytes) {
-            let invalid = |error: wasmparser::BinaryReaderError| CheckError::Invalid(shown(&error.to_string()));
-            match payload.map_err(invalid)? {
+            let payload = payload.map_err(invalid)?;
+            declared += declarations(&payload).map_err(invalid)?;
+            match payload {
                 Payload::Version { encoding, .. } => {
                     depth += 1;
                     outline.is_component |= depth == 1 && encoding == Encoding::Component;
                 }
                 Payload::End(_) => depth -= 1,
+                Payload::ComponentCanonicalSection(_)
+                | Payload::InstanceSection(_)
+                | Payload::ComponentInstanceSection(_)
+                    if depth > 1 =>
+                {
+                    return Err(CheckError::Composed);
+                }
                 Payload::CodeSectionEntry(body) if body.range().len() > FUNCTION_BYTES_MAX => {
                     return Err(CheckError::HugeFunction(body.range().len()));
                 }
@@ -59,6 +69,9 @@ impl Outline {
                 _ => {}
             }
         }
+        if declared > DECLARATIONS_MAX {
+            return Err(CheckError::TooManyDeclarations(declared));
+        }
         Ok(outline)
     }
 
@@ -66,6 +79,32 @@ impl Outline {
     pub(super) fn wasi_import(&self) -> Option<&String> {
         self.imports.iter().find(|import| import.starts_with("wasi"))
     }
+}
+
+/// Counts what instances have places for beside their memories: each core instance, or, for functions that cross a component's
+/// border, the component's own.
+fn declarations(payload: &Payload<'_>) -> Result<u64, BinaryReaderError> {
+    Ok(match payload {
+        Payload::ImportSection(imports) => imports.clone().into_imports().count() as u64,
+        Payload::GlobalSection(globals) => globals.count().into(),
+        Payload::ExportSection(exports) => exports.count().into(),
+        Payload::DataSection(segments) => segments.count().into(),
+        Payload::ElementSection(segments) => {
+            let places = |segment: Element<'_>| {
+                1 + match segment.items {
+                    ElementItems::Functions(functions) => u64::from(functions.count()),
+                    ElementItems::Expressions(_, expressions) => u64::from(expressions.count()),
+                }
+            };
+            let segments = segments.clone().into_iter();
+            segments
+                .map(|segment| segment.map(places))
+                .sum::<Result<u64, BinaryReaderError>>()?
+        }
+        Payload::ComponentCanonicalSection(functions) => functions.count().into(),
+        // Types and code belong to all instances; of tables and memories instances have few.
+        _ => 0,
+    })
 }
 
 /// Returns what a module or component imports, each once; nothing where it cannot be read.
