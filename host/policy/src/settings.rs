@@ -4,9 +4,17 @@
 //! before `configure`, so that a policy may refuse keys that it does not know.
 
 use std::sync::Arc;
+use std::{panic, thread};
+
+use toml::de::{DeTable, DeValue};
 
 /// The longest settings file, in bytes: settings are written by people.
 pub(crate) const SETTINGS_BYTES_MAX: u64 = 64 << 10;
+/// The most tables and lists in each other: whoever reads settings recurses over them, most JSON parsers up to 128.
+const LEVELS_MAX: usize = 64;
+/// The stack of the thread that parses, in bytes. TOML's parser bounds the keys of a path and the tables in each other, to 80 each,
+/// and not their product; to drop 6,400 levels takes 8 MiB where nothing is optimised.
+const STACK_BYTES: usize = 64 << 20;
 
 /// What a settings file says; `{}` where there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +52,18 @@ pub enum SettingsError {
     /// It is not TOML.
     #[error("the settings file is not TOML: {0}")]
     Toml(String),
+    /// Others could not read it.
+    #[error("the settings file has more than {LEVELS_MAX} tables and lists in each other")]
+    TooDeep,
     /// The host's own key has a value that it does not know.
     #[error("`on_fault` is \"next\" or \"wait\", not {0}")]
     OnFault(String),
     /// JSON has no such number.
     #[error("`inf` and `nan` are no settings")]
     Number,
+    /// The machine has too little of something.
+    #[error("no thread can be started to read the settings file: {0}")]
+    NoThread(String),
 }
 
 impl Settings {
@@ -59,9 +73,7 @@ impl Settings {
     /// What is wrong with it, with the line.
     pub(crate) fn read(bytes: &[u8]) -> Result<Settings, SettingsError> {
         let text = std::str::from_utf8(bytes).map_err(|_| SettingsError::NotText)?;
-        let mut table: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| SettingsError::Toml(error.to_string()))?;
+        let mut table = table(text)?;
         let on_fault = match table.remove("on_fault") {
             None => OnFault::Next,
             Some(toml::Value::String(value)) if value == "next" => OnFault::Next,
@@ -73,6 +85,41 @@ impl Settings {
             json: json.to_string().into(),
             on_fault,
         })
+    }
+}
+
+/// Parses a text where there is stack enough for whatever it nests, and returns only what any thread can walk over.
+fn table(text: &str) -> Result<toml::Table, SettingsError> {
+    thread::scope(|scope| {
+        let parser = thread::Builder::new().stack_size(STACK_BYTES);
+        let parser = parser.spawn_scoped(scope, || flat_table(text));
+        let parser = parser.map_err(|error| SettingsError::NoThread(error.to_string()))?;
+        parser.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
+    })
+}
+
+fn flat_table(text: &str) -> Result<toml::Table, SettingsError> {
+    let invalid = |error: toml::de::Error| SettingsError::Toml(error.to_string());
+    let document = DeTable::parse(text).map_err(invalid)?;
+    let mut values = document.get_ref().values();
+    if !values.all(|value| is_within(value.get_ref(), LEVELS_MAX)) {
+        return Err(SettingsError::TooDeep);
+    }
+    // Parsed anew: a number that is too large is found as values are made, and has a line only where the text is at hand.
+    text.parse().map_err(invalid)
+}
+
+/// Returns whether so many levels hold all of a value.
+fn is_within(value: &DeValue<'_>, levels: usize) -> bool {
+    let Some(inside) = levels.checked_sub(1) else {
+        return !(value.is_table() || value.is_array());
+    };
+    match value {
+        DeValue::Table(table) => table.values().all(|value| is_within(value.get_ref(), inside)),
+        DeValue::Array(items) => items.iter().all(|value| is_within(value.get_ref(), inside)),
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
+            true
+        }
     }
 }
 
@@ -103,6 +150,36 @@ mod tests {
         assert_eq!(settings.on_fault, OnFault::Wait);
         assert_eq!(&*settings.json, r#"{"spare":2,"window":[{"from":"08:30:00"}]}"#);
         assert_eq!(Settings::read(b"").unwrap(), Settings::default());
+    }
+
+    /// Tables in tables, each by a path of so many keys.
+    fn nested(keys: usize, tables: usize) -> String {
+        let path = vec!["a"; keys].join(".");
+        format!(
+            "{}1{}",
+            format!("{path} = {{").repeat(tables - 1) + &format!("{path} = "),
+            "}".repeat(tables - 1)
+        )
+    }
+
+    #[test]
+    fn settings_that_no_stack_would_hold_are_refused_and_not_walked_over() {
+        let bomb = nested(79, 79);
+        assert!(bomb.len() < 13_000);
+        assert_eq!(Settings::read(bomb.as_bytes()), Err(SettingsError::TooDeep));
+        // What is no TOML either way is dropped as it is nested.
+        let twice = Settings::read(format!("a = 1\n{bomb}").as_bytes()).unwrap_err();
+        assert!(matches!(twice, SettingsError::Toml(_)), "{twice}");
+    }
+
+    #[test]
+    fn settings_have_sixty_four_levels() {
+        // A key of one is a value without a table around it.
+        assert!(Settings::read(nested(65, 1).as_bytes()).is_ok());
+        assert_eq!(Settings::read(nested(66, 1).as_bytes()), Err(SettingsError::TooDeep));
+        let lists = |levels: usize| format!("a = {}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Settings::read(lists(64).as_bytes()).is_ok());
+        assert_eq!(Settings::read(lists(65).as_bytes()), Err(SettingsError::TooDeep));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Every gate between a file and a decision, and what is said at it.
 
+use wit_component::ComponentEncoder;
+
 use super::guests::Guest;
 use super::host::Stage;
+use crate::wasm::{CheckError, Module};
 
 /// Drops a file into the folder and expects it to be refused at this step, with these words; what served before still does.
 fn check(bytes: &[u8], settings: Option<&str>, step: &str, words: &str) {
@@ -70,6 +73,56 @@ fn wasi_imports_get_a_hint_in_the_authors_language() {
     );
     let component = wat::parse_str(r#"(component (import "wasi:cli/environment@0.2.0" (instance)))"#).unwrap();
     check(&component, None, "check", "`wasi:cli/environment@0.2.0`");
+}
+
+/// What each language's tools note, as they write it: an interpreter brings its own language along, before or after.
+#[test]
+fn every_language_gets_its_own_hint() {
+    let engine =
+        r#"(@producers (language "C_plus_plus_17" "") (language "Rust" "1.90") (processed-by "clang" "19.1"))"#;
+    let script = |producers: &str| format!("(@producers {producers}) (core module {engine})");
+    let module = |producers: &str| format!("(core module (@producers {producers}))");
+    let hints = [
+        (
+            module(r#"(language "Rust" "") (processed-by "rustc" "1.95")"#),
+            "build for `wasm32-unknown-unknown`, not",
+        ),
+        (
+            module(r#"(language "Go" "go1.26") (processed-by "TinyGo" "0.40")"#),
+            "build with TinyGo and",
+        ),
+        (
+            module(r#"(language "C11" "") (processed-by "clang" "19.1")"#),
+            "build with `--target=wasm32-unknown-unknown -nostdlib`",
+        ),
+        (
+            script(r#"(language "JavaScript" "") (processed-by "ComponentizeJS" "0.19")"#),
+            "build with `jco componentize --disable all`",
+        ),
+        (
+            script(r#"(processed-by "ComponentizeJS" "0.19")"#),
+            "build with `jco componentize --disable all`",
+        ),
+        (
+            script(r#"(processed-by "componentize-py" "0.17")"#),
+            "build with `componentize-py componentize --stub-wasi`",
+        ),
+        (
+            format!("(core module {engine}) (@producers (language \"Python\" \"3.14\"))"),
+            "build with `componentize-py componentize --stub-wasi`",
+        ),
+        (module(r#"(language "Zig" "0.16")"#), "build it without WASI"),
+    ];
+    for (producers, hint) in hints {
+        let text = format!(r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance)) {producers})"#);
+        let error = Module::new(wat::parse_str(text).unwrap())
+            .check()
+            .unwrap_err()
+            .to_string();
+        let words =
+            format!("`wasi:clocks/wall-clock@0.2.0`, but a policy has no clock, files, network or randomness: {hint}");
+        assert!(error.contains(&words), "{producers}: {error}");
+    }
 }
 
 #[test]
@@ -157,6 +210,121 @@ fn more_memory_than_allowed_is_refused_at_the_start() {
 }
 
 #[test]
+fn more_declarations_than_allowed_are_refused_of_whatever_kind_and_in_whichever_module() {
+    let check = |more: &str| {
+        let guest = Guest {
+            more: more.into(),
+            ..Guest::places("(call $defer)")
+        };
+        Module::new(guest.build()).check()
+    };
+    let elements = |mode: &str, count: usize| format!("(elem {mode} {})", "$ok ".repeat(count));
+    let exports = |count: usize| {
+        (0..count)
+            .map(|n| format!("(export \"{n}\" (func $ok))"))
+            .collect::<String>()
+    };
+    let many = [
+        "(global i32 (i32.const 0))".repeat(20_000),
+        "(global funcref (ref.func $ok))".repeat(20_000),
+        "(data \"\")".repeat(20_000),
+        elements("func", 20_000),
+        "(elem funcref (ref.func $ok) (ref.null func))".repeat(7_000),
+        format!("(table 20000 funcref) {}", elements("(i32.const 0) func", 20_000)),
+        exports(20_000),
+    ];
+    for more in &many {
+        let error = check(more).unwrap_err();
+        let CheckError::TooManyDeclarations(count) = error else {
+            panic!("{}: {error}", &more[..40]);
+        };
+        assert!((20_001..22_000).contains(&count), "{}: {count}", &more[..40]);
+    }
+    // Several times what a policy of 4 MiB would have.
+    let fair = [
+        "(global i32 (i32.const 0))".repeat(6_000),
+        elements("func", 6_000),
+        "(data \"\")".repeat(6_000),
+    ];
+    check(&fair.concat()).unwrap();
+
+    let module = format!("(core module {})", "(global i32 (i32.const 0))".repeat(7_000));
+    let component = inside(
+        &Guest::places("(call $defer)"),
+        &format!("(component {})", module.repeat(3)),
+    );
+    let error = Module::new(component).check().unwrap_err();
+    assert!(matches!(error, CheckError::TooManyDeclarations(21_001..)), "{error}");
+}
+
+/// Text goes from one component to another by a function of the runtime, which knows neither fuel nor time.
+#[test]
+fn what_is_composed_of_components_is_refused() {
+    let guest = Guest::places("(call $defer)");
+    let speaks = inside(&guest, SPEAKS);
+    assert_eq!(Module::new(speaks).check().unwrap_err(), CheckError::Composed);
+    let many_times = "(component (core module $m) (core instance (instantiate $m)))";
+    assert_eq!(
+        Module::new(inside(&guest, many_times)).check().unwrap_err(),
+        CheckError::Composed
+    );
+    let in_between = "(component (component $nothing) (instance (instantiate $nothing)))";
+    assert_eq!(
+        Module::new(inside(&guest, in_between)).check().unwrap_err(),
+        CheckError::Composed
+    );
+}
+
+/// A component in which one says 58 MB of text to another, in another encoding, as it starts.
+const SPEAKS: &str = r#"(component
+  (component $hears
+    (core module $m
+      (memory (export "memory") 1000)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16))
+      (func (export "hear") (param i32 i32)))
+    (core instance $m (instantiate $m))
+    (func (export "hear") (param "text" string)
+      (canon lift (core func $m "hear") (memory $m "memory") (realloc (func $m "realloc")))))
+  (component $says
+    (import "hear" (func $hear (param "text" string)))
+    (core module $memory (memory (export "memory") 900))
+    (core instance $memory (instantiate $memory))
+    (core func $say (canon lower (func $hear) (memory $memory "memory") string-encoding=utf16))
+    (core module $m
+      (import "" "say" (func $say (param i32 i32)))
+      (func $begin (loop $more (call $say (i32.const 0) (i32.const 29000000)) (br $more)))
+      (start $begin))
+    (core instance (instantiate $m (with "" (instance (export "say" (func $say)))))))
+  (instance $hears (instantiate $hears))
+  (instance (instantiate $says (with "hear" (func $hears "hear")))))"#;
+
+/// A guest as a component, with another component inside that is instantiated after it.
+fn inside(guest: &Guest, component: &str) -> Vec<u8> {
+    let mut bytes = encoded(guest);
+    let payloads = wasmparser::Parser::new(0).parse_all(&bytes).map(Result::unwrap);
+    // None of them has another one inside.
+    let before = payloads.filter(|payload| matches!(payload, wasmparser::Payload::ComponentSection { .. }));
+    let number = u8::try_from(before.count()).unwrap();
+    let component = wat::parse_str(component).unwrap();
+    bytes.push(4);
+    bytes.extend(leb(component.len()));
+    bytes.extend(component);
+    // One instance, of that component, without arguments.
+    bytes.extend([5, 4, 1, 0, number, 0]);
+    bytes
+}
+
+fn leb(number: usize) -> [u8; 4] {
+    let part = |shift: usize| u8::try_from((number >> shift) & 0x7f).unwrap();
+    [part(0) | 0x80, part(7) | 0x80, part(14) | 0x80, part(21)]
+}
+
+fn encoded(guest: &Guest) -> Vec<u8> {
+    let encoder = ComponentEncoder::default().module(&guest.build()).unwrap();
+    encoder.validate(true).encode().unwrap()
+}
+
+#[test]
 fn settings_are_refused_in_the_policys_words() {
     let picky = Guest {
         // Takes only `{}`.
@@ -171,6 +339,13 @@ fn settings_are_refused_in_the_policys_words() {
         "the settings were refused: oh no",
     );
     check(&picky, Some("spare ="), "settings", "not TOML");
+    let deep = format!("a{} = 1", ".a".repeat(70));
+    check(
+        &picky,
+        Some(&deep),
+        "settings",
+        "more than 64 tables and lists in each other",
+    );
     check(
         &picky,
         Some("on_fault = \"panic\""),
@@ -263,13 +438,7 @@ fn a_policy_that_does_not_take_the_view_is_refused() {
 
 #[test]
 fn a_ready_component_is_taken_as_it_is() {
-    let module = Guest::places("(call $on (i32.const 4))").build();
-    let component = wit_component::ComponentEncoder::default()
-        .module(&module)
-        .unwrap()
-        .validate(true)
-        .encode()
-        .unwrap();
+    let component = encoded(&Guest::places("(call $on (i32.const 4))"));
     let mut stage = Stage::serving(&[("a.wasm", &component)]);
     assert_eq!(stage.decide("room").0, "a");
     stage.stop();

@@ -21,7 +21,7 @@ impl Language {
                 let found = match name.as_str() {
                     "rust" | "rustc" => Language::Rust,
                     "go" | "tinygo" => Language::Go,
-                    "javascript" | "componentize-js" | "starlingmonkey" => Language::JavaScript,
+                    "javascript" | "componentizejs" | "componentize-js" | "starlingmonkey" => Language::JavaScript,
                     "python" | "componentize-py" => Language::Python,
                     "clang" | "c11" | "c_plus_plus_14" => Language::C,
                     _ => continue,

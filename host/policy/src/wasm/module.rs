@@ -3,13 +3,15 @@
 //! A [`Module`] is bytes from the folder; [`Module::check`] makes it a [`Checked`] component or says, in words for its
 //! author, what it is instead and how to build a policy. Nothing is compiled or run here.
 
+mod outline;
+
 use serde::{Deserialize, Serialize};
-use wasmparser::{Encoding, KnownCustom, Parser, Payload};
 
 use super::convert::{printable, shortened};
-use super::language::Language;
-use super::limits::FUNCTION_BYTES_MAX;
+use super::limits::{DECLARATIONS_MAX, FUNCTION_BYTES_MAX};
 use crate::version::Hash;
+use outline::Outline;
+pub(crate) use outline::imports;
 
 /// The contract that this host speaks. Before 1.0 a policy must be built for exactly this one.
 pub(crate) const CONTRACT: &str = "0.1.0";
@@ -86,6 +88,19 @@ pub enum CheckError {
          look for a generated table or parser, and build with `opt-level = 3` and `lto = true`"
     )]
     HugeFunction(usize),
+    /// It takes memory that no limit of a memory counts.
+    #[error(
+        "it has {0} globals, imports, exports, segments and elements of them; at most {DECLARATIONS_MAX} are allowed, for they \
+         take memory beside the policy's own: look for code that a tool has generated, and build with `opt-level = 3` and \
+         `lto = true`"
+    )]
+    TooManyDeclarations(u64),
+    /// What is said from one component to another is copied and converted outside of fuel and time.
+    #[error(
+        "it is composed of several components; a policy is one: put its parts together in their language, before it becomes a \
+         component"
+    )]
+    Composed,
     /// A core module that nothing says about what its exports mean.
     #[error(
         "a core module without its `component-type` section: it was not built with `export_policy!` of usher-sdk, or a tool \
@@ -242,62 +257,7 @@ fn encode(module: &[u8], outline: &Outline) -> Result<Vec<u8>, CheckError> {
     encoded.map_err(|error| CheckError::Encode(shortened(printable(format!("{error:#}")), CAUSES_BYTES_MAX)))
 }
 
-/// What a module or component says of itself.
-#[derive(Debug, Default)]
-struct Outline {
-    is_component: bool,
-    has_type_section: bool,
-    imports: Vec<String>,
-    exports: Vec<String>,
-    language: Language,
-}
-
 impl Outline {
-    fn read(bytes: &[u8]) -> Result<Outline, CheckError> {
-        let mut outline = Outline::default();
-        let mut depth = 0;
-        for payload in Parser::new(0).parse_all(bytes) {
-            let invalid = |error: wasmparser::BinaryReaderError| CheckError::Invalid(shown(&error.to_string()));
-            match payload.map_err(invalid)? {
-                Payload::Version { encoding, .. } => {
-                    depth += 1;
-                    outline.is_component |= depth == 1 && encoding == Encoding::Component;
-                }
-                Payload::End(_) => depth -= 1,
-                Payload::CodeSectionEntry(body) if body.range().len() > FUNCTION_BYTES_MAX => {
-                    return Err(CheckError::HugeFunction(body.range().len()));
-                }
-                Payload::ImportSection(imports) if depth == 1 => {
-                    for import in imports.into_imports() {
-                        outline.imports.push(import.map_err(invalid)?.module.to_owned());
-                    }
-                }
-                Payload::ComponentImportSection(imports) if depth == 1 => {
-                    for import in imports {
-                        outline.imports.push(import.map_err(invalid)?.name.name.to_owned());
-                    }
-                }
-                Payload::ComponentExportSection(exports) if depth == 1 => {
-                    for export in exports {
-                        outline.exports.push(export.map_err(invalid)?.name.name.to_owned());
-                    }
-                }
-                Payload::CustomSection(section) => {
-                    outline.has_type_section |= section.name().starts_with("component-type");
-                    if let KnownCustom::Producers(producers) = section.as_known() {
-                        outline.language.learn(producers);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(outline)
-    }
-
-    fn wasi_import(&self) -> Option<&String> {
-        self.imports.iter().find(|import| import.starts_with("wasi"))
-    }
-
     fn refuse_wasi(&self) -> Result<(), CheckError> {
         match self.wasi_import() {
             Some(import) => Err(CheckError::Wasi {
@@ -339,14 +299,6 @@ impl Outline {
         }
         Ok(parts)
     }
-}
-
-/// Returns what a module or component imports, each once; nothing where it cannot be read.
-pub(crate) fn imports(bytes: &[u8]) -> Vec<String> {
-    let mut imports = Outline::read(bytes).map_or_else(|_| Vec::new(), |outline| outline.imports);
-    imports.sort();
-    imports.dedup();
-    imports
 }
 
 /// Returns the interface's name if it is one of the contract's.

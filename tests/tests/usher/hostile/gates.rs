@@ -228,6 +228,12 @@ fn all() -> Vec<Stopped> {
             "it names pool 77",
         ),
         stopped(
+            "globals-without-end",
+            with(defers(), &"(global i64 (i64.const 0))".repeat(100_000)),
+            "check",
+            "globals, imports, exports, segments and elements of them; at most 20000",
+        ),
+        stopped(
             "without-a-break",
             with(
                 defers(),

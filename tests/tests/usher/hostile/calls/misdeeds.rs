@@ -86,6 +86,15 @@ fn down(body: &str) -> Guest {
     }
 }
 
+/// A guest that does this when it is told of usages by themselves: where servers are asked for, as rooms bring theirs along.
+fn watches(body: &str) -> Guest {
+    Guest {
+        place: None,
+        scale_up: Some("(call $rows (i32.const 0))".into()),
+        ..looks(1, body)
+    }
+}
+
 /// Misdeeds where a room is to be placed.
 pub(super) fn placing() -> Vec<Faulty> {
     let take_all = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))";
@@ -160,6 +169,12 @@ pub(super) fn scaling() -> Vec<Faulty> {
         // Of scale-down one alone: its fault keeps all servers, and nobody after it is asked.
         faulty("down-loops", down(LOOP), "scale_down", "out_of_fuel: used up its fuel"),
         faulty("up-loops", up(LOOP), "scale_up", "out_of_fuel: used up its fuel"),
+        faulty(
+            "up-usages-loop",
+            watches(LOOP),
+            "scale_up",
+            "out_of_fuel: used up its fuel",
+        ),
         faulty("up-traps", up("unreachable"), "scale_up", "trap: wasm `unreachable`"),
         faulty(
             "up-1001-rows",
