@@ -197,7 +197,10 @@ impl Loader {
             Ok(recipe) => recipe.clone(),
             // Nothing was decided, and nobody asks any more.
             Err(LoadError::Compile(CompileError::Stopped)) => return,
-            Err(error) if error.is_no_fault_of_the_file() => return self.put_off(prepared, &error.to_string()),
+            Err(error) if error.is_no_fault_of_the_file() => {
+                let problem = error.to_string();
+                return self.put_off(prepared, &problem);
+            }
             Err(error) => return self.stays_away(&name, &error.to_string()),
         };
         let Some(view) = self.host.snapshot() else {

@@ -61,9 +61,9 @@ fn the_last_two_good_versions_outlive_the_process() {
     assert_eq!(shelf.expected(), [name("a")]);
     assert_eq!(shelf.current(&name("a")).unwrap(), &good(&files));
     assert_eq!(shelf.previous(&name("a")).unwrap().version, first);
-    let kept = shelf.contents(&name("a"), good(&files).version).unwrap();
+    let kept = shelf.contents(&name("a"), good(&files).version).unwrap().unwrap();
     assert_eq!((kept.wasm, kept.settings), (b"2".to_vec(), Some(b"spare = 1".to_vec())));
-    assert_eq!(shelf.contents(&name("a"), first).unwrap().settings, None);
+    assert_eq!(shelf.contents(&name("a"), first).unwrap().unwrap().settings, None);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_third_version_pushes_the_first_off_the_shelf_and_off_the_disk() {
     let versions = ["1", "2", "3"].map(|wasm| serve(&mut shelf, "a", wasm));
     assert_eq!(shelf.previous(&name("a")).unwrap().version, versions[1]);
     assert_eq!(all_files(dir.path()).len(), 3, "two modules and the state");
-    assert!(shelf.contents(&name("a"), versions[0]).is_none());
+    assert!(shelf.contents(&name("a"), versions[0]).unwrap().is_none());
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_quarantined_version_does_not_push_the_good_one_before_it_off() {
     quarantine(&mut shelf, "a", second);
     serve(&mut shelf, "a", "3");
     assert_eq!(shelf.previous(&name("a")).unwrap().version, first);
-    assert!(shelf.contents(&name("a"), first).is_some());
+    assert!(shelf.contents(&name("a"), first).unwrap().is_some());
 }
 
 #[test]
@@ -122,11 +122,14 @@ fn a_kept_module_that_is_not_what_its_hash_says_is_not_used() {
     let version = serve(&mut shelf, "a", "1");
     let module = dir.path().join("a").join(format!("{}.wasm", version.wasm));
     fs::write(&module, "2").unwrap();
-    assert!(shelf.contents(&name("a"), version).is_none());
+    assert!(shelf.contents(&name("a"), version).unwrap().is_none());
     fs::write(&module, vec![0; usize::try_from(WASM_BYTES_MAX).unwrap() + 1]).unwrap();
-    assert!(shelf.contents(&name("a"), version).is_none());
+    assert!(shelf.contents(&name("a"), version).unwrap().is_none());
     fs::remove_file(&module).unwrap();
-    assert!(shelf.contents(&name("a"), version).is_none());
+    assert!(shelf.contents(&name("a"), version).unwrap().is_none());
+    // What cannot be read is not lost.
+    fs::create_dir(&module).unwrap();
+    assert!(shelf.contents(&name("a"), version).is_err());
 }
 
 #[test]
@@ -266,9 +269,9 @@ fn without_a_folder_it_keeps_in_memory() {
     let mut shelf = Shelf::open(None);
     let version = serve(&mut shelf, "a", "1");
     shelf.keep_learned(&name("a"), b"monday");
-    assert_eq!(shelf.contents(&name("a"), version).unwrap().wasm, b"1");
+    assert_eq!(shelf.contents(&name("a"), version).unwrap().unwrap().wasm, b"1");
     assert_eq!(shelf.learned(&name("a")).unwrap(), b"monday");
     let unusable = tempfile::NamedTempFile::new().unwrap();
     let mut shelf = Shelf::open(Some(unusable.path()));
-    assert!(serve(&mut shelf, "a", "1") == version && shelf.contents(&name("a"), version).is_some());
+    assert!(serve(&mut shelf, "a", "1") == version && shelf.contents(&name("a"), version).unwrap().is_some());
 }
