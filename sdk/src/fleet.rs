@@ -9,6 +9,7 @@
 
 mod builder;
 mod fitting;
+mod labels;
 mod open;
 mod places;
 mod server;
@@ -25,6 +26,7 @@ use crate::{
     Change, Figure, Label, Outcome, Pool, PoolId, PoolState, ServerId, ServerRow, Size, Subject, Timestamp, Usage,
     Verdict,
 };
+use labels::OwnLabels;
 use open::{OpenServers, Standing};
 use servers::Servers;
 
@@ -81,7 +83,7 @@ pub struct Fleet {
     retire_verdicts: VecDeque<Verdict>,
 }
 
-/// A pool and its open servers.
+/// A pool, its open servers, and what its servers carry.
 #[derive(Debug)]
 struct PoolEntry {
     pool: Pool,
@@ -90,6 +92,8 @@ struct PoolEntry {
     /// Whether it lets in everybody.
     is_for_all: bool,
     open: OpenServers,
+    /// Of all its servers, also of those that are not open.
+    own_labels: OwnLabels,
 }
 
 impl Fleet {
@@ -175,13 +179,35 @@ impl Fleet {
     /// ```
     #[inline(always)]
     pub fn carries(&self, server: &Server, labels: &[Label]) -> bool {
-        let mut required = labels
-            .iter()
-            .filter_map(|label| Some((label.key.strip_prefix(REQUIRE_PREFIX)?, &label.value)));
-        required.all(|(key, value)| {
+        required(labels).all(|(key, value)| {
             let of_pool = || self.pool(server.pool_id()).and_then(|pool| pool.label(key));
             server.label(key).or_else(of_pool) == Some(value)
         })
+    }
+
+    /// Returns whether servers of a pool may carry all that a room's labels require: the pool does, or some of its servers have labels
+    /// of their own with such keys. Whether one of them [carries](Self::carries) it is then still to be seen; where this says no, none
+    /// does.
+    ///
+    /// A search that goes by it ([`Fitting::in_pools`]) does not go through a thousand servers for one with a GPU in pools that have none.
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, Label, Pool, Size};
+    ///
+    /// let fleet = Fleet::builder()
+    ///     .pool("plain", |_| {})
+    ///     .servers("plain", 5_000, |server| server.usage.rooms = 3)
+    ///     .pool("gpu", |pool| pool.labels.push(Label::new("gpu", "yes")))
+    ///     .server("gpu", |_| {})
+    ///     .build();
+    /// let wants_gpu = [Label::new("require.gpu", "yes")];
+    /// let may_carry = |pool: &Pool| fleet.may_carry(pool, &wants_gpu);
+    /// let first = fleet.fitting(Size::default()).in_pools(&may_carry).next();
+    /// assert_eq!(first.map(|server| server.name()), Some("gpu"));
+    /// ```
+    pub fn may_carry(&self, pool: &Pool, labels: &[Label]) -> bool {
+        let own = pool_at(&self.pools, pool.id).map(|at| &self.pools[at].own_labels);
+        required(labels).all(|(key, value)| pool.label(key) == Some(value) || own.is_ok_and(|own| own.may_have(key)))
     }
 
     /// Returns what became of launches that this policy ordered, since its last `scale_up`; the oldest first, at most
@@ -313,18 +339,20 @@ impl Fleet {
                 (entry.pool, entry.region, entry.is_for_all) = (pool, region, is_for_all);
             }
             Err(at) => {
-                // Servers may have been set before their pool was, or it went and came back.
-                let servers = self.servers.iter().filter(|server| server.pool_id() == pool.id);
-                let mut open = OpenServers::default();
-                servers
-                    .filter_map(Server::standing)
-                    .for_each(|standing| open.insert(standing));
-                let entry = PoolEntry {
+                let mut entry = PoolEntry {
                     pool,
                     region,
                     is_for_all,
-                    open,
+                    open: OpenServers::default(),
+                    own_labels: OwnLabels::default(),
                 };
+                // Servers may have been set before their pool was, or it went and came back.
+                for server in self.servers.iter().filter(|server| server.pool_id() == entry.pool.id) {
+                    entry.own_labels.add(server.row());
+                    if let Some(standing) = server.standing() {
+                        entry.open.insert(standing);
+                    }
+                }
                 self.pools.insert(at, entry);
             }
         }
@@ -332,17 +360,18 @@ impl Fleet {
 
     fn set_server(&mut self, now: Timestamp, row: ServerRow) {
         let Some(server) = self.servers.get_mut(row.id) else {
+            join(&mut self.pools, &row, None);
             return self.servers.insert(Server::new(now, row));
         };
         // It may be in another pool from here on.
-        stand(&mut self.pools, server.pool_id(), server.standing(), None);
+        leave(&mut self.pools, server);
         server.describe(row);
-        stand(&mut self.pools, server.pool_id(), None, server.standing());
+        join(&mut self.pools, server.row(), server.standing());
     }
 
     fn remove_server(&mut self, id: ServerId) {
         if let Some(server) = self.servers.remove(id) {
-            stand(&mut self.pools, server.pool_id(), server.standing(), None);
+            leave(&mut self.pools, &server);
         }
     }
 
@@ -395,6 +424,30 @@ fn stand(pools: &mut [PoolEntry], pool: PoolId, before: Option<Standing>, after:
     if let Some(after) = after {
         open.insert(after);
     }
+}
+
+/// Adds a server to its pool, if that is known.
+fn join(pools: &mut [PoolEntry], row: &ServerRow, standing: Option<Standing>) {
+    stand(pools, row.pool, None, standing);
+    if let Ok(at) = pool_at(pools, row.pool) {
+        pools[at].own_labels.add(row);
+    }
+}
+
+/// Takes a server out of its pool, if that is known.
+fn leave(pools: &mut [PoolEntry], server: &Server) {
+    stand(pools, server.pool_id(), server.standing(), None);
+    if let Ok(at) = pool_at(pools, server.pool_id()) {
+        pools[at].own_labels.remove(server.row());
+    }
+}
+
+/// Returns what a room's labels require: keys and their values.
+#[inline(always)]
+fn required(labels: &[Label]) -> impl Iterator<Item = (&str, &str)> {
+    labels
+        .iter()
+        .filter_map(|label| Some((label.key.strip_prefix(REQUIRE_PREFIX)?, label.value.as_str())))
 }
 
 impl Verdict {

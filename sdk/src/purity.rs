@@ -1,9 +1,9 @@
 //! For an author's native tests: does a policy answer alike, however it came to know what it knows?
 //!
-//! Usher asks a policy in more than one instance, builds instances anew, and replays what was decided. A policy whose answer
-//! depends on anything but its settings, the view, the question and the moment (a count in a `Cell`, a `static`, the order of a `HashMap`,
-//! the machine's clock) decides otherwise there than it did here. These checks ask the same in different ways, and
-//! name the first answer that differs. They find what shows; what never shows on the fleet and rooms of a test, they cannot.
+//! Usher asks a policy in more than one instance, and builds instances anew. A policy whose answer depends on anything but its
+//! settings, the view, the question and the moment (a count in a `Cell`, a `static`, the order of a `HashMap`, the machine's
+//! clock) decides otherwise there than it did here. These checks ask the same in different ways, and name the first answer
+//! that differs. They find what shows; what never shows on the fleet and rooms of a test, they cannot.
 //!
 //! [`check`] is for [`Place`], which must be pure; [`check_scale_up`] and [`check_scale_down`] are for decisions that may keep what
 //! they saw, but must come to the same from the same.

@@ -90,6 +90,7 @@ mod tests {
             "usher policy new",
             "usher policy new 1",
             "usher policy build --as a/b",
+            "usher policy build --as standard",
             "usher policy build --to policies --config usher.toml",
             "usher policy check",
             "usher policy check a.wasm --servers 1000001",

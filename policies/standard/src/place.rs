@@ -2,7 +2,9 @@
 
 use std::cmp::Reverse;
 
-use usher_sdk::{Fleet, Moment, PlacementAdvice, PoolId, REQUIRE_PREFIX, RoomRequest, Server, ServerId, Timestamp};
+use usher_sdk::{
+    Fleet, Moment, PlacementAdvice, Pool, PoolId, REQUIRE_PREFIX, RoomRequest, Server, ServerId, Timestamp,
+};
 
 use crate::Settings;
 use crate::pools::{Asked, Preference, launchable};
@@ -14,15 +16,15 @@ use crate::settings::Marks;
 /// a fleet of any size.
 pub const CANDIDATES_MAX: usize = 32;
 
-/// How many servers with room are looked at, also if they are above their marks or lack a label, so that a decision stays within its
-/// fuel. Beyond that the room waits, and is asked for again.
+/// How many servers with room are looked at in a region, also if they are above their marks or lack a label, so that a decision stays
+/// within its fuel. Beyond that the room waits, and is asked for again.
 const LOOKED_AT_MAX: usize = 1_024;
 
 /// By how much a server's life may differ without counting, in seconds: expectations are no more exact than that.
 const PROLONGS_STEP_SECONDS: u32 = 300;
 
-/// When a room is asked for again that waits only because servers with room are above their marks, in seconds: about as
-/// often as servers report, since a report alone does not wake a waiting room.
+/// When a room is asked for again that waits although there are servers with room, above their marks or beyond those looked at, in
+/// seconds: about as often as servers report, since a report alone does not wake a waiting room.
 const AGAIN_SECONDS: u32 = 10;
 
 /// What speaks for a server; the least is chosen, field by field. The order makes servers empty as soon as can be:
@@ -56,16 +58,22 @@ impl Score {
 /// Answers where a room goes.
 pub(crate) fn place(settings: &Settings, room: &RoomRequest, fleet: &Fleet, moment: Moment) -> PlacementAdvice {
     let search = Search::new(settings, room, fleet, moment);
-    let mut is_hot_only = false;
+    let (mut is_any_hot, mut is_any_left) = (false, false);
     for (tier, region) in settings.regions(&room.region).enumerate() {
         let found = search.best_in(region);
         if let Some((score, server)) = found.best {
             return PlacementAdvice::on(server).because(reason(&score, tier, fleet, server));
         }
-        is_hot_only |= found.is_any_hot;
+        is_any_hot |= found.is_any_hot;
+        is_any_left |= found.is_any_left;
     }
     let pool = pool_to_wait_for(settings, room, fleet);
-    if is_hot_only {
+    if is_any_left {
+        return PlacementAdvice::wait_and_ask_again(pool, AGAIN_SECONDS).because(format!(
+            "none of the {LOOKED_AT_MAX} fullest servers with room will do, and the others were not looked at"
+        ));
+    }
+    if is_any_hot {
         return PlacementAdvice::wait_and_ask_again(pool, AGAIN_SECONDS)
             .because("the servers with room are above their marks");
     }
@@ -118,6 +126,8 @@ struct Search<'a> {
     now: Timestamp,
     /// When the room is expected to end.
     ends: Option<Timestamp>,
+    /// Whether it requires a label. Most rooms do not, and no pool is looked at for that.
+    has_requirement: bool,
     /// Whether it avoids a server or requires a label. Most rooms do neither, and no server is looked at for that.
     is_particular: bool,
 }
@@ -128,6 +138,8 @@ struct Found {
     best: Option<(Score, ServerId)>,
     /// Whether a server with room was passed over for its marks.
     is_any_hot: bool,
+    /// Whether there are more servers with room than were looked at.
+    is_any_left: bool,
 }
 
 impl<'a> Search<'a> {
@@ -140,6 +152,7 @@ impl<'a> Search<'a> {
             fleet,
             now: moment.now,
             ends: (seconds > 0).then(|| moment.now.saturating_add(seconds)),
+            has_requirement,
             is_particular: room.avoid != 0 || has_requirement,
         }
     }
@@ -147,10 +160,18 @@ impl<'a> Search<'a> {
     /// Looks through a region's servers, which come the fullest first, as far as a better one may come.
     fn best_in(&self, region: &str) -> Found {
         let mut found = Found::default();
-        let fullest = self.fleet.fitting(self.room.size()).in_region(region);
+        let may_carry = |pool: &Pool| self.fleet.may_carry(pool, &self.room.labels);
+        let mut fullest = self.fleet.fitting(self.room.size()).in_region(region);
+        if self.has_requirement {
+            fullest = fullest.in_pools(&may_carry);
+        }
         let mut marks = KnownMarks::new(self.settings, self.fleet);
         let mut candidates = 0;
-        for server in fullest.letting_in(self.room).take(LOOKED_AT_MAX) {
+        for (looked_at, server) in fullest.letting_in(self.room).enumerate() {
+            if looked_at == LOOKED_AT_MAX {
+                found.is_any_left = true;
+                break;
+            }
             if !self.is_suited(server) {
                 continue;
             }

@@ -117,6 +117,74 @@ fn the_index_agrees_with_a_look_at_every_server() {
 }
 
 #[test]
+fn a_pool_may_carry_what_it_or_a_server_of_it_has_the_label_for_and_no_other() {
+    let mut chance = chances();
+    let mut fleet = Fleet::default();
+    let blank = Fleet::builder().pool("p", |_| {}).build().pools[0].pool.clone();
+    let labels = |which: u32| {
+        let all = [
+            Label::new("gpu", "a100"),
+            Label::new("gpu", "t4"),
+            Label::new("disk", "ssd"),
+        ];
+        all.into_iter()
+            .enumerate()
+            .filter(move |(at, _)| which >> at & 1 == 1)
+            .map(|(_, label)| label)
+    };
+    let of = |found: &[Label], key| found.iter().any(|label| label.key == key);
+    let mut known = [0; 2];
+    for step in 0..4_000_u32 {
+        let (id, pool) = (1 + chance(12), 1 + chance(3));
+        match chance(8) {
+            0 => fleet.apply(step, Change::PoolRemoved(pool)),
+            1 | 2 => {
+                let labels = labels(chance(8) & chance(8)).collect();
+                fleet.apply(
+                    step,
+                    Change::PoolSet(Pool {
+                        id: pool,
+                        labels,
+                        ..blank.clone()
+                    }),
+                );
+            }
+            3 | 4 => fleet.apply(step, Change::ServerRemoved(id)),
+            _ => {
+                let labels = labels(chance(8) & chance(8)).collect();
+                fleet.apply(
+                    step,
+                    Change::ServerSet(ServerRow {
+                        pool,
+                        labels,
+                        ..row_of(id)
+                    }),
+                );
+            }
+        }
+        for (key, value) in [("gpu", "a100"), ("gpu", "t4"), ("disk", "ssd")] {
+            let wanted = [
+                Label::new("kind", "webinar"),
+                Label::new(&format!("require.{key}"), value),
+            ];
+            for pool in fleet.pools() {
+                let mut servers = fleet.servers().filter(|server| server.pool_id() == pool.id);
+                let expected = pool.label(key) == Some(value) || servers.any(|server| of(&server.row().labels, key));
+                assert_eq!(fleet.may_carry(pool, &wanted), expected, "step {step}");
+                known[usize::from(expected)] += 1;
+                assert!(fleet.may_carry(pool, &wanted[..1]), "nothing is required");
+            }
+            let is_missed = |server: &Server| {
+                let pool = fleet.pool(server.pool_id());
+                fleet.carries(server, &wanted) && pool.is_some_and(|pool| !fleet.may_carry(pool, &wanted))
+            };
+            assert!(!fleet.servers().any(is_missed), "step {step}");
+        }
+    }
+    assert!(known.iter().all(|known| *known > 1_000), "both were seen: {known:?}");
+}
+
+#[test]
 fn a_server_is_found_by_its_id_however_many_came_and_went() {
     let mut chance = chances();
     let mut fleet = Fleet::default();

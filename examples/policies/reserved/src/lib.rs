@@ -87,7 +87,11 @@ impl Place for Reserved {
             true => is_own(pool),
             false => owner(pool).is_none() && lets_in(pool),
         };
-        let fitting = fleet.fitting(room.size()).in_region(&room.region).in_pools(&is_meant);
+        let is_searched = |pool: &Pool| is_meant(pool) && fleet.may_carry(pool, &room.labels);
+        let fitting = fleet
+            .fitting(room.size())
+            .in_region(&room.region)
+            .in_pools(&is_searched);
         let mut suited = fitting
             .take(LOOKED_AT_MAX)
             .filter(|server| server.id() != room.avoid && fleet.carries(server, &room.labels) && !is_hot(server));

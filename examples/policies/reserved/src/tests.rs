@@ -119,6 +119,20 @@ fn a_label_of_a_server_opens_no_reserved_pool() {
 }
 
 #[test]
+fn a_server_with_the_label_is_found_however_many_fuller_ones_have_none() {
+    let fleet = shared(Fleet::builder()).servers("plain", LOOKED_AT_MAX as u32 + 1, rooms(5));
+    let gpus = fleet.pool("gpus", |pool| pool.labels.push(Label::new("gpu", "yes")));
+    let fleet = gpus.server("gpu", |_| {}).pool("acme", |pool| {
+        pool.labels.push(Label::new(RESERVED_FOR, "acme"));
+    });
+    let wants_gpu = RoomRequest {
+        labels: vec![Label::new("require.gpu", "yes")],
+        ..room("beta")
+    };
+    assert_eq!(placed(&fleet.build(), &wants_gpu), "gpu");
+}
+
+#[test]
 fn where_usher_itself_keeps_others_off_they_are_left_to_the_next_policy() {
     let closed = acme().pool("closed", |pool| {
         pool.labels = vec![Label::new(RESERVED_FOR, "beta"), Label::new("only.tenant", "beta")];

@@ -21,7 +21,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use usher_sdk::{Fleet, Moment, Place, PlacementAdvice, Policy, RoomRequest, Server, export_policy};
+use usher_sdk::{Fitting, Fleet, Moment, Place, PlacementAdvice, Policy, Pool, RoomRequest, Server, export_policy};
 
 /// How many servers with room are looked at, the fullest first, for one in each zone, so that a decision stays within its fuel
 /// in a fleet of any size.
@@ -77,7 +77,9 @@ impl Place for Zones {
         if !is_big && !self.settings.tenants.contains(&room.tenant) {
             return PlacementAdvice::defer();
         }
-        let open = fullest_by_zone(room, fleet);
+        let may_carry = |pool: &Pool| fleet.may_carry(pool, &room.labels);
+        let fitting = fleet.fitting(room.size()).in_region(&room.region).letting_in(room);
+        let open = fullest_by_zone(fitting.in_pools(&may_carry), room, fleet);
         let is_counted = is_big && fleet.servers_len() <= SERVERS_COUNTED_MAX;
         let at_stake = if is_counted {
             self.seats_at_stake(fleet)
@@ -114,9 +116,8 @@ impl Zones {
     }
 }
 
-/// Returns the fullest server of each zone that has room and may be taken.
-fn fullest_by_zone<'a>(room: &'a RoomRequest, fleet: &'a Fleet) -> BTreeMap<&'a str, &'a Server> {
-    let fitting = fleet.fitting(room.size()).in_region(&room.region).letting_in(room);
+/// Returns the fullest server of each zone, of those with room, that may be taken.
+fn fullest_by_zone<'a>(fitting: Fitting<'a>, room: &RoomRequest, fleet: &Fleet) -> BTreeMap<&'a str, &'a Server> {
     let is_hot = |server: &Server| server.cpu_permille().is_some_and(|cpu| cpu > CPU_PERMILLE_MAX);
     let mut fullest = BTreeMap::new();
     for server in fitting.take(LOOKED_AT_MAX) {

@@ -151,6 +151,19 @@ fn a_zone_without_a_server_that_may_be_taken_is_passed_over() {
 }
 
 #[test]
+fn a_server_with_the_label_is_found_however_many_fuller_ones_have_none() {
+    let fleet = region()
+        .servers("plain", LOOKED_AT_MAX as u32 + 1, with_rooms("a", &[200]))
+        .pool("gpus", |pool| pool.labels.push(Label::new("gpu", "yes")))
+        .server("gpu", with_rooms("b", &[]));
+    let room = RoomRequest {
+        labels: vec![Label::new("require.gpu", "yes")],
+        ..big()
+    };
+    assert_eq!(placed(&fleet.build(), &room, 0), "gpu");
+}
+
+#[test]
 fn where_a_room_may_not_go_it_does_not_go() {
     let fleet = region()
         .server("lost it", with_rooms("a", &[]))

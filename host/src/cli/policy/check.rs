@@ -20,9 +20,9 @@ Examples:
   usher policy check 50-night.wasm --settings tomorrow.toml   with these instead of 50-night.toml
 
 The gates are the host's own: read, check, compile, settings, start, describe, configure, view,
-trial. What a policy does on the made-up fleet refuses nothing, but may warn: of questions near
-the limit of their fuel, of placements that a fleet would refuse, and of answers that differ
-where they must not.";
+trial; the trial asks for more servers of a full fleet, too. What a policy does on the made-up
+fleet otherwise refuses nothing, but may warn: of questions without an answer or near the limit of
+their fuel, of placements that a fleet would refuse, and of answers that differ where they must not.";
 
 /// The most servers that are made up: more than anybody has, and a few seconds of work.
 const SERVERS_MAX: u32 = 1_000_000;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use toml::{Table, Value};
 
+use super::name::BUILT_IN;
+
 /// A policy's crate on this disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PolicyCrate {
@@ -25,13 +27,18 @@ impl ModuleName {
     /// Takes a file's name, with or without `.wasm`.
     ///
     /// # Errors
-    /// A file of that name would not be looked at, or not lie in the folder.
+    /// A file of that name would not be looked at, or not lie in the folder, or have the built-in policy's settings.
     pub(super) fn of(text: &str) -> Result<ModuleName, String> {
         let name = text.strip_suffix(".wasm").unwrap_or(text);
         let is_known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if name.is_empty() || name.starts_with('.') || !name.chars().all(is_known) {
             return Err(format!(
                 "`{text}` is no name for a module: letters, digits, `-`, `_` and `.`, not a `.` first; for example 50-night"
+            ));
+        }
+        if name == BUILT_IN {
+            return Err(format!(
+                "`{BUILT_IN}` is Usher's own policy, and `{BUILT_IN}.toml` holds its settings; `50-{BUILT_IN}` would do"
             ));
         }
         Ok(ModuleName(name.to_owned()))
@@ -131,6 +138,21 @@ mod tests {
         for name in ["", ".wasm", ".hidden", "a/b", "..", "a b"] {
             assert!(ModuleName::of(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn no_module_has_the_name_of_the_built_in_policy() {
+        for name in ["standard", "standard.wasm"] {
+            let why = ModuleName::of(name).unwrap_err();
+            assert!(
+                why.contains("Usher's own policy") && why.contains("`50-standard` would do"),
+                "{why}"
+            );
+        }
+        assert_eq!(
+            ModuleName::of("50-standard").unwrap().settings_file(),
+            "50-standard.toml"
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ const TAKEN: [&str; 9] = [
 ];
 
 /// Names that the host has given away: its built-in policy's, whose settings are `standard.toml`.
-const BUILT_IN: &str = "standard";
+pub(super) const BUILT_IN: &str = "standard";
 
 const KEYWORDS: [&str; 52] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",

@@ -1,7 +1,8 @@
 //! Asks a policy on a made-up fleet, and looks at what it answers and what that costs.
 //!
-//! The gates are the host's own, in its order; what comes after them refuses nothing. It shows what an author would else learn in
-//! production: dear questions, answers that differ, servers that the fleet would refuse.
+//! The gates are the host's own, in its order; the trial is also about a fleet in which every server is full, where it matters most. What
+//! comes after them refuses nothing. It shows what an author would else learn in production: dear questions, answers that differ,
+//! servers that the fleet would refuse.
 
 mod bill;
 mod place;

@@ -264,6 +264,60 @@ fn what_the_host_would_refuse_is_not_proposed() {
 }
 
 #[test]
+fn a_server_with_the_label_is_found_however_many_fuller_ones_have_none() {
+    let gpu = RoomRequest {
+        labels: vec![Label::new("require.gpu", "yes")],
+        ..room()
+    };
+    let labelled = |server: &mut ServerSketch| server.row.labels.push(Label::new("gpu", "yes"));
+    let plain = || ten_rooms().servers("plain", LOOKED_AT_MAX as u32 + 1, rooms(9));
+    for (case, fleet) in [
+        (
+            "its pool has it",
+            plain()
+                .pool("gpus", |pool| pool.labels.push(Label::new("gpu", "yes")))
+                .server("gpu", |_| {}),
+        ),
+        (
+            "it has it itself",
+            plain().pool("mixed", |_| {}).server("gpu", labelled),
+        ),
+    ] {
+        assert_eq!(ask(&Settings::default(), fleet, &gpu), "gpu", "{case}");
+    }
+}
+
+#[test]
+fn where_more_servers_have_room_than_are_looked_at_the_room_asks_again_and_says_why() {
+    let gpu = RoomRequest {
+        labels: vec![Label::new("require.gpu", "yes")],
+        ..room()
+    };
+    let fleet = |plain: usize| {
+        let fleet = ten_rooms().servers("plain", plain as u32, rooms(9));
+        fleet.server("gpu", |server| server.row.labels.push(Label::new("gpu", "yes")))
+    };
+    assert_eq!(ask(&Settings::default(), fleet(LOOKED_AT_MAX - 1), &gpu), "gpu");
+    assert_eq!(ask(&Settings::default(), fleet(LOOKED_AT_MAX), &gpu), "wait  again");
+    let advice = place(
+        &Settings::default(),
+        &gpu,
+        &fleet(LOOKED_AT_MAX).build(),
+        Moment::at(NOW),
+    );
+    let why = "none of the 1024 fullest servers with room will do, and the others were not looked at";
+    assert_eq!(advice.reason.as_deref(), Some(why));
+
+    let hot = |server: &mut ServerSketch| (server.usage.reported, server.usage.cpu_permille) = (NOW, 999);
+    let all_seen = ten_rooms().servers("hot", LOOKED_AT_MAX as u32, hot).build();
+    let advice = place(&Settings::default(), &room(), &all_seen, Moment::at(NOW));
+    assert_eq!(
+        advice.reason.as_deref(),
+        Some("the servers with room are above their marks")
+    );
+}
+
+#[test]
 fn a_room_that_fits_nowhere_waits_for_the_cheapest_pool_that_may_launch() {
     let pools = |small: u32, large: u32| {
         let large_and = Fleet::builder().pool("large", |pool| {

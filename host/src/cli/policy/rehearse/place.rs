@@ -144,7 +144,7 @@ fn impurity(rehearsed: &Rehearsed, instance: &mut Rehearsal, stage: &Stage) -> R
         let again = instance.place(&view, &ask).advice.ok();
         let told = |when: &str, other: Option<PlaceAdvice>| {
             Some(format!(
-                "`place` is not pure: {} {}, and {when} it {}. A replay, and an instance that is built anew, would decide otherwise: \
+                "`place` is not pure: {} {}, and {when} it {}. An instance that is built anew would decide otherwise: \
                  nothing but the settings, the view, the room and the moment may count",
                 ask.room,
                 in_words(stage, first.as_ref()),

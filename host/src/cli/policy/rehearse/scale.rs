@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use usher_fleet::advice::{Direction, ScaleAdvice};
+use usher_fleet::advice::{Direction, Fault, ScaleAdvice};
 use usher_policy::{LoadError, Rehearsed};
 
 use super::bill::Bill;
@@ -18,7 +18,7 @@ const ASKING_MAX: Duration = Duration::from_secs(5);
 /// Asks for more servers. Says what it orders where every server is full, and what the turns cost.
 ///
 /// # Errors
-/// No instance could be made.
+/// No instance could be made, or it did not answer there.
 pub(super) fn rehearse_growth(
     rehearsed: &Rehearsed,
     stage: &mut Stage,
@@ -33,7 +33,7 @@ pub(super) fn rehearse_growth(
 /// Asks for fewer servers. Says which it lets go, and what the turns cost.
 ///
 /// # Errors
-/// No instance could be made.
+/// No instance could be made, or it did not answer when asked for the first time.
 pub(super) fn rehearse_shrinkage(
     rehearsed: &Rehearsed,
     stage: &mut Stage,
@@ -45,16 +45,16 @@ pub(super) fn rehearse_shrinkage(
     Ok((let_go, bill))
 }
 
-/// Asks two fresh instances the same, and returns their answer; none if they failed.
+/// Asks two fresh instances the same, and returns their answer.
 fn first(
     rehearsed: &Rehearsed,
     stage: &Stage,
     direction: Direction,
     found: &mut Findings,
-) -> Result<Option<ScaleAdvice>, LoadError> {
+) -> Result<ScaleAdvice, LoadError> {
     let fresh = || {
         let answer = told(rehearsed, stage)?.scale(&stage.scale_ask(direction, 0)).advice;
-        Ok(answer.ok())
+        answered(direction, answer)
     };
     let (one, other) = (fresh()?, fresh()?);
     if one != other {
@@ -63,13 +63,25 @@ fn first(
             word(direction)
         ));
     }
-    if let Some(stranger) = one.as_ref().and_then(|advice| stage.stranger(advice)) {
+    if let Some(stranger) = stage.stranger(&one) {
         found.warn(format!(
             "`{}` names {stranger}, which is not in the fleet",
             word(direction)
         ));
     }
     Ok(one)
+}
+
+/// Takes the first answer of an instance. One that has none fails its trial, as it would in a fleet like this one: to say that it orders
+/// nothing would hide it.
+fn answered(direction: Direction, answer: Result<ScaleAdvice, Fault>) -> Result<ScaleAdvice, LoadError> {
+    answer.map_err(|fault| LoadError::Trial {
+        decision: word(direction),
+        message: match direction {
+            Direction::Up => format!("where every server is full: {}", fault.message),
+            Direction::Down => fault.message,
+        },
+    })
 }
 
 /// Asks turn by turn, while the fleet changes.
@@ -109,5 +121,30 @@ fn word(direction: Direction) -> &'static str {
     match direction {
         Direction::Up => "scale_up",
         Direction::Down => "scale_down",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_fleet::advice::FaultKind;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_is_no_answer_but_a_trial_that_failed() {
+        let refused = |direction| {
+            let (kind, message) = (FaultKind::Trap, "panicked at src/lib.rs:7:9".to_owned());
+            let error = answered(direction, Err(Fault { kind, message })).unwrap_err();
+            (error.step(), error.to_string())
+        };
+        let why = "its trial decision `scale_up` failed: where every server is full: panicked at src/lib.rs:7:9";
+        assert_eq!(refused(Direction::Up), ("trial", why.to_owned()));
+        let why = "its trial decision `scale_down` failed: panicked at src/lib.rs:7:9";
+        assert_eq!(refused(Direction::Down), ("trial", why.to_owned()));
+        assert_eq!(
+            answered(Direction::Up, Ok(ScaleAdvice::Up(Vec::new()))),
+            Ok(ScaleAdvice::Up(Vec::new())),
+            "to leave all to the next policy is an answer"
+        );
     }
 }

@@ -136,12 +136,12 @@ impl Stage {
         is_full.then_some("has no room for it")
     }
 
-    /// Returns servers that are ordered, with their pools' names; none where there was no answer.
-    pub(super) fn growth(&self, advice: Option<ScaleAdvice>) -> Growth {
+    /// Returns servers that are ordered, with their pools' names.
+    pub(super) fn growth(&self, advice: ScaleAdvice) -> Growth {
         let waiting_rooms = self.scale_ask(Direction::Up, 0).demand.waiting_rooms;
         let orders = match advice {
-            Some(ScaleAdvice::Up(growth)) => growth,
-            Some(ScaleAdvice::Down(_)) | None => Vec::new(),
+            ScaleAdvice::Up(growth) => growth,
+            ScaleAdvice::Down(_) => Vec::new(),
         };
         let ordered = orders.into_iter().map(|it| Ordered {
             pool: self.pool(it.pool),
@@ -154,11 +154,11 @@ impl Stage {
         }
     }
 
-    /// Returns servers that may go, with their names; none where there was no answer.
-    pub(super) fn shrinkage(&self, advice: Option<ScaleAdvice>) -> Vec<Shrinkage> {
+    /// Returns servers that may go, with their names.
+    pub(super) fn shrinkage(&self, advice: ScaleAdvice) -> Vec<Shrinkage> {
         let pools = match advice {
-            Some(ScaleAdvice::Down(pools)) => pools,
-            Some(ScaleAdvice::Up(_)) | None => Vec::new(),
+            ScaleAdvice::Down(pools) => pools,
+            ScaleAdvice::Up(_) => Vec::new(),
         };
         let shown = pools.into_iter().map(|it| Shrinkage {
             pool: self.pool(it.pool),

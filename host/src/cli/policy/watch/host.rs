@@ -14,7 +14,7 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// How long a host has to look at a module before it is said that it still does. It reads its folder every 2 s; the largest modules
 /// that it takes compile for 20 s, longer on a busy machine.
 const LOOK_MAX: Duration = Duration::from_secs(40);
-/// How long a host that does not even see the module is asked: it watches another folder.
+/// How long a host that does not even see the module is asked: it watches another folder, or cannot read the file.
 const SEE_MAX: Duration = Duration::from_secs(5);
 
 /// A host that may be there.
@@ -30,6 +30,11 @@ pub(super) struct Host {
 enum Stance {
     /// Its folder does not hold the module.
     Unseen,
+    /// It could not read its folder's file of that name: this one, or still the one before.
+    Unread {
+        step: String,
+        problem: String,
+    },
     /// It looks at it.
     Looking,
     Serving,
@@ -68,9 +73,8 @@ impl Host {
             match stance {
                 Stance::Serving if is_first => return Ok(Some("the host serves it already".to_owned())),
                 Stance::Serving => return Ok(Some(format!("the host serves it, {} later", seconds(after)))),
-                Stance::Refused { step, problem } => {
-                    return Ok(Some(format!("the host refused it at the gate `{step}`: {problem}")));
-                }
+                Stance::Refused { step, problem } => return Ok(Some(refusal(&step, &problem))),
+                Stance::Unread { step, problem } if after > SEE_MAX => return Ok(Some(refusal(&step, &problem))),
                 Stance::KeptOut { problem } => {
                     return Ok(Some(format!(
                         "the version before it serves, until the module or its settings change: {problem}"
@@ -85,7 +89,7 @@ impl Host {
                 Stance::Looking if after > LOOK_MAX => {
                     return Ok(Some(format!("the host at {} still looks at it", self.url)));
                 }
-                Stance::Unseen | Stance::Looking => tokio::time::sleep(ASK_EVERY).await,
+                Stance::Unseen | Stance::Unread { .. } | Stance::Looking => tokio::time::sleep(ASK_EVERY).await,
             }
             is_first = false;
         }
@@ -105,16 +109,27 @@ impl Host {
     }
 }
 
+fn refusal(step: &str, problem: &str) -> String {
+    format!("the host refused it at the gate `{step}`: {problem}")
+}
+
 fn stance(policies: &Value, policy: &str, sha256: &str) -> Stance {
     let named = |it: &&Value| it["name"] == policy;
     let found = policies["policies"].as_array().and_then(|all| all.iter().find(named));
-    let Some(wanted) = found
-        .map(|it| &it["wanted"])
-        .filter(|wanted| wanted["sha256"] == sha256)
-    else {
+    let Some(wanted) = found.map(|it| &it["wanted"]) else {
         return Stance::Unseen;
     };
     let text = |key: &str| wanted[key].as_str().unwrap_or_default().to_owned();
+    // What could not be read has no hash.
+    if wanted["sha256"] == "" && wanted["state"] == "refused" {
+        return Stance::Unread {
+            step: text("step"),
+            problem: text("problem"),
+        };
+    }
+    if wanted["sha256"] != sha256 {
+        return Stance::Unseen;
+    }
     match text("state").as_str() {
         "serving" => Stance::Serving,
         "refused" => Stance::Refused {
@@ -159,5 +174,18 @@ mod tests {
         );
         assert_eq!(stance(&wanted("serving"), "standard", "ab"), Stance::Unseen);
         assert_eq!(stance(&json!({}), "50-night", "ab"), Stance::Unseen);
+    }
+
+    #[test]
+    fn a_module_that_the_host_cannot_read_is_not_in_another_folder() {
+        let problem = "50-night.wasm cannot be read: Permission denied";
+        let unread = |state: &str| {
+            let wanted = json!({ "sha256": "", "state": state, "step": "read", "problem": problem });
+            let policies = json!({ "policies": [{ "name": "50-night", "wanted": wanted }] });
+            stance(&policies, "50-night", "ab")
+        };
+        let (step, problem) = ("read".to_owned(), problem.to_owned());
+        assert_eq!(unread("refused"), Stance::Unread { step, problem });
+        assert_eq!(unread("waiting"), Stance::Unseen);
     }
 }
