@@ -231,7 +231,8 @@ impl Shelf {
         let Some(record) = self.records.get_mut(name) else {
             return;
         };
-        let is_held = record.rollback.is_some() || !record.quarantined.is_empty();
+        let serves_instead = |good: &Good| !record.quarantined.is_empty() && !record.is_quarantined(good.version);
+        let is_held = record.rollback.is_some() || record.current.as_ref().is_some_and(serves_instead);
         *record = Record {
             current: record.current.take().filter(|_| is_held),
             previous: record.previous.take().filter(|_| is_held),

@@ -284,12 +284,12 @@ const SPEAKS: &str = r#"(component
       (func (export "hear") (param i32 i32)))
     (core instance $m (instantiate $m))
     (func (export "hear") (param "text" string)
-      (canon lift (core func $m "hear") (memory $m "memory") (realloc (func $m "realloc")))))
+      (canon lift (core func $m "hear") (memory (core memory $m "memory")) (realloc (core func $m "realloc")))))
   (component $says
     (import "hear" (func $hear (param "text" string)))
     (core module $memory (memory (export "memory") 900))
     (core instance $memory (instantiate $memory))
-    (core func $say (canon lower (func $hear) (memory $memory "memory") string-encoding=utf16))
+    (core func $say (canon lower (func $hear) (memory (core memory $memory "memory")) string-encoding=utf16))
     (core module $m
       (import "" "say" (func $say (param i32 i32)))
       (func $begin (loop $more (call $say (i32.const 0) (i32.const 29000000)) (br $more)))
