@@ -18,7 +18,7 @@ use crate::version::Name;
 pub const WASM_BYTES_MAX: u64 = 4 << 20;
 /// The most policies in one folder; those beyond, in the order of their names, are refused. Each costs every room a question.
 pub(crate) const POLICIES_MAX: usize = 64;
-/// The most that are shown as refused for that; those beyond are left out.
+/// The most that are shown as refused for that; those beyond are left out, unless they served before.
 const BEYOND_MAX: usize = 64;
 /// The built-in's name, which no file may have.
 const BUILT_IN: &str = "standard";
@@ -222,8 +222,8 @@ impl Folder {
                     }
                 }
             };
-            if policies > POLICIES_MAX + BEYOND_MAX {
-                break;
+            if policies > POLICIES_MAX + BEYOND_MAX && !self.files.contains_key(&name) {
+                continue;
             }
             let settings = look(&root, &name.settings_file());
             match self.files.get_mut(&name) {

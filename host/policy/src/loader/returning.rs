@@ -117,11 +117,11 @@ impl Loader {
                 let before = self.shelf.previous(&name).map(|good| good.version);
                 let held = known.wanted_version().or(known.served_version());
                 match (&mut known.returning, before) {
-                    (Some(returning), _) if is_done || returning.is_the_one_before() => {
+                    (Some(returning), _) if returning.is_under_way() && (is_done || returning.is_the_one_before()) => {
                         return returning.replies.push(reply);
                     }
+                    _ if is_done => Ok(()),
                     (Some(_), _) => Err(RollbackError::LastGoodReturns(policy)),
-                    (None, _) if is_done => Ok(()),
                     (None, Some(before)) if known.served.is_some() => {
                         return self.bring_back(&name, before, Why::Ordered { why, held }, vec![reply]);
                     }
