@@ -655,7 +655,11 @@ fn a_version_that_was_ordered_out_stays_out_while_the_one_before_stumbles_over_t
     stage.rolled_back();
     *stage.host.world.lock().unwrap() = World::default();
     let mut stage = stage.restart(same);
-    let problem = |policies: &Policies| policies.status()[0].problem.clone().unwrap_or_default();
+    // Nothing is shown before the folder was read.
+    let problem = |policies: &Policies| {
+        let status = policies.status();
+        status.first().and_then(|it| it.problem.clone()).unwrap_or_default()
+    };
     stage.until(|policies| problem(policies).contains("does not serve yet"));
     assert!(
         problem(&stage.policies).contains("server 1"),
