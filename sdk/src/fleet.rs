@@ -429,7 +429,9 @@ fn stand(pools: &mut [PoolEntry], pool: PoolId, before: Option<Standing>, after:
 /// Adds a server to its pool, if that is known.
 fn join(pools: &mut [PoolEntry], row: &ServerRow, standing: Option<Standing>) {
     stand(pools, row.pool, None, standing);
-    if let Ok(at) = pool_at(pools, row.pool) {
+    if !row.labels.is_empty()
+        && let Ok(at) = pool_at(pools, row.pool)
+    {
         pools[at].own_labels.add(row);
     }
 }
@@ -437,7 +439,9 @@ fn join(pools: &mut [PoolEntry], row: &ServerRow, standing: Option<Standing>) {
 /// Takes a server out of its pool, if that is known.
 fn leave(pools: &mut [PoolEntry], server: &Server) {
     stand(pools, server.pool_id(), server.standing(), None);
-    if let Ok(at) = pool_at(pools, server.pool_id()) {
+    if !server.row().labels.is_empty()
+        && let Ok(at) = pool_at(pools, server.pool_id())
+    {
         pools[at].own_labels.remove(server.row());
     }
 }

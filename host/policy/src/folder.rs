@@ -20,10 +20,10 @@ pub const WASM_BYTES_MAX: u64 = 4 << 20;
 pub(crate) const POLICIES_MAX: usize = 64;
 /// The most that are shown as refused for that; those beyond are left out, unless they served before.
 const BEYOND_MAX: usize = 64;
-/// The built-in's name, which no file may have.
-const BUILT_IN: &str = "standard";
+/// The name of the built-in policy, which no file may have.
+pub const BUILT_IN: &str = "standard";
 /// The built-in's settings.
-const BUILT_IN_SETTINGS: &str = "standard.toml";
+pub(crate) const BUILT_IN_SETTINGS: &str = "standard.toml";
 
 /// A folder and what was seen in it.
 pub(crate) struct Folder {
@@ -246,7 +246,7 @@ impl Folder {
     /// Logs what is wrong with the folder as a whole, once.
     fn note_problem(&mut self, problem: Option<String>) {
         if let Some(problem) = problem.as_ref().filter(|_| problem != self.problem) {
-            tracing::error!(dir = %self.dir.display(), "{problem}; what serves goes on");
+            tracing::error!(dir = %self.dir.display(), "{problem}");
         }
         self.problem = problem;
     }

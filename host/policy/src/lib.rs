@@ -44,7 +44,7 @@ mod tests;
 
 pub use chain::PlaceChain;
 pub use counters::{FaultCounts, TallyStatus};
-pub use folder::{FileError, WASM_BYTES_MAX};
+pub use folder::{BUILT_IN, FileError, WASM_BYTES_MAX};
 pub use loading::LoadError;
 pub use made_up::{MadeUpFleet, MadeUpRoom};
 pub use native::Native;

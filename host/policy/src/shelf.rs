@@ -24,7 +24,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use usher_fleet::decision::DecisionPoint;
 
-use crate::folder::{Contents, FileError, WASM_BYTES_MAX};
+use crate::folder::{self, Contents, FileError, WASM_BYTES_MAX};
 use crate::settings::SETTINGS_BYTES_MAX;
 use crate::version::{Hash, Name, Version};
 use files::{Files, folder_of};
@@ -36,12 +36,12 @@ pub(crate) const LEARNED_BYTES_MAX: usize = 64 << 10;
 /// The most policies without a file whose quarantines and learning are kept, the last that went: for files that come back.
 const GONE_MAX: usize = 64;
 /// The most policies that are read at the start: as many as a folder may have, and as many that went.
-const POLICIES_MAX: usize = crate::folder::POLICIES_MAX + GONE_MAX;
+const POLICIES_MAX: usize = folder::POLICIES_MAX + GONE_MAX;
 /// The longest `state.json`, in bytes: some hundred for each of 64 quarantines.
 const STATE_BYTES_MAX: u64 = 256 << 10;
 const STATE: &str = "state.json";
 /// Where the built-in's settings are kept: its folder has no state.
-const BUILT_IN: (&str, &str) = ("standard", "standard.toml");
+const BUILT_IN: (&str, &str) = (folder::BUILT_IN, folder::BUILT_IN_SETTINGS);
 
 /// The kept versions and states.
 #[derive(Debug)]

@@ -60,16 +60,7 @@ impl Fleet {
             let outcome = VerdictOutcome::Refused;
             decision.verdict = outcome.word();
             decision.code = "unknown_pool";
-            let subject = Subject::Launch(growth.pool);
-            self.verdict(
-                decision.policy.clone(),
-                decision.no,
-                subject,
-                outcome,
-                0,
-                decision.code,
-                0,
-            );
+            self.verdict_of(&decision, Subject::Launch(growth.pool), outcome, 0, 0);
             return self.out.decisions.push(decision);
         };
         decision.pool = Some(name.clone());
@@ -96,15 +87,7 @@ impl Fleet {
         decision.verdict = outcome.word();
         decision.code = if is_short { allowance.code } else { "" };
         let until = allowance.until.filter(|_| is_short).map_or(0, Timestamp::seconds);
-        self.verdict(
-            decision.policy.clone(),
-            decision.no,
-            Subject::Launch(growth.pool),
-            outcome,
-            granted,
-            decision.code,
-            until,
-        );
+        self.verdict_of(&decision, Subject::Launch(growth.pool), outcome, granted, until);
         if is_short && let Some(pool) = self.pools.get(&name) {
             let event = ScaleRefused {
                 policy: decision.policy.name.clone(),

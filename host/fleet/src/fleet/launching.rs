@@ -6,7 +6,7 @@ use super::Fleet;
 use super::offers::SHORTAGE;
 use super::state::{Retry, Server};
 use crate::advice::{Subject, Verdict, VerdictOutcome, VerdictRow};
-use crate::decision::PolicyRef;
+use crate::decision::{Decision, PolicyRef};
 use crate::effect::{Effect, LaunchOrder, TerminateOrder};
 use crate::event::What;
 use crate::ids::{Attempt, DecisionNo, ID_BYTES_MAX, PoolName, ServerName, ServerNo};
@@ -433,8 +433,21 @@ impl Fleet {
         );
     }
 
+    /// Keeps what became of a decision for the policy that took it.
+    pub(super) fn verdict_of(
+        &mut self,
+        decision: &Decision,
+        subject: Subject,
+        outcome: VerdictOutcome,
+        count: u32,
+        until: u32,
+    ) {
+        let (policy, code) = (decision.policy.clone(), decision.code);
+        self.verdict(policy, decision.no, subject, outcome, count, code, until);
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the fields of a verdict, each once")]
-    pub(super) fn verdict(
+    fn verdict(
         &mut self,
         policy: PolicyRef,
         decision: DecisionNo,

@@ -48,16 +48,7 @@ impl Fleet {
             };
             decision.verdict = outcome.word();
             let until = refusal.and_then(|(_, until)| until).map_or(0, Timestamp::seconds);
-            let subject = Subject::Retire(retirement.server);
-            self.verdict(
-                decision.policy.clone(),
-                decision.no,
-                subject,
-                outcome,
-                1,
-                decision.code,
-                until,
-            );
+            self.verdict_of(&decision, Subject::Retire(retirement.server), outcome, 1, until);
             if refusal.is_none() {
                 gone.extend(decision.server.clone());
                 self.drain(retirement.server, HoldOwner::Policy, retirement.reason, None);
@@ -80,16 +71,7 @@ impl Fleet {
             ..report.clone()
         };
         for retirement in servers {
-            let subject = Subject::Retire(retirement.server);
-            self.verdict(
-                decision.policy.clone(),
-                decision.no,
-                subject,
-                outcome,
-                1,
-                decision.code,
-                0,
-            );
+            self.verdict_of(&decision, Subject::Retire(retirement.server), outcome, 1, 0);
         }
         self.out.decisions.push(decision);
     }

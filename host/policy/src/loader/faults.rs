@@ -169,18 +169,20 @@ impl Loader {
         let has_good_before = before.is_some_and(|before| !self.shelf.is_out(name, before, DecisionPoint::Place));
         match trial::try_out_placing(&*self.host, &recipe, learned.as_deref(), &view) {
             Ok(instance) => {
-                if let Some(why) = instance.forgot() {
-                    let event = body(name, Some(&served.policy), Some(recipe.version), "restore", why);
-                    tracing::warn!(
-                        policy = &**name.text(),
-                        "it is built again without what it has learned: {why}"
-                    );
-                    self.host.event(PolicyEvent::Fault(event));
-                }
+                let forgot = instance.forgot().map(|why| LearningFault {
+                    name: name.clone(),
+                    version: recipe.version,
+                    policy: served.policy.clone(),
+                    step: "restore",
+                    message: why.to_owned(),
+                });
                 let link = place_link(&recipe, &served.policy, &policy.counters, Some(Box::new(instance)));
                 self.handover.put(name.clone(), Some(link));
                 policy.note = None;
                 self.host.chain_changed();
+                if let Some(forgot) = forgot {
+                    self.learning_faulted(forgot);
+                }
             }
             Err(error) if !has_good_before => {
                 tracing::warn!(policy = &**name.text(), "the policy could not be built again: {error}");

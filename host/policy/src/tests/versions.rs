@@ -643,14 +643,19 @@ fn a_quarantine_outlives_a_deployment_that_deletes_and_copies_as_one_piece() {
     stage.stop();
 }
 
-#[test]
-fn a_version_that_was_ordered_out_stays_out_while_the_one_before_stumbles_over_the_fleet() {
+/// A stage that tries again soon, on which this version serves and had a good one before it.
+fn serving_after_the_first(guest: &Guest) -> Stage {
     let mut stage = Stage::trying_again();
-    let all = World::of_sixty();
-    *stage.host.world.lock().unwrap() = all.clone();
+    *stage.host.world.lock().unwrap() = World::of_sixty();
     stage.rename_in("a.wasm", &places(1, "1.0.0").build());
     stage.loaded();
-    replace(&mut stage, &places(2, "2.0.0"));
+    replace(&mut stage, guest);
+    stage
+}
+
+#[test]
+fn a_version_that_was_ordered_out_stays_out_while_the_one_before_stumbles_over_the_fleet() {
+    let mut stage = serving_after_the_first(&places(2, "2.0.0"));
     stage.policies.rollback("a", "rooms pile up").wait().unwrap();
     stage.rolled_back();
     *stage.host.world.lock().unwrap() = World::default();
@@ -670,7 +675,7 @@ fn a_version_that_was_ordered_out_stays_out_while_the_one_before_stumbles_over_t
     assert!(stage.is_quiet_for(4), "however often it is tried");
     assert_eq!(stage.decide("room").1, on(BUILT_IN));
     assert_eq!(stage.policies.rollback("a", "still").wait(), Ok(()), "it is in force");
-    *stage.host.world.lock().unwrap() = all;
+    *stage.host.world.lock().unwrap() = World::of_sixty();
     assert_eq!(stage.rolled_back().version.as_ref(), "1.0.0");
     assert_eq!(stage.decide("room").1, on(1));
     assert_eq!(wanted(&stage).0, WantedState::RolledBack);
@@ -679,19 +684,14 @@ fn a_version_that_was_ordered_out_stays_out_while_the_one_before_stumbles_over_t
 
 #[test]
 fn a_good_version_before_that_the_fleet_keeps_away_after_a_quarantine_is_tried_again() {
-    let mut stage = Stage::trying_again();
-    let all = World::of_sixty();
-    *stage.host.world.lock().unwrap() = all.clone();
-    stage.rename_in("a.wasm", &places(1, "1.0.0").build());
-    stage.loaded();
-    replace(&mut stage, &faulty("2.0.0"));
+    let mut stage = serving_after_the_first(&faulty("2.0.0"));
     *stage.host.world.lock().unwrap() = World::default();
     provoke(&mut stage);
     stage.until(|policies| {
         let problem = policies.status()[0].problem.clone();
         problem.is_some_and(|problem| problem.contains("does not serve yet"))
     });
-    *stage.host.world.lock().unwrap() = all;
+    *stage.host.world.lock().unwrap() = World::of_sixty();
     assert_eq!(stage.rolled_back().version.as_ref(), "1.0.0");
     assert_eq!(stage.decide("room").1, on(1));
     stage.stop();

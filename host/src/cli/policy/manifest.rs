@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use toml::{Table, Value};
-
-use super::name::BUILT_IN;
+use usher_policy::BUILT_IN;
 
 /// A policy's crate on this disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use usher_policy::BUILT_IN;
+
 /// The longest name, in bytes: with `50-` before it and `.wasm` behind it a file's name still reads well in a list.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -18,9 +20,6 @@ const TAKEN: [&str; 9] = [
     "usher-sdk",
     "wit-bindgen",
 ];
-
-/// Names that the host has given away: its built-in policy's, whose settings are `standard.toml`.
-pub(super) const BUILT_IN: &str = "standard";
 
 const KEYWORDS: [&str; 52] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
