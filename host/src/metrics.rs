@@ -30,6 +30,7 @@
 //! | `usher_store_sync_seconds` | | histogram: how long a batch took to become durable |
 //! | `usher_batch_inputs` | | histogram: commands and observations in one durable batch |
 //! | `usher_refused_total` | `reason` | requests refused before the fleet saw them: `busy` or `stopping` |
+//! | `usher_log_lines_dropped_total` | | log lines that were dropped because nobody read stderr |
 //! | `usher_webhook_calls_total` | `outcome` | the webhook's calls: `delivered`, `refused`, `gone` (410), `timed_out`, `unreachable` |
 //! | `usher_webhook_lag_seconds` | | the age of the oldest event that its receiver has not taken; 0 where there is none |
 //! | `usher_tls_handshakes_failed_total` | `reason` | connections that came to no request: `late`, `broken_off`, `plain_http`, or `refused` by one side |
@@ -130,6 +131,10 @@ fn describe() {
     );
     describe_histogram!("usher_batch_inputs", "commands and observations in one durable batch");
     describe_counter!("usher_refused_total", "requests refused before the fleet saw them");
+    describe_counter!(
+        "usher_log_lines_dropped_total",
+        "log lines that were dropped because nobody read stderr"
+    );
     describe_counter!("usher_webhook_calls_total", "the webhook's calls by what came of them");
     describe_gauge!(
         "usher_webhook_lag_seconds",
@@ -220,6 +225,7 @@ impl Meters {
         gauge!("usher_rooms").set(fleet.room_count() as f64);
         gauge!("usher_waiting_rooms").set(fleet.waiting_rooms() as f64);
         gauge!("usher_frozen").set(f64::from(u8::from(fleet.is_frozen())));
+        counter!("usher_log_lines_dropped_total").absolute(crate::telemetry::lines_dropped());
         self.publish_pools(fleet, now);
         self.publish_servers(fleet);
     }

@@ -1,8 +1,13 @@
 //! Where log lines go: stderr, as text for people or as JSON for machines, filtered by `USHER_LOG`.
+//!
+//! A thread of its own writes them, so that who reads stderr slowly, or has stopped, keeps no room waiting. Lines that it cannot take
+//! any more are dropped, and counted: `usher_log_lines_dropped_total`.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, stderr};
+use std::sync::OnceLock;
 
 use tracing::Level;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use usher_policy::LogLevel;
 
@@ -11,6 +16,12 @@ pub const FILTER_VARIABLE: &str = "USHER_LOG";
 
 /// What is logged unless the variable says otherwise: what Usher does, and what goes wrong in what it uses.
 const FILTER_DEFAULT: &str = "warn,usher=info,usher_fleet=info,usher_policy=info,usher_store=info,usher_cloud=info";
+
+/// Lines that wait for stderr; a policy's own may have 4 KiB each.
+const LINES_WAITING_MAX: usize = 8_192;
+
+/// Counts the lines that were dropped, once logging has started.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// How a log line is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -22,22 +33,32 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to stderr. A second call in one process changes nothing.
+/// Starts logging to stderr, until what is returned is dropped: the lines that wait are written then, for a second at most. A second call
+/// in one process changes nothing.
 ///
 /// # Errors
 /// `USHER_LOG` cannot be understood.
-pub fn start(format: LogFormat) -> anyhow::Result<()> {
+pub fn start(format: LogFormat) -> anyhow::Result<WorkerGuard> {
     let written = std::env::var(FILTER_VARIABLE).unwrap_or_default();
     let filter = filter(&written)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_WAITING_MAX)
+        .thread_name("log")
+        .finish(stderr());
+    DROPPED.get_or_init(|| writer.error_counter());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // It fails only where a test has started logging before.
     let _ = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
-    Ok(())
+    Ok(guard)
+}
+
+/// Returns how many lines were dropped because stderr did not take them.
+pub fn lines_dropped() -> u64 {
+    let dropped = DROPPED.get().map_or(0, ErrorCounter::dropped_lines);
+    u64::try_from(dropped).unwrap_or(u64::MAX)
 }
 
 /// Returns what is logged of what policies say: below that they need not format anything.

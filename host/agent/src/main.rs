@@ -10,6 +10,13 @@ const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    let _lines = match usher_agent::start_logging(options.log_json) {
+        Ok(lines) => lines,
+        Err(error) => {
+            eprintln!("usher-agent: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     match serve(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -21,7 +28,6 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: Options) -> anyhow::Result<()> {
-    usher_agent::start_logging(options.log_json)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = Stop::on_signals()?;

@@ -31,7 +31,7 @@ pub(super) struct ServeArgs {
 
 /// Serves until it is told to stop.
 pub(super) fn serve(args: ServeArgs) -> Result<(), Failure> {
-    telemetry::start(args.log).map_err(|error| Failure::Usage(error.to_string()))?;
+    let _lines = telemetry::start(args.log).map_err(|error| Failure::Usage(error.to_string()))?;
     let overrides = Overrides {
         listen: args.listen,
         data_dir: args.data_dir,
