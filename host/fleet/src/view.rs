@@ -127,7 +127,11 @@ pub struct ServerRow {
     pub labels: Arc<Labels>,
 }
 
-/// The part of a server that changes all the time. Times are in seconds since 1970.
+/// Stands for a number that no report has: no data is not zero.
+pub const NOT_REPORTED: u32 = u32::MAX;
+
+/// The part of a server that changes all the time. Times are in seconds since 1970; of the last three each may be
+/// [`NOT_REPORTED`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[expect(missing_docs, reason = "each is the contract's field of the same name")]
 pub struct UsageRow {

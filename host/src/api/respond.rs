@@ -178,7 +178,11 @@ impl Code {
             Code::Stopping => (S::SERVICE_UNAVAILABLE, "stopping", "The host is stopping"),
             Code::NotReady => (S::SERVICE_UNAVAILABLE, "not_ready", "The host is not ready yet"),
             Code::QueueFull => (S::SERVICE_UNAVAILABLE, "queue_full", "Too many rooms wait"),
-            Code::Expired => (S::SERVICE_UNAVAILABLE, "expired", "The room has waited too long"),
+            Code::Expired => (
+                S::SERVICE_UNAVAILABLE,
+                "expired",
+                "The room waited for a server and found none",
+            ),
             Code::DiskLow => (S::SERVICE_UNAVAILABLE, "disk_low", "The disk is nearly full"),
         }
     }
@@ -221,8 +225,8 @@ impl Problem {
         Problem::new(Code::InvalidId, error.to_string()).at(name)
     }
 
-    pub(super) fn expired(room: &RoomId) -> Problem {
-        Problem::new(Code::Expired, format!("{room} found no server in time; ask again")).retry(RETRY_ROOM_SECONDS)
+    pub(super) fn expired(room: &RoomId, why: &str) -> Problem {
+        Problem::new(Code::Expired, format!("{room} found no server: {why}; ask again")).retry(RETRY_ROOM_SECONDS)
     }
 
     pub(super) fn released(room: &RoomId) -> Problem {

@@ -285,7 +285,7 @@ pub(super) fn out_of_range(parameter: &str, range: String) -> Problem {
 fn no_room(answer: Answer) -> Problem {
     match answer {
         Answer::Reply(Reply::Rejected(rejection)) => rejection.into(),
-        Answer::Expired(room) => Problem::expired(&room),
+        Answer::Expired(room, why) => Problem::expired(&room, &why),
         Answer::Released(room) => Problem::released(&room),
         Answer::Reply(Reply::Room(status, _)) => Rejection::NoSuchRoom(status.room).into(),
         Answer::Reply(Reply::Server(..) | Reply::Done | Reply::Token(_)) => unreachable_reply(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usher_fleet::command::{Reply, RoomOutcome};
-use usher_fleet::event::What;
+use usher_fleet::event::{RoomEnded, What};
 use usher_fleet::ids::RoomId;
 use usher_fleet::status::{RoomPlace, RoomStatus};
 use usher_fleet::{Event, Timestamp};
@@ -47,9 +47,9 @@ impl<C: Chain> Driver<C> {
             {
                 self.answer_placed(&moved.room);
             } else if let What::RoomReleased(ended) = &event.what {
-                self.answer_ended(&ended.room, Answer::Released);
+                self.answer_ended(ended, |ended| Answer::Released(ended.room.clone()));
             } else if let What::RoomExpired(ended) = &event.what {
-                self.answer_ended(&ended.room, Answer::Expired);
+                self.answer_ended(ended, |ended| Answer::Expired(ended.room.clone(), ended.reason.clone()));
             }
         }
     }
@@ -64,9 +64,9 @@ impl<C: Chain> Driver<C> {
         }
     }
 
-    fn answer_ended(&mut self, room: &RoomId, ended: fn(RoomId) -> Answer) {
-        for tell in self.parked.take(room) {
-            self.bundle.parcels.push(Parcel::Answer(tell, ended(room.clone())));
+    fn answer_ended(&mut self, ended: &RoomEnded, answer: fn(&RoomEnded) -> Answer) {
+        for tell in self.parked.take(&ended.room) {
+            self.bundle.parcels.push(Parcel::Answer(tell, answer(ended)));
         }
     }
 

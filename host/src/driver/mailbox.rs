@@ -56,8 +56,8 @@ pub enum Refused {
 pub enum Answer {
     /// What the fleet said.
     Reply(Reply),
-    /// The room waited too long and is gone.
-    Expired(RoomId),
+    /// The room is gone: it waited too long, or a policy rejected it at last; and which.
+    Expired(RoomId, String),
     /// The room was released while the question waited.
     Released(RoomId),
 }
@@ -118,7 +118,7 @@ impl Mailbox {
     pub async fn command(&self, command: Command) -> Result<Reply, Refused> {
         match self.ask(command, Duration::ZERO)?.await {
             Ok(Answer::Reply(reply)) => Ok(reply),
-            Ok(Answer::Expired(room) | Answer::Released(room)) => Ok(Reply::Rejected(Rejection::NoSuchRoom(room))),
+            Ok(Answer::Expired(room, _) | Answer::Released(room)) => Ok(Reply::Rejected(Rejection::NoSuchRoom(room))),
             Err(_) => never_answered().await,
         }
     }

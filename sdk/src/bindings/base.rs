@@ -228,7 +228,7 @@ assert!(!may_launch, "whatever is ordered here would be refused");
                         .finish()
                 }
             }
-            /// How far a server is. Rooms go only where it is `ready`, `free`, and not `silent`.
+            /// How far a server is. Rooms go only where it is `ready`, `free`, and not `silent`; and the operator's guards may refuse it still.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             /**
@@ -456,8 +456,9 @@ assert_eq!(server.cpu_permille(), Some(810), "none if it had never reported");
                 /// Since when nobody has been on it, as far as books and reports tell; 0 = somebody is, or may be. Phase, hold or health
                 /// that change begin it anew.
                 pub empty_since: Timestamp,
-                /// When the newest report came. At 0 the three below mean nothing: no data is not zero load.
+                /// When the newest report came; 0 = never.
                 pub reported: Timestamp,
+                /// What that report says; 4294967295 where it does not, or where there is none: no data is not zero load.
                 pub participants: u32,
                 pub cpu_permille: u32,
                 pub egress_kbps: u32,
@@ -488,7 +489,8 @@ assert_eq!(server.cpu_permille(), Some(810), "none if it had never reported");
                         .finish()
                 }
             }
-            /// One more reported number of a server, by its place in `description.figures`. What is not reported is not sent.
+            /// One more reported number of a server, by its place in `description.figures`. What is not reported is not sent; what a later
+            /// report leaves out stands.
             #[repr(C)]
             #[derive(Clone, Copy, PartialEq)]
             /**
@@ -607,7 +609,8 @@ assert!(verdict.is_setback(), "two of what was ordered were not launched");
                     }
                 }
             }
-            /// What became of an order to launch or retire; told only to the policy that gave it, each as often as it moves on.
+            /// What became of an order to launch or retire; told only to the policy that gave it, each as often as it moves on. A host that
+            /// has restarted tells nothing more of what was ordered before, and counts its decisions from 1 again.
             #[derive(Clone, PartialEq)]
             /**
 ```
@@ -726,7 +729,7 @@ assert_eq!(room.size().seats, 50);
                 pub tenant: _rt::String,
                 pub labels: _rt::Vec<Label>,
                 pub waited_seconds: u32,
-                /// The host will not let the room go to this server: it has just been moved away from there, say. 0 = none.
+                /// The server that has just lost this room, or could not create it: another one is better, if there is one. 0 = none.
                 pub avoid: ServerId,
             }
             impl ::core::fmt::Debug for RoomRequest {
@@ -801,7 +804,8 @@ assert_eq!((demand.waiting_rooms, demand.waiting_seats), (4, 350));
 */
             pub struct Demand {
                 pub wants: _rt::Vec<Want>,
-                /// All that wait, also beyond the 256.
+                /// All that wait, also beyond the 256; but for those beside an empty server that has room for them, where a policy lets them
+                /// wait all the same (`room.unplaceable`).
                 pub waiting_rooms: u32,
                 pub waiting_seats: u32,
                 pub rooms_last_minute: u32,
@@ -911,7 +915,7 @@ assert_eq!(advice.reason.as_deref(), Some("fullest server with room"));
                 }
             }
             /// So many servers more in this pool, on top of those that are starting; the host resumes draining ones first.
-            /// 0 = none, and nobody after me either.
+            /// 0 = none, and nobody after me either. Several rows for one pool count together.
             #[derive(Clone, PartialEq)]
             /**
 ```
@@ -968,7 +972,8 @@ assert_eq!(shrinkage.servers[0].server, 7);
                         .finish()
                 }
             }
-            /// These of the pool's servers may go; an empty list = keep all, and nobody after me takes any.
+            /// These of the pool's servers may go; an empty list = keep all, and nobody after me takes any. Several rows for one pool count
+            /// together.
             #[derive(Clone, PartialEq)]
             /**
 ```

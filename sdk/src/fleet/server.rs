@@ -4,6 +4,9 @@ use super::open::{self, Standing};
 use crate::request::value_of;
 use crate::{Figure, Health, Hold, Left, Phase, PoolId, ServerId, ServerRow, Size, Timestamp, Usage};
 
+/// Stands in a row for a number that no report has.
+pub(super) const NOT_REPORTED: u32 = u32::MAX;
+
 /// A server as a policy knows it.
 ///
 /// ```
@@ -81,9 +84,9 @@ impl Server {
             newest_room: 0,
             empty_since: 0,
             reported: 0,
-            participants: 0,
-            cpu_permille: 0,
-            egress_kbps: 0,
+            participants: NOT_REPORTED,
+            cpu_permille: NOT_REPORTED,
+            egress_kbps: NOT_REPORTED,
         };
         Server {
             row,
@@ -187,19 +190,23 @@ impl Server {
         (self.usage.reported > 0).then_some(self.usage.reported)
     }
 
-    /// Returns how many participants it reported.
+    /// Returns how many participants its newest report has; none where it does not say.
     pub fn participants(&self) -> Option<u32> {
-        self.reported().map(|_| self.usage.participants)
+        self.said(self.usage.participants)
     }
 
-    /// Returns the processor use it reported, in thousandths of all its processors.
+    /// Returns the processor use in its newest report, in thousandths of all its processors; none where it does not say.
     pub fn cpu_permille(&self) -> Option<u32> {
-        self.reported().map(|_| self.usage.cpu_permille)
+        self.said(self.usage.cpu_permille)
     }
 
-    /// Returns what it reported to send, in kilobits a second.
+    /// Returns what it sends by its newest report, in kilobits a second; none where that does not say.
     pub fn egress_kbps(&self) -> Option<u32> {
-        self.reported().map(|_| self.usage.egress_kbps)
+        self.said(self.usage.egress_kbps)
+    }
+
+    fn said(&self, number: u32) -> Option<u32> {
+        (self.usage.reported > 0 && number != NOT_REPORTED).then_some(number)
     }
 
     /// Returns one of the numbers in [`Policy::FIGURES`](crate::Policy::FIGURES), by its place there.

@@ -303,7 +303,7 @@ fn what_was_never_reported_is_none() {
     );
     assert_eq!(
         (loud.cpu_permille(), loud.egress_kbps(), loud.figure(0), loud.figure(1)),
-        (Some(700), Some(0), Some(12), None)
+        (Some(700), None, Some(12), None)
     );
 }
 

@@ -11,7 +11,8 @@ use crate::ids::{PoolName, PoolNo, ServerNo};
 use crate::server::{Health, Hold, HoldOwner, Phase};
 use crate::units::{Microdollars, Timestamp};
 use crate::view::{
-    Cursor, FigureRow, HealthView, HoldView, PhaseView, PoolRow, PoolStateRow, ServerRow, UsageRow, ViewChange,
+    Cursor, FigureRow, HealthView, HoldView, NOT_REPORTED, PhaseView, PoolRow, PoolStateRow, ServerRow, UsageRow,
+    ViewChange,
 };
 
 impl Fleet {
@@ -121,7 +122,7 @@ impl Fleet {
         let used = server.use_now();
         let report = server.reported.as_ref();
         let figure = |pick: fn(&crate::observation::Report) -> Option<u32>| {
-            report.and_then(|(_, report)| pick(report)).unwrap_or(0)
+            report.and_then(|(_, report)| pick(report)).unwrap_or(NOT_REPORTED)
         };
         UsageRow {
             no: server.no(),
