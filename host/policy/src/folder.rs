@@ -4,7 +4,7 @@
 //! and is gone when two readings have missed it. Stamps only say when to look again; what a version is, its hashes say.
 //! Nothing outside of the folder is ever opened: symlinks are followed, and must end beneath it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -33,6 +33,8 @@ pub(crate) struct Folder {
     built_in: Sighting,
     /// What was last logged as wrong with the folder as a whole.
     problem: Option<String>,
+    /// Settings files without a module beside them, which nobody reads.
+    strays: BTreeSet<String>,
 }
 
 /// What a reading has found.
@@ -160,6 +162,7 @@ impl Folder {
             files: BTreeMap::new(),
             built_in,
             problem: None,
+            strays: BTreeSet::new(),
         }
     }
 
@@ -195,7 +198,10 @@ impl Folder {
     /// Reads the folder. One that is missing or cannot be read changes nothing.
     pub(crate) fn read(&mut self, now: Instant) -> Reading {
         let (root, names) = match fs::canonicalize(&self.dir).and_then(|root| Ok((list(&root)?, root))) {
-            Ok((names, root)) => (root, names),
+            Ok((listed, root)) => {
+                self.note_strays(listed.strays);
+                (root, listed.names)
+            }
             Err(error) => {
                 let problem = match error.kind() {
                     io::ErrorKind::NotFound => "the policies' folder is missing".to_owned(),
@@ -249,6 +255,14 @@ impl Folder {
             tracing::error!(dir = %self.dir.display(), "{problem}");
         }
         self.problem = problem;
+    }
+
+    /// Logs which settings are nobody's, each once: a name without its number is a common slip.
+    fn note_strays(&mut self, strays: BTreeSet<String>) {
+        for stray in strays.difference(&self.strays) {
+            tracing::info!(dir = %self.dir.display(), "nobody reads `{stray}.toml`: there is no `{stray}.wasm` beside it");
+        }
+        self.strays = strays;
     }
 
     fn find_gone(&mut self, root: &Path, now: Instant, reading: &mut Reading) {
@@ -343,13 +357,25 @@ impl Sighting {
     }
 }
 
-fn list(root: &Path) -> io::Result<Vec<Name>> {
-    let mut names = Vec::new();
+/// What is in the folder by name.
+struct Listed {
+    names: BTreeSet<Name>,
+    /// Settings without a module, without `.toml`.
+    strays: BTreeSet<String>,
+}
+
+fn list(root: &Path) -> io::Result<Listed> {
+    let mut names = BTreeSet::new();
+    let mut strays = BTreeSet::new();
     for entry in fs::read_dir(root)? {
-        names.extend(entry?.file_name().to_str().and_then(Name::of_file));
+        let file = entry?.file_name();
+        let Some(file) = file.to_str() else { continue };
+        names.extend(Name::of_file(file));
+        strays.extend(Name::of_settings(file));
     }
-    names.sort();
-    Ok(names)
+    let strays = strays.difference(&names).map(|name| name.text().to_string());
+    let strays = strays.filter(|name| name != BUILT_IN).collect();
+    Ok(Listed { names, strays })
 }
 
 fn look(root: &Path, file: &str) -> Seen {

@@ -72,7 +72,7 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
     });
     let link = |settings: Settings| BuiltInLink::new(&make, settings, &counters);
     let configured = |bytes: &[u8]| {
-        let settings = Settings::read(bytes).map_err(|error| error.to_string())?;
+        let settings = Settings::read_built_in(bytes).map_err(|error| error.to_string())?;
         Ok::<_, String>((link(settings.clone())?, link(settings)?, Hash::of(bytes)))
     };
     // What is wrong with the file, the loader says when it reads it; what was good before the restart is so still.
@@ -150,7 +150,7 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
 pub fn check_built_in_settings(dir: &Path, built_in: &BuiltIn) -> Result<(), String> {
     let folder = Folder::new(dir.to_path_buf(), FOLDER_QUIET, Instant::now());
     let bytes = folder.built_in_settings().map_err(|error| error.to_string())?;
-    let settings = Settings::read(&bytes.unwrap_or_default()).map_err(|error| error.to_string())?;
+    let settings = Settings::read_built_in(&bytes.unwrap_or_default()).map_err(|error| error.to_string())?;
     built_in().configure(&settings.json)
 }
 
@@ -249,7 +249,9 @@ pub enum RollbackError {
     #[error("the built-in policy has no earlier version; its settings are `standard.toml` in the policies' folder")]
     BuiltIn,
     /// No other version was ever good, or it is the one that serves.
-    #[error("there is no version of `{0}` before this one that was good")]
+    #[error(
+        "there is no version of `{0}` before this one that was good; take its file out of the folder, and the next policy decides"
+    )]
     NoEarlierVersion(String),
     /// It was good once and does not pass the gates now.
     #[error("the version of `{policy}` before this one does not serve any more: {problem}")]

@@ -16,6 +16,9 @@ const LEVELS_MAX: usize = 64;
 /// and not their product; to drop 6,400 levels takes 8 MiB where nothing is optimised.
 const STACK_BYTES: usize = 64 << 20;
 
+/// The longest words about a file that is no TOML, in bytes: they repeat the line.
+const ERROR_BYTES_MAX: usize = 1 << 10;
+
 /// What a settings file says; `{}` where there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -59,14 +62,29 @@ pub enum SettingsError {
     #[error("`on_fault` is \"next\" or \"wait\", not {0}")]
     OnFault(String),
     /// JSON has no such number.
-    #[error("`inf` and `nan` are no settings")]
-    Number,
+    #[error("`{0}` is `inf` or `nan`, which no setting may be")]
+    Number(String),
+    /// Nobody is asked after the built-in.
+    #[error("`on_fault` is not for `standard.toml`: nobody is asked after the standard policy")]
+    NothingNext,
     /// The machine has too little of something.
     #[error("no thread can be started to read the settings file: {0}")]
     NoThread(String),
 }
 
 impl Settings {
+    /// Reads the built-in's settings file.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the line; or it says what becomes of a room after the last policy.
+    pub(crate) fn read_built_in(bytes: &[u8]) -> Result<Settings, SettingsError> {
+        let settings = Settings::read(bytes)?;
+        match settings.on_fault {
+            OnFault::Next => Ok(settings),
+            OnFault::Wait => Err(SettingsError::NothingNext),
+        }
+    }
+
     /// Reads a settings file.
     ///
     /// # Errors
@@ -80,7 +98,7 @@ impl Settings {
             Some(toml::Value::String(value)) if value == "wait" => OnFault::Wait,
             Some(other) => return Err(SettingsError::OnFault(other.to_string())),
         };
-        let json = json(toml::Value::Table(table))?;
+        let json = json("", toml::Value::Table(table))?;
         Ok(Settings {
             json: json.to_string().into(),
             on_fault,
@@ -99,7 +117,7 @@ fn table(text: &str) -> Result<toml::Table, SettingsError> {
 }
 
 fn flat_table(text: &str) -> Result<toml::Table, SettingsError> {
-    let invalid = |error: toml::de::Error| SettingsError::Toml(error.to_string());
+    let invalid = |error| SettingsError::Toml(told(&error, text));
     let document = DeTable::parse(text).map_err(invalid)?;
     let mut values = document.get_ref().values();
     if !values.all(|value| is_within(value.get_ref(), LEVELS_MAX)) {
@@ -107,6 +125,17 @@ fn flat_table(text: &str) -> Result<toml::Table, SettingsError> {
     }
     // Parsed anew: a number that is too large is found as values are made, and has a line only where the text is at hand.
     text.parse().map_err(invalid)
+}
+
+/// Returns the parser's words, which show the line; without it where it is no line for people.
+fn told(error: &toml::de::Error, text: &str) -> String {
+    let whole = error.to_string();
+    if whole.len() <= ERROR_BYTES_MAX {
+        return whole;
+    }
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| 1 + before.matches('\n').count());
+    format!("line {line}: {}", error.message())
 }
 
 /// Returns whether so many levels hold all of a value.
@@ -123,18 +152,25 @@ fn is_within(value: &DeValue<'_>, levels: usize) -> bool {
     }
 }
 
-fn json(value: toml::Value) -> Result<serde_json::Value, SettingsError> {
+/// Returns the value of a key.
+fn json(key: &str, value: toml::Value) -> Result<serde_json::Value, SettingsError> {
     Ok(match value {
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(number) => number.into(),
         toml::Value::Float(number) => serde_json::Number::from_f64(number)
-            .ok_or(SettingsError::Number)?
+            .ok_or_else(|| SettingsError::Number(key.to_owned()))?
             .into(),
         toml::Value::Boolean(flag) => flag.into(),
         toml::Value::Datetime(moment) => moment.to_string().into(),
-        toml::Value::Array(items) => items.into_iter().map(json).collect::<Result<Vec<_>, _>>()?.into(),
+        toml::Value::Array(items) => {
+            let items = items.into_iter().map(|item| json(key, item));
+            items.collect::<Result<Vec<_>, _>>()?.into()
+        }
         toml::Value::Table(table) => {
-            let entries = table.into_iter().map(|(key, value)| Ok((key, json(value)?)));
+            let entries = table.into_iter().map(|(key, value)| {
+                let value = json(&key, value)?;
+                Ok((key, value))
+            });
             serde_json::Value::Object(entries.collect::<Result<_, SettingsError>>()?)
         }
     })
@@ -187,7 +223,28 @@ mod tests {
         let message = Settings::read(b"a = 1\nb =").unwrap_err().to_string();
         assert!(message.contains("line 2"), "{message}");
         assert_eq!(Settings::read(b"on_fault = 3"), Err(SettingsError::OnFault("3".into())));
-        assert_eq!(Settings::read(b"a = nan"), Err(SettingsError::Number));
+        assert_eq!(
+            Settings::read(b"[[a]]\nb = [1, nan]"),
+            Err(SettingsError::Number("b".into()))
+        );
         assert_eq!(Settings::read(b"\xff"), Err(SettingsError::NotText));
+    }
+
+    #[test]
+    fn an_error_shows_its_line_unless_that_is_endless() {
+        let told = |text: String| Settings::read(text.as_bytes()).unwrap_err().to_string();
+        let short = told("a = 1\nb = oops\n".into());
+        assert!(short.contains("line 2") && short.contains("b = oops"), "{short}");
+        let long = told(format!("a = 1\nb = \"{}\" oops\n", "x".repeat(60_000)));
+        assert!(long.contains("line 2") && long.len() < ERROR_BYTES_MAX, "{long}");
+    }
+
+    #[test]
+    fn after_the_built_in_comes_nobody_and_its_settings_say_nothing_of_it() {
+        assert!(Settings::read_built_in(b"on_fault = \"next\"").is_ok());
+        assert_eq!(
+            Settings::read_built_in(b"on_fault = \"wait\""),
+            Err(SettingsError::NothingNext)
+        );
     }
 }

@@ -55,7 +55,16 @@ pub(crate) struct Name(Arc<str>);
 impl Name {
     /// Takes the name of a file; none if it is not one that counts: hidden, or not `*.wasm`.
     pub(crate) fn of_file(file: &str) -> Option<Name> {
-        let name = file.strip_suffix(".wasm")?;
+        Name::before(".wasm", file)
+    }
+
+    /// Takes the name of a settings file, for the policy whose settings it would be.
+    pub(crate) fn of_settings(file: &str) -> Option<Name> {
+        Name::before(".toml", file)
+    }
+
+    fn before(suffix: &str, file: &str) -> Option<Name> {
+        let name = file.strip_suffix(suffix)?;
         (!name.is_empty() && !name.starts_with('.')).then(|| Name(name.into()))
     }
 

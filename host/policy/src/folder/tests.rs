@@ -138,3 +138,13 @@ fn a_folder_that_cannot_be_read_is_not_called_missing() {
     assert!(missing(file).contains("cannot be read: Not a directory"));
     assert!(missing(dir.path().join("none")).contains("is missing"));
 }
+
+#[test]
+fn settings_without_a_module_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["50-a.wasm", "50-a.toml", "a.toml", ".b.toml", "standard.toml"] {
+        fs::write(dir.path().join(file), "").unwrap();
+    }
+    let listed = list(dir.path()).unwrap();
+    assert_eq!(listed.strays, BTreeSet::from(["a".to_owned()]));
+}

@@ -59,7 +59,7 @@ impl BuiltInState {
         if hash == self.settings {
             return Ok(None);
         }
-        let settings = Settings::read(bytes).map_err(LoadError::Settings)?;
+        let settings = Settings::read_built_in(bytes).map_err(LoadError::Settings)?;
         let link = |settings| {
             BuiltInLink::new(&self.make, settings, &self.counters)
                 .map_err(|error| LoadError::Start(StartError::Configure(error)))

@@ -230,7 +230,10 @@ pub(super) fn shrinkage(rows: Vec<w::Shrinkage>) -> Result<ScaleAdvice, String> 
 
 fn bounded(rows: usize) -> Result<(), String> {
     if rows > ANSWER_ROWS_MAX {
-        return Err(format!("an answer of {rows} rows; at most {ANSWER_ROWS_MAX} are taken"));
+        return Err(format!(
+            "an answer of {rows} rows, each pool and each server counted; at most {ANSWER_ROWS_MAX} are taken, the rest can be named \
+             at the next turn"
+        ));
     }
     Ok(())
 }

@@ -18,7 +18,8 @@ use super::compile::Ready;
 use super::convert;
 use super::imports::HostState;
 use super::limits::{
-    ANSWER_BYTES_MAX, Budget, DESCRIPTION_BYTES_MAX, FIGURES_MAX, MEMORY_BYTES_MAX, QUESTION_ROWS_MAX, VIEW_ROWS_MAX,
+    ANSWER_BYTES_MAX, Budget, DESCRIPTION_BYTES_MAX, FIGURES_MAX, MEMORY_BYTES_MAX, Purse, QUESTION_ROWS_MAX,
+    VIEW_ROWS_MAX,
 };
 use super::overtime::{self, Overtime, TimeUp};
 use super::rows::{Rows, ViewSource};
@@ -145,12 +146,13 @@ impl Serving {
         verdicts: &[VerdictRow],
         pace: Pace,
     ) -> Result<(), CallFault> {
-        let (mut rows, told) = self.tell_all_but_last(now, source, pace);
+        let mut purse = (pace == Pace::Whole).then(Purse::default);
+        let (mut rows, told) = self.tell_all_but_last(now, source, &mut purse);
         if self.is_told() {
             let verdicts = verdicts.iter().map(|row| w::Change::Verdict(convert::verdict(row)));
             rows.changes.extend(verdicts);
         }
-        let told = told.and_then(|()| self.tell(now, &rows, &rows.usages, pace));
+        let told = told.and_then(|()| self.tell(now, &rows, &rows.usages, &mut purse));
         rows.clear();
         self.rows = rows;
         told
@@ -161,11 +163,11 @@ impl Serving {
     /// # Errors
     /// The guest faulted, or does not take this decision.
     pub(crate) fn place(&mut self, source: &impl ViewSource, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
-        let (mut rows, told) = self.tell_all_but_last(ask.now, source, Pace::Live);
+        let (mut rows, told) = self.tell_all_but_last(ask.now, source, &mut None);
         let goes_beside = rows.usages.len() <= QUESTION_ROWS_MAX;
         let (before, beside) = rows.usages.split_at(if goes_beside { 0 } else { rows.usages.len() });
         let answer = told
-            .and_then(|()| self.tell(ask.now, &rows, before, Pace::Live))
+            .and_then(|()| self.tell(ask.now, &rows, before, &mut None))
             .and_then(|()| self.ask_place(rows.servers(), beside, ask));
         rows.clear();
         self.rows = rows;
@@ -177,7 +179,7 @@ impl Serving {
         &mut self,
         now: Timestamp,
         source: &impl ViewSource,
-        pace: Pace,
+        purse: &mut Option<Purse>,
     ) -> (Rows, Result<(), CallFault>) {
         // What a question took that is never asked.
         self.fuel_used = 0;
@@ -187,7 +189,7 @@ impl Serving {
         let wants = self.is_told() && since < rows.cursor;
         let mut changes = wants.then(|| source.changes_since(since)).into_iter().flatten();
         while !rows.take_in(&mut changes, &self.description.figures) {
-            if let Err(fault) = self.tell(now, &rows, &rows.usages, pace) {
+            if let Err(fault) = self.tell(now, &rows, &rows.usages, purse) {
                 return (rows, Err(fault));
             }
             rows.clear();
@@ -196,24 +198,29 @@ impl Serving {
     }
 
     /// Tells rows, of the usages only these.
-    fn tell(&mut self, now: Timestamp, rows: &Rows, usages: &[w::Usage], pace: Pace) -> Result<(), CallFault> {
+    fn tell(
+        &mut self,
+        now: Timestamp,
+        rows: &Rows,
+        usages: &[w::Usage],
+        purse: &mut Option<Purse>,
+    ) -> Result<(), CallFault> {
         let Some(part) = &self.exports.view else { return Ok(()) };
         let now = now.seconds();
         let view = part.usher_policy_view();
         let servers = rows.servers();
-        let budget = |rows: usize| match pace {
-            Pace::Live => Budget::View { rows, servers },
-            Pace::Whole => Budget::WholeView { rows, servers },
-        };
         let store = &mut self.store;
         for some in rows.changes.chunks(VIEW_ROWS_MAX) {
-            run(store, budget(some.len()), |store| view.call_update(store, now, some)).result?;
+            let size = (some.len(), servers);
+            tell_some(store, size, purse, |store| view.call_update(store, now, some))?;
         }
         for some in usages.chunks(VIEW_ROWS_MAX) {
-            run(store, budget(some.len()), |store| view.call_usages(store, now, some)).result?;
+            let size = (some.len(), servers);
+            tell_some(store, size, purse, |store| view.call_usages(store, now, some))?;
         }
         for some in rows.figures.chunks(VIEW_ROWS_MAX) {
-            run(store, budget(some.len()), |store| view.call_figures(store, now, some)).result?;
+            let size = (some.len(), servers);
+            tell_some(store, size, purse, |store| view.call_figures(store, now, some))?;
         }
         Ok(())
     }
@@ -319,6 +326,22 @@ fn bounded_description(description: Description) -> Result<Description, StartErr
         summary: convert::printable(description.summary),
         figures: description.figures,
     })
+}
+
+/// Runs one call of the view with so many rows, in an instance that knows so many servers then.
+fn tell_some(
+    store: &mut Store<HostState>,
+    (rows, servers): (usize, usize),
+    purse: &mut Option<Purse>,
+    call: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<Result<(), String>>,
+) -> Result<(), CallFault> {
+    let Some(purse) = purse else {
+        return run(store, Budget::View { rows, servers }, call).result;
+    };
+    let began = overtime::processor_time();
+    let ran = run(store, purse.open(rows, servers), call);
+    purse.pay(ran.fuel, overtime::processor_time().saturating_sub(began));
+    ran.result
 }
 
 struct Ran<T> {

@@ -90,6 +90,10 @@ const FUEL_NANOSECONDS_MAX: u64 = 10;
 /// The largest function of a large policy in Rust has a tenth of this.
 pub(super) const FUNCTION_BYTES_MAX: usize = 128 << 10;
 
+const M: u64 = 1_000_000;
+/// For each row of the view that a call has.
+const ROW_FUEL: u64 = 5_000;
+
 /// Says what a call is for, and so how much fuel it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Budget {
@@ -99,8 +103,8 @@ pub(crate) enum Budget {
     Configure,
     /// Changed rows, on the deciding thread; `servers` are already known.
     View { rows: usize, servers: usize },
-    /// The rows of a whole view, off the deciding thread, where a table that grows may copy itself.
-    WholeView { rows: usize, servers: usize },
+    /// Rows of a whole view, off the deciding thread: what is in the [`Purse`].
+    WholeView { fuel: u64 },
     /// `place`, and the changed rows that come with the question.
     Place { rows: usize, servers: usize },
     /// `scale-up` or `scale-down`, off the deciding thread.
@@ -112,17 +116,13 @@ pub(crate) enum Budget {
 impl Budget {
     /// Returns the fuel for one such call.
     pub(crate) fn fuel(self) -> u64 {
-        const M: u64 = 1_000_000;
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let for_rows = |rows: usize| count(rows).saturating_mul(5_000);
+        let for_rows = |rows: usize| count(rows).saturating_mul(ROW_FUEL);
         match self {
             Budget::Start => 10 * M,
             Budget::Configure | Budget::Learned => 50 * M,
             // The first million is for a table that grows under the one row too many.
             Budget::View { rows, servers } => M + for_rows(rows) + count(servers).saturating_mul(200).min(4 * M),
-            Budget::WholeView { rows, servers } => (20 * M)
-                .saturating_add(for_rows(rows))
-                .saturating_add(count(servers).saturating_mul(1_000)),
+            Budget::WholeView { fuel } => fuel,
             Budget::Place { rows, servers } => (M + count(servers).saturating_mul(200)).min(5 * M) + for_rows(rows),
             Budget::Scale { servers } => (50 * M)
                 .saturating_add(count(servers).saturating_mul(2_000))
@@ -134,6 +134,45 @@ impl Budget {
     pub(crate) fn time(self) -> Duration {
         Duration::from_nanos(self.fuel().saturating_mul(FUEL_NANOSECONDS_MAX))
     }
+}
+
+/// What an instance may spend on being told a whole view, in however many calls: what one call leaves is there for the next, and nobody
+/// has the loader for longer by being told in more parts.
+#[derive(Debug)]
+pub(crate) struct Purse {
+    fuel: u64,
+    servers: usize,
+}
+
+impl Default for Purse {
+    fn default() -> Purse {
+        // For tables that grow, and copy themselves.
+        Purse {
+            fuel: 20 * M,
+            servers: 0,
+        }
+    }
+}
+
+impl Purse {
+    /// Returns what there is for the next call, which has so many rows, and after which so many servers are known.
+    pub(crate) fn open(&mut self, rows: usize, servers: usize) -> Budget {
+        let for_servers = count(servers.saturating_sub(self.servers)).saturating_mul(1_000);
+        let more = count(rows).saturating_mul(ROW_FUEL).saturating_add(for_servers);
+        self.servers = self.servers.max(servers);
+        self.fuel = self.fuel.saturating_add(more);
+        Budget::WholeView { fuel: self.fuel }
+    }
+
+    /// Takes out what a call has used: its fuel, or its time where that is dearer.
+    pub(crate) fn pay(&mut self, fuel: u64, time: Duration) {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / FUEL_NANOSECONDS_MAX;
+        self.fuel = self.fuel.saturating_sub(fuel.max(time));
+    }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 /// Returns what each instruction costs: one, but for those that take far longer than others.
@@ -284,5 +323,29 @@ mod tests {
         );
         let (rows, servers) = (QUESTION_ROWS_MAX, 1_000_000);
         assert_eq!(Budget::Place { rows, servers }.fuel(), 5_320_000);
+    }
+
+    #[test]
+    fn a_view_that_is_told_in_more_calls_costs_no_more() {
+        let spent = |calls: usize| {
+            let mut purse = Purse::default();
+            let fuel = (1..=calls).map(|call| {
+                let granted = purse.open(100_000 / calls, 100_000 * call / calls).fuel();
+                purse.pay(granted, Duration::ZERO);
+                granted
+            });
+            fuel.sum::<u64>()
+        };
+        assert_eq!(spent(1), 620 * M);
+        assert_eq!(spent(100), spent(1));
+    }
+
+    #[test]
+    fn who_is_slow_without_fuel_pays_by_the_time() {
+        let mut purse = Purse::default();
+        purse.pay(1, Duration::from_millis(50));
+        assert_eq!(purse.open(0, 0), Budget::WholeView { fuel: 15 * M });
+        purse.pay(1, Duration::from_secs(60));
+        assert_eq!(purse.open(1, 0).fuel(), ROW_FUEL);
     }
 }

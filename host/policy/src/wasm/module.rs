@@ -60,15 +60,13 @@ pub enum CheckError {
     #[error("the file ends in the middle; copy it under another name and rename it when it is whole")]
     Incomplete,
     /// It is text.
-    #[error(
-        "this is text, not WebAssembly; a policy is built with `cargo build --release --target wasm32-unknown-unknown`"
-    )]
+    #[error("this is text, not WebAssembly; build the policy with `usher policy build`")]
     Text,
     /// It is the text format of WebAssembly.
     #[error("this is WebAssembly's text format; turn it into a binary first, with `wasm-tools parse`")]
     TextFormat,
     /// It is a program or library of an operating system.
-    #[error("this is a native program or library (ELF), not WebAssembly; build with `--target wasm32-unknown-unknown`")]
+    #[error("this is a native program or library (ELF), not WebAssembly; build the policy with `usher policy build`")]
     Elf,
     /// It was compiled by wasmtime already.
     #[error("this was compiled beforehand (.cwasm); Usher runs only what it compiled itself: give it the .wasm")]

@@ -179,7 +179,7 @@ impl Call {
 }
 
 /// Returns how long this thread has had a processor.
-fn processor_time() -> Duration {
+pub(super) fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     // A clock that counts from zero up is never negative.
     Duration::try_from(time).unwrap_or_default()
