@@ -45,7 +45,7 @@ impl PlacementAdvice {
         Placement::Wait(Wait { pool, again_seconds }).into()
     }
 
-    /// Says that the room is refused: the app gets 409 `rejected`.
+    /// Says that the room is refused: the app gets 409 `rejected`. A room that waits, or has lost its server, ends (`room.expired`).
     pub fn reject() -> Self {
         Placement::Reject.into()
     }

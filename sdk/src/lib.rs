@@ -16,9 +16,9 @@
 //!
 //! impl Place for Pack {
 //!     fn place(&self, room: &RoomRequest, fleet: &Fleet, _: Moment) -> PlacementAdvice {
-//!         match fleet.fitting(room.size()).in_region(&room.region).next() {
+//!         match fleet.fitting(room.size()).in_region(&room.region).letting_in(room).next() {
 //!             Some(server) => PlacementAdvice::on(server.id()).because("fullest server with room"),
-//!             None => PlacementAdvice::wait(None),
+//!             None => PlacementAdvice::defer(), // the next policy's, at last the standard one's
 //!         }
 //!     }
 //! }

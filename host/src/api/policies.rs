@@ -62,7 +62,7 @@ async fn get_policy(
 /// Has the version before serve, until the policy's file or its settings change; this holds over restarts.
 ///
 /// An order that is in force is done: asking again changes nothing and is answered alike, also where the version before serves
-/// because of a quarantine.
+/// because of a quarantine. Answered once that version serves; where it takes longer than 20 s it is 503 `busy`, and goes on: ask again.
 #[utoipa::path(
     post, path = "/v1/policies/{policy}/rollback", tag = "policies", params(PolicyPath), request_body = Order,
     responses(respond::RollBack), security(("token" = ["admin"])),
@@ -138,7 +138,7 @@ pub(super) struct Shown<'a> {
     name: &'a str,
     /// Whether it is the host's own.
     built_in: bool,
-    /// The version that the folder holds; null for the built-in.
+    /// The version that the folder holds; null for the built-in, and while the folder is missing.
     wanted: Option<Wanted<'a>>,
     /// The version that is asked; null while none has ever passed the gates.
     serving: Option<Serving<'a>>,
@@ -176,7 +176,7 @@ pub(super) struct Wanted<'a> {
     /// `waiting` (half-written, being compiled, or for the host); `serving`; `refused`; `quarantined` (it has faulted too often:
     /// the good version before it serves, or none); `rolled_back` (the version before it serves, by order).
     state: &'static str,
-    /// The gate that it did not pass.
+    /// The gate that it did not pass: `read`, `check`, `compile`, `settings`, `start`, `describe`, `configure`, `view` or `trial`.
     step: Option<&'static str>,
     /// Why, for its author.
     problem: Option<&'a str>,

@@ -147,9 +147,9 @@ section! {
         drains_in_flight_max: Count<0, 10_000> = Example("1"),
         /// The least life of a server, in seconds from `ready`, before a policy may take it down.
         server_life_seconds_min: Seconds<0, 604_800> = Preset("300"),
-        /// The least time between two launches asked by policies, in seconds.
+        /// The least time between two turns in which policies launch in a pool, in seconds. One turn may bring many.
         scale_up_cooldown_seconds: Seconds<0, 86_400> = Preset("0"),
-        /// The least time between two retirements asked by policies, in seconds.
+        /// The least time between two turns in which policies retire servers of a pool, in seconds. One turn may take many.
         scale_down_cooldown_seconds: Seconds<0, 86_400> = Preset("60"),
         /// So many failed boots of the last `boot_failures_window` stop the launches for a while.
         boot_failures_max: Count<1, 100> = Preset("2"),

@@ -21,7 +21,7 @@
 use serde::Deserialize;
 use usher_sdk::{
     Demand, Fleet, Growth, LocalTime, Moment, Policy, Pool, ScaleDown, ScaleUp, Server, Shrinkage, Size, Timestamp,
-    export_policy, local_time,
+    export_policy, local_time, warn,
 };
 
 /// How long before opening servers are launched while the pool's boots are unknown, in seconds: others measured 3 to 11 minutes
@@ -90,6 +90,7 @@ pub struct BusinessHours {
     /// In minutes since midnight.
     from: u32,
     to: u32,
+    was_there: bool,
 }
 
 impl Policy for BusinessHours {
@@ -107,12 +108,18 @@ impl Policy for BusinessHours {
         if to < from + AHEAD_SECONDS_MAX / 60 {
             return Err("setting `to`: it must be an hour after `from` at least, on the same day".into());
         }
-        Ok(BusinessHours { settings, from, to })
+        Ok(BusinessHours {
+            settings,
+            from,
+            to,
+            was_there: true,
+        })
     }
 }
 
 impl ScaleUp for BusinessHours {
     fn scale_up(&mut self, demand: &Demand, fleet: &Fleet, moment: Moment) -> Vec<Growth> {
+        self.look_for_pool(fleet);
         let growth = |pool: &Pool| {
             let waiting = demand.wants.iter().filter(|want| pool.suits_all(want));
             let wanted = u64::from(self.settings.spare_rooms) + waiting.map(|want| u64::from(want.rooms)).sum::<u64>();
@@ -146,6 +153,15 @@ impl ScaleDown for BusinessHours {
 }
 
 impl BusinessHours {
+    /// Says once that its pool is not there. No error: pools come and go.
+    fn look_for_pool(&mut self, fleet: &Fleet) {
+        let is_there = fleet.pools().any(|pool| pool.name == self.settings.pool);
+        if self.was_there && !is_there {
+            warn!("setting `pool`: there is no pool {:?} now", self.settings.pool);
+        }
+        self.was_there = is_there;
+    }
+
     /// Returns the pool, if the office works or will when a server launched now is ready.
     fn pools_at_work<'a>(&'a self, fleet: &'a Fleet, moment: Moment) -> impl Iterator<Item = &'a Pool> {
         let named = fleet.pools().filter(|pool| pool.name == self.settings.pool);

@@ -22,7 +22,7 @@ mod curve;
 use serde::Deserialize;
 use usher_sdk::{
     Demand, Fleet, Growth, Learned, Moment, Policy, Pool, ScaleDown, ScaleUp, Server, Shrinkage, Size, Timestamp,
-    export_policy, local_time,
+    export_policy, local_time, warn,
 };
 
 use curve::Curve;
@@ -64,6 +64,7 @@ impl Default for Settings {
 pub struct DailyCurve {
     settings: Settings,
     curve: Curve,
+    was_there: bool,
 }
 
 impl Policy for DailyCurve {
@@ -75,12 +76,17 @@ impl Policy for DailyCurve {
         }
         local_time(0, &settings.time_zone).map_err(|why| format!("setting `time_zone`: {why}"))?;
         let curve = Curve::new(settings.slot_minutes).map_err(|why| format!("setting `slot_minutes`: {why}"))?;
-        Ok(DailyCurve { settings, curve })
+        Ok(DailyCurve {
+            settings,
+            curve,
+            was_there: true,
+        })
     }
 }
 
 impl ScaleUp for DailyCurve {
     fn scale_up(&mut self, demand: &Demand, fleet: &Fleet, moment: Moment) -> Vec<Growth> {
+        self.look_for_pool(fleet);
         let Some(pool) = self.pool(fleet) else { return vec![] };
         let living = self.living(fleet, pool);
         let waiting = demand.wants.iter().filter(|want| pool.suits_all(want));
@@ -129,6 +135,15 @@ impl Learned for DailyCurve {
 }
 
 impl DailyCurve {
+    /// Says once that its pool is not there. No error: pools come and go.
+    fn look_for_pool(&mut self, fleet: &Fleet) {
+        let is_there = fleet.pools().any(|pool| pool.name == self.settings.pool);
+        if self.was_there && !is_there {
+            warn!("setting `pool`: there is no pool {:?} now", self.settings.pool);
+        }
+        self.was_there = is_there;
+    }
+
     fn pool<'a>(&self, fleet: &'a Fleet) -> Option<&'a Pool> {
         fleet.pools().find(|pool| pool.name == self.settings.pool)
     }
