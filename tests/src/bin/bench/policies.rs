@@ -13,9 +13,10 @@
 //! | `snapshot_us_N`, `json_us_N` | a decision where the guest is told all servers each time, in rows or as JSON |
 //! | `chain_us_L` | a decision by the last of L policies, over 1,000 servers of a real fleet |
 //! | `swap_us_N`, `place_max_us_N`, `place_max_quiet_us_N` | while versions are replaced: the driver's part of it, and the slowest placement then and without |
+//! | `place_added_us_N` | what a replacement adds to the slowest placement: the median replacement's, less the median's of as many times as long without |
 //!
 //! The bars: wasm at most native + 1.5 µs at any size; inside the guest at most 1.5 times native; a decision at 100,000 servers at
-//! most 5 times one at 10.
+//! most 5 times one at 10; a replacement adds at most a millisecond to the slowest placement.
 //!
 //! What is compared is timed in turns, so that whatever else the machine does falls on all, and each figure is the median of many
 //! short batches. Decisions of all sizes take turns for ten seconds, and what the fastest quarter of the batches took counts: a machine
@@ -70,10 +71,6 @@ fn judge(costs: &[Costs]) {
         [first, .., last] => of(last) / of(first),
         _ => 1.0,
     };
-    let say = |what: &str, value: f64, max: f64| {
-        let verdict = if value <= max { "holds" } else { "is broken" };
-        progress(format_args!("{what}: {value:.2}, at most {max}: {verdict}"));
-    };
     say(
         "us of wasm beyond native",
         most(|costs| costs.wasm_us - costs.native_us),
@@ -104,4 +101,10 @@ fn judge(costs: &[Costs]) {
         grown(|costs| costs.native_us),
         GROWTH_MAX,
     );
+}
+
+/// Says whether one bar holds.
+fn say(what: &str, value: f64, max: f64) {
+    let verdict = if value <= max { "holds" } else { "is broken" };
+    progress(format_args!("{what}: {value:.2}, at most {max}: {verdict}"));
 }

@@ -12,15 +12,16 @@ use usher_policy::{Rehearsed, Snapshot};
 
 use super::decisions::told;
 use super::guests::Guests;
+use super::say;
 use super::world::World;
 use crate::figures::{figure, median, progress};
 
 /// Sizes of the fleet.
 const SIZES: [usize; 2] = [10_000, 100_000];
 /// Replacements, and instances that are built.
-const TIMES: usize = 5;
-/// How long placements are watched without any.
-const QUIET: Duration = Duration::from_secs(1);
+const TIMES: usize = 7;
+/// The most that a replacement may add to the slowest placement, in microseconds.
+const ADDED_US_MAX: f64 = 1_000.0;
 /// The longest that a replacement takes.
 const REPLACED_MAX: Duration = Duration::from_secs(20);
 
@@ -37,20 +38,30 @@ pub(super) fn measure(guests: &Guests) -> anyhow::Result<()> {
             swaps: Vec::new(),
         };
         let name = |figure: &str| format!("{figure}_{servers}");
-        let began = Instant::now();
-        let quiet = load.place_until(|_| Ok(began.elapsed() > QUIET))?;
         let rebuilds = median(&load.rebuild(guests)?);
         figure(&name("rebuild_ms"), format_args!("{rebuilds:.1}"), "ms")?;
-        let mut slowest = Duration::ZERO;
+        let (mut replacing, mut quiet) = (Vec::new(), Vec::new());
         for number in 1..=TIMES {
-            slowest = slowest.max(load.replace(dir.path(), number)?);
+            let began = Instant::now();
+            replacing.push(micros(load.replace(dir.path(), number)?));
+            let (took, began) = (began.elapsed(), Instant::now());
+            quiet.push(micros(load.place_until(|_| Ok(began.elapsed() > took))?));
         }
+        let most = |slowest: &[f64]| slowest.iter().copied().fold(0.0, f64::max);
+        let added = median(&replacing) - median(&quiet);
         figure(&name("swap_us"), format_args!("{:.1}", median(&load.swaps)), "us")?;
-        figure(&name("place_max_us"), slowest.as_micros(), "us")?;
-        figure(&name("place_max_quiet_us"), quiet.as_micros(), "us")?;
+        figure(&name("place_max_us"), format_args!("{:.0}", most(&replacing)), "us")?;
+        figure(&name("place_max_quiet_us"), format_args!("{:.0}", most(&quiet)), "us")?;
+        figure(&name("place_added_us"), format_args!("{added:.0}"), "us")?;
+        let what = format!("us that a replacement adds to the slowest placement among {servers} servers");
+        say(&what, added, ADDED_US_MAX);
         load.world.stop();
     }
     Ok(())
+}
+
+fn micros(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e6
 }
 
 /// Placements without a pause, as a driver does them whose mailbox is never empty.
@@ -67,7 +78,7 @@ impl Load {
         while !is_so(&self.world)? {
             let began = Instant::now();
             if let Some(took) = self.world.between_inputs() {
-                self.swaps.push(took.as_secs_f64() * 1e6);
+                self.swaps.push(micros(took));
             }
             self.world.place()?;
             slowest = slowest.max(began.elapsed());
