@@ -21,7 +21,7 @@ pub use builder::{FleetBuilder, ServerSketch};
 pub use fitting::Fitting;
 pub use server::Server;
 
-use crate::request::REQUIRE_PREFIX;
+use crate::request::required;
 use crate::{
     Change, Figure, Label, Outcome, Pool, PoolId, PoolState, ServerId, ServerRow, Size, Subject, Timestamp, Usage,
     Verdict,
@@ -163,7 +163,7 @@ impl Fleet {
         Fitting::new(self, size)
     }
 
-    /// Returns whether a server, or its pool, carries all that a room's labels require ([`REQUIRE_PREFIX`]).
+    /// Returns whether a server, or its pool, carries all that a room's labels require ([`REQUIRE_PREFIX`](crate::REQUIRE_PREFIX)).
     ///
     /// ```
     /// use usher_sdk::{Fleet, Label};
@@ -444,14 +444,6 @@ fn leave(pools: &mut [PoolEntry], server: &Server) {
     {
         pools[at].own_labels.remove(server.row());
     }
-}
-
-/// Returns what a room's labels require: keys and their values.
-#[inline(always)]
-fn required(labels: &[Label]) -> impl Iterator<Item = (&str, &str)> {
-    labels
-        .iter()
-        .filter_map(|label| Some((label.key.strip_prefix(REQUIRE_PREFIX)?, label.value.as_str())))
 }
 
 impl Verdict {

@@ -312,15 +312,32 @@ impl Pool {
         self.would_do(&want.region, &want.tenant, &want.labels, want.size_largest())
     }
 
-    fn would_do(&self, region: &str, tenant: &str, labels: &[Label], size: Size) -> bool {
-        let mut required = labels
-            .iter()
-            .filter_map(|label| Some((label.key.strip_prefix(REQUIRE_PREFIX)?, label.value.as_str())));
+    /// Returns whether a new server of this pool would do for a room of this size, in this region (empty = any): for a policy that
+    /// looks in other regions than the room's own.
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, RoomRequest};
+    ///
+    /// let fleet = Fleet::builder().pool("dublin", |pool| pool.region = "eu-west-1".into()).build();
+    /// let dublin = fleet.pools().next().expect("there is one");
+    /// let room = RoomRequest { region: "eu-central-1".into(), ..RoomRequest::new("standup-42", 50) };
+    /// assert!(!dublin.suits(&room));
+    /// assert!(dublin.would_do("eu-west-1", &room.tenant, &room.labels, room.size()));
+    /// ```
+    pub fn would_do(&self, region: &str, tenant: &str, labels: &[Label], size: Size) -> bool {
         (region.is_empty() || region == self.region)
             && self.left_when_new().fits(size)
             && self.lets_in(tenant, labels)
-            && required.all(|(key, value)| self.label(key) == Some(value))
+            && required(labels).all(|(key, value)| self.label(key) == Some(value))
     }
+}
+
+/// Returns what a room's labels require: keys and their values.
+#[inline(always)]
+pub(crate) fn required(labels: &[Label]) -> impl Iterator<Item = (&str, &str)> {
+    labels
+        .iter()
+        .filter_map(|label| Some((label.key.strip_prefix(REQUIRE_PREFIX)?, label.value.as_str())))
 }
 
 /// Returns the value of the first label with this key.

@@ -7,7 +7,7 @@ use usher_sdk::{
 };
 
 use crate::Settings;
-use crate::pools::{Asked, Preference, launchable};
+use crate::pools::{Preference, launchable};
 use crate::settings::Marks;
 
 /// How many servers with room are compared, the fullest first; what lies beyond is emptier than all of them.
@@ -102,14 +102,11 @@ fn reason(score: &Score, tier: usize, fleet: &Fleet, server: ServerId) -> String
 
 /// Returns the preferred pool that suits, rather one that may launch now, in the first region that has one.
 fn pool_to_wait_for(settings: &Settings, room: &RoomRequest, fleet: &Fleet) -> Option<PoolId> {
-    let asked = Asked {
-        tenant: &room.tenant,
-        labels: &room.labels,
-        size: room.size(),
-    };
     let preferred = |may_launch: bool| {
         settings.regions(&room.region).find_map(|region| {
-            let suited = fleet.pools().filter(|pool| asked.is_suited(pool, region));
+            let suited = fleet
+                .pools()
+                .filter(|pool| pool.would_do(region, &room.tenant, &room.labels, room.size()));
             suited
                 .filter(|pool| !may_launch || launchable(fleet, pool) > 0)
                 .min_by_key(|pool| Preference::of(settings, pool))

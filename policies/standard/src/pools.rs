@@ -2,32 +2,9 @@
 
 use std::cmp::Reverse;
 
-use usher_sdk::{Fleet, Label, Pool, PoolId, REQUIRE_PREFIX, Size};
+use usher_sdk::{Fleet, Pool, PoolId, Size};
 
 use crate::Settings;
-
-/// What a room, or a group of rooms, asks of a pool.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) tenant: &'a str,
-    pub(crate) labels: &'a [Label],
-    /// Of the largest room.
-    pub(crate) size: Size,
-}
-
-impl Asked<'_> {
-    /// Returns whether a new server of this pool would do, in this region (empty = any).
-    pub(crate) fn is_suited(&self, pool: &Pool, region: &str) -> bool {
-        let mut required = self
-            .labels
-            .iter()
-            .filter_map(|label| Some((label.key.strip_prefix(REQUIRE_PREFIX)?, &label.value)));
-        (region.is_empty() || region == pool.region)
-            && pool.left_when_new().fits(self.size)
-            && pool.lets_in(self.tenant, self.labels)
-            && required.all(|(key, value)| pool.label(key) == Some(value))
-    }
-}
 
 /// Orders pools by which a new server is best had from: those that the operator named, in that order; then those where Usher launches
 /// it itself, as nobody may be there to make one elsewhere and rooms wait; then cheaper servers, then larger ones, then the id.

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use usher_sdk::{Demand, Fleet, Growth, Left, Moment, Pool, Server, Size, Want};
 
 use crate::Settings;
-use crate::pools::{Asked, Preference, Rooms, launchable};
+use crate::pools::{Preference, Rooms, launchable};
 use crate::settings::Marks;
 use crate::stock::{Purpose, stocks};
 
@@ -142,15 +142,13 @@ impl<'a> Plan<'a> {
 
     /// Finds servers for a group of waiting rooms, region by region: starting ones, then new ones.
     fn serve(&mut self, want: &Want) {
-        let asked = Asked {
-            tenant: &want.tenant,
-            labels: &want.labels,
-            size: want.size_largest(),
-        };
         let size = want.size_average();
         let mut rest = want.rooms;
         for region in self.settings.regions(&want.region) {
-            let is_suited = |at: &usize| asked.is_suited(self.pools[*at].pool, region);
+            let is_suited = |at: &usize| {
+                let pool = self.pools[*at].pool;
+                pool.would_do(region, &want.tenant, &want.labels, want.size_largest())
+            };
             // A pool that a place policy named comes first: that policy may place the room nowhere else.
             let is_named = |at: &usize| want.pool == Some(self.pools[*at].pool.id);
             let named = (0..self.pools.len()).filter(is_named).filter(is_suited);
