@@ -3,11 +3,11 @@
 //! A thread of its own writes them, so that who reads stderr slowly, or has stopped, keeps no room waiting. Lines that it cannot take
 //! any more are dropped, and counted: `usher_log_lines_dropped_total`.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::sync::OnceLock;
 
 use tracing::Level;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use usher_policy::LogLevel;
 
@@ -41,10 +41,7 @@ pub enum LogFormat {
 pub fn start(format: LogFormat) -> anyhow::Result<WorkerGuard> {
     let written = std::env::var(FILTER_VARIABLE).unwrap_or_default();
     let filter = filter(&written)?;
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(LINES_WAITING_MAX)
-        .thread_name("log")
-        .finish(stderr());
+    let (writer, guard) = writer(stderr());
     DROPPED.get_or_init(|| writer.error_counter());
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // It fails only where a test has started logging before.
@@ -53,6 +50,14 @@ pub fn start(format: LogFormat) -> anyhow::Result<WorkerGuard> {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     Ok(guard)
+}
+
+/// Returns what takes lines and never waits, and what keeps the thread that writes them.
+fn writer(to: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_WAITING_MAX)
+        .thread_name("log")
+        .finish(to)
 }
 
 /// Returns how many lines were dropped because stderr did not take them.
@@ -84,7 +89,39 @@ fn filter(written: &str) -> anyhow::Result<EnvFilter> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::mpsc::{Receiver, channel};
+
     use super::*;
+
+    /// A reader who has stopped, until somebody lets go of the other end.
+    struct Stopped(Receiver<()>);
+
+    impl Write for Stopped {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_nobody_reads_are_dropped_and_counted_and_keep_nobody_waiting() {
+        let (reader, stopped) = channel();
+        let (mut writer, guard) = writer(Stopped(stopped));
+        let beyond = 100;
+        for _ in 0..LINES_WAITING_MAX + beyond {
+            writer.write_all(b"a line\n").unwrap();
+        }
+        // One may be in the writing thread's hands.
+        let dropped = writer.error_counter().dropped_lines();
+        assert!((beyond - 1..=beyond).contains(&dropped), "{dropped}");
+        drop(reader);
+        drop(guard);
+    }
 
     #[test]
     fn a_filter_that_is_none_says_what_to_write() {

@@ -23,7 +23,7 @@ use crate::counters::{Came, Counters};
 use crate::loader::{FaultReport, Message};
 use crate::options::{PART_CHANGES_MAX, Snapshot};
 use crate::version::{Name, Version};
-use crate::wasm::{CallFault, Pace, PartedView, Serving, ViewSource};
+use crate::wasm::{Pace, PartedView, Serving, ViewSource};
 
 /// The place policies in the order of their files, the built-in last.
 pub struct PlaceChain {
@@ -237,7 +237,7 @@ impl PlaceLink {
     }
 
     /// Sends the instance away after a fault, and has another one made.
-    fn give_up(&mut self, CallFault { kind, message }: CallFault, input: u64, loader: &Sender<Message>) -> Fault {
+    fn give_up(&mut self, fault: Fault, input: u64, loader: &Sender<Message>) -> Fault {
         if let Some(instance) = self.instance.take() {
             retire(loader, instance);
         }
@@ -246,13 +246,13 @@ impl PlaceLink {
             version: self.version,
             policy: self.policy.clone(),
             decision: DecisionPoint::Place,
-            kind,
-            message: message.clone(),
+            kind: fault.kind,
+            message: fault.message.clone(),
             input,
         };
         // The loader is gone only when the host goes down.
         loader.send(Message::Faulted(report)).ok();
-        Fault { kind, message }
+        fault
     }
 }
 

@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
 use usher_fleet::advice::{Direction, FaultKind};
 use usher_fleet::decision::DecisionPoint;
 
@@ -137,7 +136,7 @@ impl Tally {
 }
 
 /// How often a policy was asked for one decision and what came of it, since it was first seen.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TallyStatus {
     /// Questions.
     pub asked: u64,
@@ -160,7 +159,7 @@ pub struct TallyStatus {
 }
 
 /// Faults by kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "see FaultKind")]
 pub struct FaultCounts {
     pub trap: u64,

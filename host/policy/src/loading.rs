@@ -82,7 +82,7 @@ impl LoadError {
                 | E::TooMuchCode
                 | E::ChildFailed { .. } => false,
             },
-            LoadError::File(FileError::Read { .. }) => true,
+            LoadError::File(FileError::Read { .. }) | LoadError::Settings(SettingsError::NoThread(_)) => true,
             LoadError::File(_)
             | LoadError::Check(_)
             | LoadError::Settings(_)
@@ -136,7 +136,7 @@ impl Kitchen {
     /// The first gate that it did not pass.
     pub(crate) fn prepare(&mut self, name: &Name, contents: &Contents) -> Result<Recipe, LoadError> {
         let version = version(contents);
-        // The readers are made for trusted tools; whatever a file makes them do must not end the loader.
+        // The readers are made for trusted tools; whatever a file makes them do must not end the kitchen.
         let ready = catch_unwind(AssertUnwindSafe(|| self.ready(Module::new(contents.wasm.clone()))))
             .unwrap_or(Err(LoadError::Panicked))?;
         let settings = match &contents.settings {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use usher_fleet::advice::ScaleAnswer;
 use usher_fleet::event::PolicyEvent;
 use usher_fleet::ids::ServerNo;
@@ -92,8 +91,7 @@ pub struct ChildProgram {
 }
 
 /// How serious a log message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the usual words")]
 pub enum LogLevel {
     Debug,

@@ -15,7 +15,7 @@ use crate::options::{CompileIn, LogLevel, Snapshot};
 use crate::recipe::Recipe;
 use crate::trial;
 use crate::version::Name;
-use crate::wasm::{Budget, CallFault, Compiler, Pace, Serving, imports};
+use crate::wasm::{Budget, Compiler, Pace, Serving, imports};
 
 /// A module that has passed every gate before it runs.
 pub struct Rehearsed {
@@ -171,7 +171,7 @@ impl Rehearsal {
     /// # Errors
     /// It did not take them.
     pub fn feed(&mut self, view: &Snapshot) -> Result<(), Fault> {
-        self.instance.feed(view.now, view, &[], Pace::Whole).map_err(fault)
+        self.instance.feed(view.now, view, &[], Pace::Whole)
     }
 
     /// Asks where a room goes, and tells the rows of a view that is ahead of what it knows with the question.
@@ -187,7 +187,7 @@ impl Rehearsal {
     /// Returns what it has learned, as the host keeps it; none where it keeps nothing.
     #[cfg(test)]
     pub(crate) fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
-        self.instance.save().map_err(fault)
+        self.instance.save()
     }
 
     /// Returns the bytes of its memories.
@@ -195,19 +195,15 @@ impl Rehearsal {
         self.instance.used().1
     }
 
-    fn ask<T>(&mut self, question: impl FnOnce(&mut Serving) -> Result<T, CallFault>) -> Asked<T> {
+    fn ask<T>(&mut self, question: impl FnOnce(&mut Serving) -> Result<T, Fault>) -> Asked<T> {
         let asked = Instant::now();
-        let advice = question(&mut self.instance).map_err(fault);
+        let advice = question(&mut self.instance);
         Asked {
             advice,
             took: asked.elapsed(),
             fuel: self.instance.used().0,
         }
     }
-}
-
-fn fault(CallFault { kind, message }: CallFault) -> Fault {
-    Fault { kind, message }
 }
 
 impl std::fmt::Debug for Rehearsed {

@@ -5,13 +5,14 @@
 
 mod link;
 mod mirror;
+mod verdicts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use usher_fleet::advice::{Direction, Fault, FaultKind, ScaleAdvice, ScaleAnswer, ScaleAsk, VerdictRow};
+use usher_fleet::advice::{Direction, Fault, FaultKind, ScaleAdvice, ScaleAnswer, ScaleAsk};
 use usher_fleet::ids::DecisionNo;
 use usher_fleet::view::{Cursor, ViewChange};
 
@@ -23,12 +24,11 @@ use crate::version::{Name, Version};
 use crate::wasm::ViewSource;
 pub(crate) use link::{Part, ScaleLink};
 use mirror::Mirror;
+use verdicts::Verdicts;
 
 /// How many questions may wait; later ones are answered "unavailable" when their turn comes. The fleet asks one link of one
 /// direction at a time, so that more than a few mean a policy that takes longer than a tick.
 const QUESTIONS_MAX: usize = 16;
-/// The most verdicts that wait for the built-in: as many as for any other.
-const VERDICTS_MAX: usize = 1_024;
 
 /// What the thread is told.
 pub(crate) enum ScaleMessage {
@@ -100,7 +100,7 @@ pub(crate) struct ScaleThread {
     /// Who was asked last, for which decision.
     asked: Option<(DecisionNo, Name)>,
     built_in: BuiltInLink,
-    built_in_verdicts: Vec<VerdictRow>,
+    built_in_verdicts: Verdicts,
 }
 
 impl ScaleThread {
@@ -121,7 +121,7 @@ impl ScaleThread {
             links: Vec::new(),
             asked: None,
             built_in,
-            built_in_verdicts: Vec::new(),
+            built_in_verdicts: Verdicts::default(),
         }
     }
 
@@ -192,10 +192,10 @@ impl ScaleThread {
                 .iter_mut()
                 .filter(|link| link.policy.name == verdict.policy.name)
             {
-                link.note(verdict.row.clone());
+                link.verdicts.note(verdict.row.clone());
             }
-            if self.built_in.policy().name == verdict.policy.name && self.built_in_verdicts.len() < VERDICTS_MAX {
-                self.built_in_verdicts.push(verdict.row.clone());
+            if self.built_in.policy().name == verdict.policy.name {
+                self.built_in_verdicts.note(verdict.row.clone());
             }
         }
     }
@@ -240,10 +240,11 @@ impl ScaleThread {
             return answer(policy, last, Err(fault), Duration::ZERO);
         }
         let Some(at) = chain.get(turn) else {
-            let verdicts = std::mem::take(&mut self.built_in_verdicts);
+            let verdicts = self.built_in_verdicts.take();
             let advice = self.built_in.scale(&self.mirror, &verdicts, ask);
             let took = asked.elapsed();
             if let Err(fault) = &advice {
+                self.built_in_verdicts.give_back(verdicts);
                 BuiltInLink::tell_fault(&self.loader, decision(ask.direction), fault);
             }
             self.built_in

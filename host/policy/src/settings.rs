@@ -4,7 +4,7 @@
 //! before `configure`, so that a policy may refuse keys that it does not know.
 
 use std::sync::Arc;
-use std::{panic, thread};
+use std::thread;
 
 use toml::de::{DeTable, DeValue};
 
@@ -70,6 +70,9 @@ pub enum SettingsError {
     /// The machine has too little of something.
     #[error("no thread can be started to read the settings file: {0}")]
     NoThread(String),
+    /// The parser has failed; a bug, and no reason to stop.
+    #[error("reading the settings file has failed within Usher; please report this together with the file")]
+    Panicked,
 }
 
 impl Settings {
@@ -112,7 +115,7 @@ fn table(text: &str) -> Result<toml::Table, SettingsError> {
         let parser = thread::Builder::new().stack_size(STACK_BYTES);
         let parser = parser.spawn_scoped(scope, || flat_table(text));
         let parser = parser.map_err(|error| SettingsError::NoThread(error.to_string()))?;
-        parser.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
+        parser.join().unwrap_or(Err(SettingsError::Panicked))
     })
 }
 

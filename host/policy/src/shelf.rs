@@ -274,7 +274,10 @@ impl Shelf {
         if self.records.get(name).and_then(|record| record.learned) == Some(hash) {
             return;
         }
-        self.put(name, &learned_file(hash), bytes);
+        // What was learned before is better than nothing.
+        if !self.put(name, &learned_file(hash), bytes) {
+            return;
+        }
         self.change(name, |record| {
             record.learned = Some(hash);
             // It may come after the policy has gone.
@@ -291,17 +294,20 @@ impl Shelf {
         change(record.or_insert_with(|| Record::new(name.text())));
     }
 
-    fn put(&mut self, name: &Name, file: &str, bytes: &[u8]) {
+    /// Writes a file that is not there yet, and returns whether it is there now.
+    fn put(&mut self, name: &Name, file: &str, bytes: &[u8]) -> bool {
         let folder = folder_of(name);
         if self.files.has(&folder, file) {
-            return;
+            return true;
         }
-        if let Err(error) = self.files.write(&folder, file, bytes) {
+        let written = self.files.write(&folder, file, bytes);
+        if let Err(error) = &written {
             tracing::error!(
                 policy = &**name.text(),
                 "cannot be kept for a restart: `{file}`: {error}"
             );
         }
+        written.is_ok()
     }
 
     /// Writes a policy's state down, then lets go of what it names no more.

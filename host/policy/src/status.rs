@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Serialize;
 use usher_fleet::Timestamp;
 use usher_fleet::decision::DecisionPoint;
 
@@ -11,7 +10,7 @@ use crate::counters::{Counters, TallyStatus};
 use crate::shelf::{Good, Quarantined};
 
 /// One policy of the chain, in the chain's order, the built-in last.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PolicyStatus {
     /// Its name: the file's without `.wasm`.
     pub name: String,
@@ -40,7 +39,7 @@ pub struct PolicyStatus {
 }
 
 /// The version that the folder holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedStatus {
     /// What it says its version is; none if it has never been started.
     pub version: Option<String>,
@@ -57,8 +56,7 @@ pub struct WantedStatus {
 }
 
 /// How far a wanted version has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WantedState {
     /// It is half-written, being compiled, or waits for the host.
     Waiting,
@@ -86,7 +84,7 @@ impl WantedState {
 }
 
 /// A version that could serve.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionStatus {
     /// What it says its version is.
     pub version: String,
@@ -97,7 +95,7 @@ pub struct VersionStatus {
 }
 
 /// A decision that a version may not take any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantinedStatus {
     /// `place`, `scale_up` or `scale_down`.
     pub decision: &'static str,
@@ -108,7 +106,7 @@ pub struct QuarantinedStatus {
 }
 
 /// The version that is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServingStatus {
     /// What it says its version is.
     pub version: String,

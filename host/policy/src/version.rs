@@ -87,8 +87,8 @@ impl Name {
 impl Ord for Name {
     fn cmp(&self, other: &Name) -> std::cmp::Ordering {
         // `a.wasm` stands behind `a-b.wasm`, as the folder shows them: '.' is greater than '-'.
-        let file = |name: &Name| name.0.bytes().chain(*b".wasm").collect::<Vec<u8>>();
-        file(self).cmp(&file(other))
+        let file = self.0.bytes().chain(*b".wasm");
+        file.cmp(other.0.bytes().chain(*b".wasm"))
     }
 }
 

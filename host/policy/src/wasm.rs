@@ -19,7 +19,7 @@ mod rows;
 pub(crate) use compile::{Children, Compiler, MakeError, Ready};
 pub use compile::{CompileError, compile_child};
 pub use instance::StartError;
-pub(crate) use instance::{CallFault, Pace, Serving};
+pub(crate) use instance::{Pace, Serving};
 pub(crate) use limits::Budget;
 pub use limits::MEMORY_BYTES_MAX;
 pub use module::CheckError;

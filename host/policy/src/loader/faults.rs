@@ -174,7 +174,7 @@ impl Loader {
                     version: recipe.version,
                     policy: served.policy.clone(),
                     step: "restore",
-                    message: why.to_owned(),
+                    message: format!("it starts without it: {why}"),
                 });
                 let link = place_link(&recipe, &served.policy, &policy.counters, Some(Box::new(instance)));
                 self.handover.put(name.clone(), Some(link));

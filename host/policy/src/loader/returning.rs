@@ -197,7 +197,8 @@ impl Loader {
             Ok(recipe) => recipe.clone(),
             // Nothing was decided, and nobody asks any more.
             Err(LoadError::Compile(CompileError::Stopped)) => return,
-            Err(error) if error.is_no_fault_of_the_file() => {
+            // An order is answered at once with what stands in its way.
+            Err(error) if error.is_no_fault_of_the_file() && !is_ordered => {
                 let problem = error.to_string();
                 return self.put_off(prepared, &problem);
             }

@@ -7,7 +7,7 @@ use usher_fleet::decision::{DecisionPoint, PolicyRef};
 use usher_fleet::event::PolicyEvent;
 
 use super::policy::{Served, WantedNow};
-use super::{Loader, SNAPSHOT_RETRY, body};
+use super::{LearningFault, Loader, SNAPSHOT_RETRY, body};
 use crate::backoff::Backoff;
 use crate::chain::PlaceLink;
 use crate::counters::Counters;
@@ -79,9 +79,13 @@ impl Loader {
         let policy = recipe.policy_ref(&instance);
         let forgot = scaling.as_ref().and_then(Serving::forgot).or(instance.forgot());
         if let Some(why) = forgot {
-            tracing::warn!(policy = &*policy.name, "it starts without what it has learned: {why}");
-            let event = body(&recipe.name, Some(&policy), Some(recipe.version), "restore", why);
-            self.tell(PolicyEvent::Fault(event));
+            self.learning_faulted(LearningFault {
+                name: recipe.name.clone(),
+                version: recipe.version,
+                policy: policy.clone(),
+                step: "restore",
+                message: format!("it starts without it: {why}"),
+            });
         }
         Ok(Tried {
             policy,

@@ -1,23 +1,21 @@
 //! One policy's place in the scale chains: its instance, what it is still to be told, and what it has learned.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use usher_fleet::advice::{Direction, Fault, FaultKind, ScaleAdvice, ScaleAsk, VerdictRow};
+use usher_fleet::advice::{Direction, Fault, FaultKind, ScaleAdvice, ScaleAsk};
 use usher_fleet::decision::{DecisionPoint, PolicyRef};
 
 use super::mirror::Mirror;
+use super::verdicts::Verdicts;
 use crate::backoff::Backoff;
 use crate::counters::{Counters, decision};
 use crate::loader::{FaultReport, LearningFault, Message};
 use crate::recipe::Recipe;
 use crate::shelf::LEARNED_BYTES_MAX;
-use crate::wasm::{CallFault, Pace, Serving};
+use crate::wasm::{Pace, Serving};
 
-/// The most verdicts that wait for one policy; the oldest go. As many as a view call has rows.
-const VERDICTS_MAX: usize = 1_024;
 /// A policy is asked for what it has learned no sooner than so long after the last time: a host that dies costs it no more, and
 /// 64 KiB a minute wear out no disk.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -30,7 +28,7 @@ pub(crate) struct ScaleLink {
     up: Part,
     down: Part,
     pub(super) instance: Option<Box<Serving>>,
-    verdicts: VecDeque<VerdictRow>,
+    pub(super) verdicts: Verdicts,
     backoff: Backoff,
     not_before: Option<Instant>,
     /// What the last question took.
@@ -77,7 +75,7 @@ impl ScaleLink {
             up,
             down,
             instance: None,
-            verdicts: VecDeque::new(),
+            verdicts: Verdicts::default(),
             backoff: Backoff::default(),
             not_before: None,
             fuel: 0,
@@ -126,14 +124,6 @@ impl ScaleLink {
         }
     }
 
-    /// Keeps a verdict until it is asked next.
-    pub(super) fn note(&mut self, verdict: VerdictRow) {
-        if self.verdicts.len() == VERDICTS_MAX {
-            self.verdicts.pop_front();
-        }
-        self.verdicts.push_back(verdict);
-    }
-
     /// Asks it; a fault ends its instance, and is told to the loader.
     pub(super) fn ask(
         &mut self,
@@ -157,7 +147,7 @@ impl ScaleLink {
         &mut self,
         ask: &ScaleAsk,
         mirror: &Mirror,
-        fault: &CallFault,
+        fault: &Fault,
         loader: &Sender<Message>,
     ) -> Option<ScaleAdvice> {
         if fault.kind == FaultKind::Unavailable || self.is_proven {
@@ -177,8 +167,8 @@ impl ScaleLink {
         Some(advice)
     }
 
-    fn answer(&mut self, ask: &ScaleAsk, mirror: &Mirror, loader: &Sender<Message>) -> Result<ScaleAdvice, CallFault> {
-        let unavailable = |message: &str| CallFault {
+    fn answer(&mut self, ask: &ScaleAsk, mirror: &Mirror, loader: &Sender<Message>) -> Result<ScaleAdvice, Fault> {
+        let unavailable = |message: &str| Fault {
             kind: FaultKind::Unavailable,
             message: message.to_owned(),
         };
@@ -193,13 +183,12 @@ impl ScaleLink {
             Some(instance) => instance,
             None => self.start(loader)?,
         };
-        let verdicts: Vec<VerdictRow> = self.verdicts.drain(..).collect();
+        let verdicts = self.verdicts.take();
         let answer = instance
             .feed(ask.now, mirror, &verdicts, Pace::Whole)
             .and_then(|()| instance.scale(ask));
         if answer.is_err() {
-            // They are for whoever comes after it.
-            self.verdicts.extend(verdicts);
+            self.verdicts.give_back(verdicts);
         }
         let (fuel, memory) = instance.used();
         self.fuel = fuel;
@@ -212,9 +201,9 @@ impl ScaleLink {
         answer
     }
 
-    fn start(&mut self, loader: &Sender<Message>) -> Result<Box<Serving>, CallFault> {
+    fn start(&mut self, loader: &Sender<Message>) -> Result<Box<Serving>, Fault> {
         let started = self.recipe.start(self.learned.as_deref());
-        let instance = started.map_err(|error| CallFault {
+        let instance = started.map_err(|error| Fault {
             kind: FaultKind::Error,
             message: error.to_string(),
         })?;
@@ -226,7 +215,7 @@ impl ScaleLink {
         Ok(Box::new(instance))
     }
 
-    fn faulted(&mut self, ask: &ScaleAsk, fault: CallFault, loader: &Sender<Message>) -> Fault {
+    fn faulted(&mut self, ask: &ScaleAsk, fault: Fault, loader: &Sender<Message>) -> Fault {
         if fault.kind != FaultKind::Unavailable {
             self.not_before = Some(self.backoff.next_try(Instant::now()));
             let report = FaultReport {
@@ -242,10 +231,7 @@ impl ScaleLink {
             // The loader is gone only when the host goes down.
             loader.send(Message::Faulted(report)).ok();
         }
-        Fault {
-            kind: fault.kind,
-            message: fault.message,
-        }
+        fault
     }
 
     /// Has the loader keep what it has learned, if it has decided anything since and the last time is long enough ago.

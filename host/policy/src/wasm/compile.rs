@@ -3,7 +3,7 @@
 //! The one place that compiles, and narrow on purpose: bytes in, [`Ready`] out, nothing else known. Whoever wrote the bytes can
 //! make their readers take half a minute and a gigabyte, or find a bug in them. So a serving host has a child process of its
 //! own binary do it all ([`child`]), and takes back what the child has written, within bounds ([`parent`]). In this process it
-//! is done for `usher policy check`, benchmarks and tests, where the bytes are the caller's own.
+//! is done for benchmarks and tests, where the bytes are the caller's own.
 
 mod child;
 mod parent;

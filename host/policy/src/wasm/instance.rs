@@ -9,7 +9,9 @@ mod learning;
 use std::sync::Arc;
 
 use usher_fleet::Timestamp;
-use usher_fleet::advice::{Demand, Direction, FaultKind, PlaceAdvice, PlaceAsk, ScaleAdvice, ScaleAsk, VerdictRow};
+use usher_fleet::advice::{
+    Demand, Direction, Fault, FaultKind, PlaceAdvice, PlaceAsk, ScaleAdvice, ScaleAsk, VerdictRow,
+};
 use usher_fleet::view::Cursor;
 use wasmtime::{Store, Trap};
 
@@ -36,14 +38,6 @@ pub(crate) struct Serving {
     fuel_used: u64,
     /// See [`Serving::forgot`].
     forgot: Option<String>,
-}
-
-/// Says why a guest gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub(crate) struct CallFault {
-    pub(crate) kind: FaultKind,
-    pub(crate) message: String,
 }
 
 /// Says why an instance did not start.
@@ -145,7 +139,7 @@ impl Serving {
         source: &impl ViewSource,
         verdicts: &[VerdictRow],
         pace: Pace,
-    ) -> Result<(), CallFault> {
+    ) -> Result<(), Fault> {
         let mut purse = (pace == Pace::Whole).then(Purse::default);
         let (mut rows, told) = self.tell_all_but_last(now, source, &mut purse);
         if self.is_told() {
@@ -162,7 +156,7 @@ impl Serving {
     ///
     /// # Errors
     /// The guest faulted, or does not take this decision.
-    pub(crate) fn place(&mut self, source: &impl ViewSource, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
+    pub(crate) fn place(&mut self, source: &impl ViewSource, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, Fault> {
         let (mut rows, told) = self.tell_all_but_last(ask.now, source, &mut None);
         let goes_beside = rows.usages.len() <= QUESTION_ROWS_MAX;
         let (before, beside) = rows.usages.split_at(if goes_beside { 0 } else { rows.usages.len() });
@@ -180,7 +174,7 @@ impl Serving {
         now: Timestamp,
         source: &impl ViewSource,
         purse: &mut Option<Purse>,
-    ) -> (Rows, Result<(), CallFault>) {
+    ) -> (Rows, Result<(), Fault>) {
         // What a question took that is never asked.
         self.fuel_used = 0;
         let mut rows = std::mem::take(&mut self.rows);
@@ -204,7 +198,7 @@ impl Serving {
         rows: &Rows,
         usages: &[w::Usage],
         purse: &mut Option<Purse>,
-    ) -> Result<(), CallFault> {
+    ) -> Result<(), Fault> {
         let Some(part) = &self.exports.view else { return Ok(()) };
         let now = now.seconds();
         let view = part.usher_policy_view();
@@ -225,7 +219,7 @@ impl Serving {
         Ok(())
     }
 
-    fn ask_place(&mut self, servers: usize, usages: &[w::Usage], ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, CallFault> {
+    fn ask_place(&mut self, servers: usize, usages: &[w::Usage], ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, Fault> {
         let Some(part) = &self.exports.place else {
             return Err(not_exported("place"));
         };
@@ -246,14 +240,14 @@ impl Serving {
     ///
     /// # Errors
     /// The guest faulted, or does not take this decision.
-    pub(crate) fn scale(&mut self, ask: &ScaleAsk) -> Result<ScaleAdvice, CallFault> {
+    pub(crate) fn scale(&mut self, ask: &ScaleAsk) -> Result<ScaleAdvice, Fault> {
         match ask.direction {
             Direction::Up => self.scale_up(ask, &ask.demand),
             Direction::Down => self.scale_down(ask),
         }
     }
 
-    fn scale_up(&mut self, ask: &ScaleAsk, demand: &Demand) -> Result<ScaleAdvice, CallFault> {
+    fn scale_up(&mut self, ask: &ScaleAsk, demand: &Demand) -> Result<ScaleAdvice, Fault> {
         let Some(part) = &self.exports.scale_up else {
             return Err(not_exported("scale-up"));
         };
@@ -272,7 +266,7 @@ impl Serving {
         convert::growth(ran.result?).map_err(bad_answer)
     }
 
-    fn scale_down(&mut self, ask: &ScaleAsk) -> Result<ScaleAdvice, CallFault> {
+    fn scale_down(&mut self, ask: &ScaleAsk) -> Result<ScaleAdvice, Fault> {
         let Some(part) = &self.exports.scale_down else {
             return Err(not_exported("scale-down"));
         };
@@ -292,15 +286,15 @@ impl Serving {
     }
 }
 
-fn not_exported(part: &str) -> CallFault {
-    CallFault {
+fn not_exported(part: &str) -> Fault {
+    Fault {
         kind: FaultKind::Unavailable,
         message: format!("the policy does not export `{part}`"),
     }
 }
 
-fn bad_answer(message: String) -> CallFault {
-    CallFault {
+fn bad_answer(message: String) -> Fault {
+    Fault {
         kind: FaultKind::BadAnswer,
         message,
     }
@@ -334,7 +328,7 @@ fn tell_some(
     (rows, servers): (usize, usize),
     purse: &mut Option<Purse>,
     call: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<Result<(), String>>,
-) -> Result<(), CallFault> {
+) -> Result<(), Fault> {
     let Some(purse) = purse else {
         return run(store, Budget::View { rows, servers }, call).result;
     };
@@ -345,7 +339,7 @@ fn tell_some(
 }
 
 struct Ran<T> {
-    result: Result<T, CallFault>,
+    result: Result<T, Fault>,
     fuel: u64,
 }
 
@@ -363,7 +357,7 @@ fn run<T>(
     let fuel = granted.saturating_sub(store.get_fuel().unwrap_or(0));
     let result = match called {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(message)) => Err(CallFault {
+        Ok(Err(message)) => Err(Fault {
             kind: FaultKind::Error,
             message: convert::reason(message),
         }),
@@ -372,7 +366,7 @@ fn run<T>(
     Ran { result, fuel }
 }
 
-fn fault(error: &wasmtime::Error, state: &mut HostState, granted: u64) -> CallFault {
+fn fault(error: &wasmtime::Error, state: &mut HostState, granted: u64) -> Fault {
     let trap = error.downcast_ref::<Trap>();
     let kind = match trap {
         Some(Trap::OutOfFuel) => FaultKind::OutOfFuel,
@@ -396,7 +390,7 @@ fn fault(error: &wasmtime::Error, state: &mut HostState, granted: u64) -> CallFa
         Some(last) => format!("{last} ({what}{memory})"),
         None => format!("{what}{memory}"),
     };
-    CallFault {
+    Fault {
         kind,
         message: convert::reason(message),
     }

@@ -1,13 +1,15 @@
 //! What an instance has learned, taken from it and given to it: bytes that mean something to the guest alone.
 
-use super::{Budget, CallFault, Serving, run};
+use usher_fleet::advice::Fault;
+
+use super::{Budget, Serving, run};
 
 impl Serving {
     /// Returns what it has learned; none if it keeps nothing.
     ///
     /// # Errors
     /// The guest faulted. After its own error it can still be asked; after anything else it cannot.
-    pub(crate) fn save(&mut self) -> Result<Option<Vec<u8>>, CallFault> {
+    pub(crate) fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
         let Some(part) = &self.exports.learned else {
             return Ok(None);
         };
@@ -21,7 +23,7 @@ impl Serving {
     ///
     /// # Errors
     /// The guest faulted, and is not to be asked again.
-    pub(crate) fn restore(&mut self, learned: &[u8]) -> Result<(), CallFault> {
+    pub(crate) fn restore(&mut self, learned: &[u8]) -> Result<(), Fault> {
         let Some(part) = &self.exports.learned else {
             return Ok(());
         };
