@@ -162,6 +162,43 @@ fn what_does_not_build_or_pass_leaves_the_folder_alone() {
 }
 
 #[test]
+fn what_fails_only_where_rooms_wait_does_not_pass() {
+    let desk = Desk::new();
+    desk.new_policy("calm");
+    desk.write(
+        "calm/src/lib.rs",
+        r#"//! Looks after a fleet in which nothing ever waits.
+
+use usher_sdk::{Demand, Fleet, Growth, Moment, Policy, ScaleUp, export_policy};
+
+struct Calm;
+
+impl Policy for Calm {
+    type Settings = ();
+    fn new(_: ()) -> Result<Self, String> {
+        Ok(Calm)
+    }
+}
+
+impl ScaleUp for Calm {
+    fn scale_up(&mut self, demand: &Demand, _: &Fleet, _: Moment) -> Vec<Growth> {
+        assert!(demand.wants.is_empty(), "who are they all?");
+        vec![]
+    }
+}
+
+export_policy!(Calm: scale_up);
+"#,
+    );
+    desk.write("policies/50-calm.toml", "");
+    let why = undone(&desk.usher("policy build calm"), 1);
+    for words in ["refused at the gate `trial`", "scale_up", "who are they all?"] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    assert_eq!(desk.in_policies(), ["50-calm.toml"]);
+}
+
+#[test]
 fn answers_that_differ_and_questions_that_are_dear_are_told() {
     let desk = Desk::new();
     desk.new_policy("moody");

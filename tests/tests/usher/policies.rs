@@ -118,7 +118,7 @@ async fn kinds(client: &Client) -> Vec<String> {
 #[tokio::test]
 async fn a_policy_takes_over_is_replaced_survives_a_broken_file_and_leaves() {
     let site = Site::new(POOL);
-    let (_host, client) = started(&site).await;
+    let (host, client) = started(&site).await;
     let (packed, by) = place(&client, "by-the-built-in").await;
     assert_eq!(by, "standard");
     assert!(policy(&client, "50-main").await.is_none());
@@ -159,6 +159,15 @@ async fn a_policy_takes_over_is_replaced_survives_a_broken_file_and_leaves() {
         refused["problem"].as_str().is_some_and(|problem| !problem.is_empty()),
         "{refused}"
     );
+    let line = format!("the policy was refused: {}", refused["problem"].as_str().unwrap());
+    eventually("the log has it, too", seconds(10), async || {
+        let log = host.log();
+        let mut lines = log.lines().filter(|told| told.contains(&line));
+        lines
+            .any(|told| told.contains("50-main") && told.contains("step=\"check\""))
+            .then_some(())
+    })
+    .await;
     assert_eq!(refused["serving"]["decisions"], json!(["place"]));
     let (third, _) = place(&client, "with-a-broken-file").await;
     assert!(
