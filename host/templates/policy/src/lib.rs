@@ -24,7 +24,8 @@ impl Place for MyPolicy {
     fn place(&self, room: &RoomRequest, fleet: &Fleet, _: Moment) -> PlacementAdvice {
         let mut size = room.size();
         size.seats = size.seats.saturating_add(self.0.spare_seats);
-        match fleet.fitting(size).in_region(&room.region).letting_in(room).next() {
+        let fitting = fleet.fitting(size).in_region(&room.region);
+        match fitting.letting_in(room).next() {
             Some(server) => PlacementAdvice::on(server.id()).because("fullest with seats to spare"),
             None => PlacementAdvice::defer(), // to the next policy; the standard one is the last
         }
