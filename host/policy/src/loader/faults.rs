@@ -10,6 +10,7 @@ use usher_fleet::event::PolicyEvent;
 use super::returning::Why;
 use super::serving::place_link;
 use super::{Loader, SNAPSHOT_RETRY, body};
+use crate::recipe::Recipe;
 use crate::scale::ScaleMessage;
 use crate::shelf::Quarantined;
 use crate::trial;
@@ -37,6 +38,19 @@ pub(crate) struct LearningFault {
     /// `save` or `restore`.
     pub(crate) step: &'static str,
     pub(crate) message: String,
+}
+
+impl LearningFault {
+    /// Says that a version could not take what was learned, and why.
+    pub(super) fn starts_without(recipe: &Recipe, policy: &PolicyRef, why: &str) -> LearningFault {
+        LearningFault {
+            name: recipe.name.clone(),
+            version: recipe.version,
+            policy: policy.clone(),
+            step: "restore",
+            message: format!("it starts without it: {why}"),
+        }
+    }
 }
 
 impl Loader {
@@ -169,13 +183,8 @@ impl Loader {
         let has_good_before = before.is_some_and(|before| !self.shelf.is_out(name, before, DecisionPoint::Place));
         match trial::try_out_placing(&*self.host, &recipe, learned.as_deref(), &view) {
             Ok(instance) => {
-                let forgot = instance.forgot().map(|why| LearningFault {
-                    name: name.clone(),
-                    version: recipe.version,
-                    policy: served.policy.clone(),
-                    step: "restore",
-                    message: format!("it starts without it: {why}"),
-                });
+                let forgot = instance.forgot();
+                let forgot = forgot.map(|why| LearningFault::starts_without(&recipe, &served.policy, why));
                 let link = place_link(&recipe, &served.policy, &policy.counters, Some(Box::new(instance)));
                 self.handover.put(name.clone(), Some(link));
                 policy.note = None;

@@ -79,13 +79,7 @@ impl Loader {
         let policy = recipe.policy_ref(&instance);
         let forgot = scaling.as_ref().and_then(Serving::forgot).or(instance.forgot());
         if let Some(why) = forgot {
-            self.learning_faulted(LearningFault {
-                name: recipe.name.clone(),
-                version: recipe.version,
-                policy: policy.clone(),
-                step: "restore",
-                message: format!("it starts without it: {why}"),
-            });
+            self.learning_faulted(LearningFault::starts_without(recipe, &policy, why));
         }
         Ok(Tried {
             policy,

@@ -116,7 +116,6 @@ pub(crate) enum Budget {
 impl Budget {
     /// Returns the fuel for one such call.
     pub(crate) fn fuel(self) -> u64 {
-        let for_rows = |rows: usize| count(rows).saturating_mul(ROW_FUEL);
         match self {
             Budget::Start => 10 * M,
             Budget::Configure | Budget::Learned => 50 * M,
@@ -158,7 +157,7 @@ impl Purse {
     /// Returns what there is for the next call, which has so many rows, and after which so many servers are known.
     pub(crate) fn open(&mut self, rows: usize, servers: usize) -> Budget {
         let for_servers = count(servers.saturating_sub(self.servers)).saturating_mul(1_000);
-        let more = count(rows).saturating_mul(ROW_FUEL).saturating_add(for_servers);
+        let more = for_rows(rows).saturating_add(for_servers);
         self.servers = self.servers.max(servers);
         self.fuel = self.fuel.saturating_add(more);
         Budget::WholeView { fuel: self.fuel }
@@ -169,6 +168,10 @@ impl Purse {
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / FUEL_NANOSECONDS_MAX;
         self.fuel = self.fuel.saturating_sub(fuel.max(time));
     }
+}
+
+fn for_rows(rows: usize) -> u64 {
+    count(rows).saturating_mul(ROW_FUEL)
 }
 
 fn count(n: usize) -> u64 {
