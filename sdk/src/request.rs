@@ -46,6 +46,24 @@ pub struct Size {
     pub load: u32,
 }
 
+impl Size {
+    /// Adds seats that are to stay free beside the room.
+    ///
+    /// ```
+    /// use usher_sdk::Size;
+    ///
+    /// let size = Size { seats: 8, load: 3 };
+    /// assert_eq!(size.with_spare_seats(20), Size { seats: 28, load: 3 });
+    /// ```
+    #[must_use]
+    pub fn with_spare_seats(self, seats: u32) -> Self {
+        Size {
+            seats: self.seats.saturating_add(seats),
+            ..self
+        }
+    }
+}
+
 /// What is left on a server; `u32::MAX` where a figure does not limit it.
 ///
 /// ```

@@ -202,7 +202,7 @@ export_policy!(Calm: scale_up);
 fn answers_that_differ_and_questions_that_are_dear_are_told() {
     let desk = Desk::new();
     desk.new_policy("moody");
-    let size = "let mut size = room.size();";
+    let size = "let size = room.size()";
     desk.edit(
         "moody/src/lib.rs",
         size,
@@ -211,7 +211,8 @@ fn answers_that_differ_and_questions_that_are_dear_are_told() {
          if turn % 2 == 1 { return PlacementAdvice::on(4_000_000_000) }\n        \
          let mut size = room.size();\n        \
          for seats in 0..65_000 { size.seats = std::hint::black_box(size.seats).wrapping_add(seats); }\n        \
-         size.seats = room.seats;",
+         size.seats = room.seats;\n        \
+         let size = size",
     );
     let built = desk.usher("policy build moody");
     assert_eq!(

@@ -22,8 +22,7 @@ impl Policy for MyPolicy {
 
 impl Place for MyPolicy {
     fn place(&self, room: &RoomRequest, fleet: &Fleet, _: Moment) -> PlacementAdvice {
-        let mut size = room.size();
-        size.seats = size.seats.saturating_add(self.0.spare_seats);
+        let size = room.size().with_spare_seats(self.0.spare_seats);
         let fitting = fleet.fitting(size).in_region(&room.region);
         match fitting.letting_in(room).next() {
             Some(server) => PlacementAdvice::on(server.id()).because("fullest with seats to spare"),
