@@ -161,8 +161,8 @@ macro_rules! export_policy {
                 fn update(now: $crate::Timestamp, changes: Many<$crate::Change>) -> Answer<()> {
                     INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.update(now, changes)))
                 }
-                fn usages(_now: $crate::Timestamp, usages: Many<$crate::Usage>) -> Answer<()> {
-                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.usages(&usages))?)
+                fn usages(_now: $crate::Timestamp, usages: Many<u32>) -> Answer<()> {
+                    INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.usage_rows(&usages))?)
                 }
                 fn figures(_now: $crate::Timestamp, figures: Many<$crate::Figure>) -> Answer<()> {
                     INSTANCE.with(|cell| glue::ask_mut(cell, |instance| instance.figures(&figures))?)
@@ -193,11 +193,11 @@ macro_rules! export_policy {
     (@export place) => {
         impl $crate::bindings::place::exports::usher::policy::place::Guest for Glue {
             fn place(
-                now: $crate::Timestamp, usages: Many<$crate::Usage>, room: $crate::RoomRequest,
+                now: $crate::Timestamp, usages: Many<u32>, room: $crate::RoomRequest,
             ) -> Answer<$crate::PlacementAdvice> {
                 let moment = $crate::Moment::of_room(now, &room.room);
                 INSTANCE.with(|cell| glue::ask_mut(cell, |instance| {
-                    instance.usages(&usages)?;
+                    instance.usage_rows(&usages)?;
                     ::core::result::Result::Ok(instance.place(&room, moment))
                 })?)
             }

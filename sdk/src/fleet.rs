@@ -285,6 +285,7 @@ impl Fleet {
     ///
     /// # Errors
     /// The server was never set.
+    #[inline(always)]
     pub fn set_usage(&mut self, usage: Usage) -> Result<(), String> {
         let server = self
             .servers

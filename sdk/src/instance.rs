@@ -3,6 +3,8 @@
 //! The glue to WebAssembly and the host's built-in both ask through here, so that there is one way from question to advice.
 
 use crate::policy::Packaged;
+#[cfg(target_family = "wasm")]
+use crate::usage;
 use crate::{
     Change, Demand, Description, Figure, Fleet, Growth, LEARNED_BYTES_MAX, Learned, Level, Moment, Place,
     PlacementAdvice, Policy, RoomRequest, ScaleDown, ScaleUp, Shrinkage, Timestamp, Usage, log, settings,
@@ -146,6 +148,17 @@ impl<P: Policy> Instance<P> {
     /// A server was never set: a new instance is needed.
     pub fn usages(&mut self, usages: &[Usage]) -> Result<(), String> {
         usages.iter().try_for_each(|usage| self.fleet.set_usage(*usage))
+    }
+
+    /// Takes in usages as the contract tells them, as numbers.
+    ///
+    /// # Errors
+    /// They are not the contract's, or a server was never set: a new instance is needed.
+    #[cfg(target_family = "wasm")]
+    #[doc(hidden)]
+    pub fn usage_rows(&mut self, numbers: &[u32]) -> Result<(), String> {
+        let mut rows = usage::rows(numbers)?.iter();
+        rows.try_for_each(|row| self.fleet.set_usage(usage::read(row)?))
     }
 
     /// Takes in the reported numbers that the policy asked to see.

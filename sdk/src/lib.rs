@@ -60,6 +60,8 @@ mod policy;
 pub mod purity;
 mod request;
 mod settings;
+#[cfg(any(test, target_family = "wasm"))]
+mod usage;
 
 pub use bindings::base::exports::usher::policy::policy_info::Description;
 pub use bindings::base::usher::policy::local_time::Local as LocalTime;

@@ -20,7 +20,6 @@ pub mod exports {
             pub mod place {
                 use super::super::super::super::_rt;
                 pub type Timestamp = super::super::super::super::__with_name0::Timestamp;
-                pub type Usage = super::super::super::super::__with_name0::Usage;
                 pub type RoomRequest = super::super::super::super::__with_name0::RoomRequest;
                 pub type PlacementAdvice = super::super::super::super::__with_name0::PlacementAdvice;
                 #[doc(hidden)]
@@ -45,228 +44,179 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         __post_return_place::<T_>((&raw mut _RET_AREA.0).cast::<u8>());
-                        let result28 = {
-                            let base17 = arg1;
-                            let len17 = arg2;
-                            let mut result17 = _rt::Vec::with_capacity(len17);
-                            for i in 0..len17 {
-                                let base = base17.add(i * 60);
-                                let e17 = {
-                                    let l0 = *base.add(0).cast::<i32>();
-                                    let l1 = i32::from(*base.add(4).cast::<u8>());
-                                    let l2 = i32::from(*base.add(5).cast::<u8>());
-                                    let l3 = i32::from(*base.add(6).cast::<u8>());
-                                    let l4 = *base.add(8).cast::<i32>();
-                                    let l5 = *base.add(12).cast::<i32>();
-                                    let l6 = *base.add(16).cast::<i32>();
-                                    let l7 = *base.add(20).cast::<i32>();
-                                    let l8 = *base.add(24).cast::<i32>();
-                                    let l9 = *base.add(28).cast::<i32>();
-                                    let l10 = *base.add(32).cast::<i32>();
-                                    let l11 = *base.add(36).cast::<i32>();
-                                    let l12 = *base.add(40).cast::<i32>();
-                                    let l13 = *base.add(44).cast::<i32>();
-                                    let l14 = *base.add(48).cast::<i32>();
-                                    let l15 = *base.add(52).cast::<i32>();
-                                    let l16 = *base.add(56).cast::<i32>();
-                                    super::super::super::super::__with_name0::Usage {
-                                        id: l0 as u32,
-                                        phase: super::super::super::super::__with_name0::Phase::_lift(
-                                            l1 as u8,
-                                        ),
-                                        hold: super::super::super::super::__with_name0::Hold::_lift(
-                                            l2 as u8,
-                                        ),
-                                        health: super::super::super::super::__with_name0::Health::_lift(
-                                            l3 as u8,
-                                        ),
-                                        since: l4 as u32,
-                                        rooms: l5 as u32,
-                                        seats: l6 as u32,
-                                        load: l7 as u32,
-                                        seats_largest: l8 as u32,
-                                        rooms_open_ended: l9 as u32,
-                                        busy_until: l10 as u32,
-                                        newest_room: l11 as u32,
-                                        empty_since: l12 as u32,
-                                        reported: l13 as u32,
-                                        participants: l14 as u32,
-                                        cpu_permille: l15 as u32,
-                                        egress_kbps: l16 as u32,
-                                    }
-                                };
-                                result17.push(e17);
-                            }
-                            _rt::cabi_dealloc(base17, len17 * 60, 4);
-                            let len18 = arg4;
-                            let bytes18 = _rt::Vec::from_raw_parts(
+                        let result11 = {
+                            let len0 = arg2;
+                            let len1 = arg4;
+                            let bytes1 = _rt::Vec::from_raw_parts(
                                 arg3.cast(),
-                                len18,
-                                len18,
+                                len1,
+                                len1,
                             );
-                            let len19 = arg9;
-                            let bytes19 = _rt::Vec::from_raw_parts(
+                            let len2 = arg9;
+                            let bytes2 = _rt::Vec::from_raw_parts(
                                 arg8.cast(),
-                                len19,
-                                len19,
+                                len2,
+                                len2,
                             );
-                            let len20 = arg11;
-                            let bytes20 = _rt::Vec::from_raw_parts(
+                            let len3 = arg11;
+                            let bytes3 = _rt::Vec::from_raw_parts(
                                 arg10.cast(),
-                                len20,
-                                len20,
+                                len3,
+                                len3,
                             );
-                            let base27 = arg12;
-                            let len27 = arg13;
-                            let mut result27 = _rt::Vec::with_capacity(len27);
-                            for i in 0..len27 {
-                                let base = base27
+                            let base10 = arg12;
+                            let len10 = arg13;
+                            let mut result10 = _rt::Vec::with_capacity(len10);
+                            for i in 0..len10 {
+                                let base = base10
                                     .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                let e27 = {
-                                    let l21 = *base.add(0).cast::<*mut u8>();
-                                    let l22 = *base
+                                let e10 = {
+                                    let l4 = *base.add(0).cast::<*mut u8>();
+                                    let l5 = *base
                                         .add(::core::mem::size_of::<*const u8>())
                                         .cast::<usize>();
-                                    let len23 = l22;
-                                    let bytes23 = _rt::Vec::from_raw_parts(
-                                        l21.cast(),
-                                        len23,
-                                        len23,
+                                    let len6 = l5;
+                                    let bytes6 = _rt::Vec::from_raw_parts(
+                                        l4.cast(),
+                                        len6,
+                                        len6,
                                     );
-                                    let l24 = *base
+                                    let l7 = *base
                                         .add(2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<*mut u8>();
-                                    let l25 = *base
+                                    let l8 = *base
                                         .add(3 * ::core::mem::size_of::<*const u8>())
                                         .cast::<usize>();
-                                    let len26 = l25;
-                                    let bytes26 = _rt::Vec::from_raw_parts(
-                                        l24.cast(),
-                                        len26,
-                                        len26,
+                                    let len9 = l8;
+                                    let bytes9 = _rt::Vec::from_raw_parts(
+                                        l7.cast(),
+                                        len9,
+                                        len9,
                                     );
                                     super::super::super::super::__with_name0::Label {
-                                        key: _rt::string_lift(bytes23),
-                                        value: _rt::string_lift(bytes26),
+                                        key: _rt::string_lift(bytes6),
+                                        value: _rt::string_lift(bytes9),
                                     }
                                 };
-                                result27.push(e27);
+                                result10.push(e10);
                             }
                             _rt::cabi_dealloc(
-                                base27,
-                                len27 * (4 * ::core::mem::size_of::<*const u8>()),
+                                base10,
+                                len10 * (4 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             );
                             T_::place(
                                 arg0 as u32,
-                                result17,
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(arg1.cast(), len0, len0)),
                                 super::super::super::super::__with_name0::RoomRequest {
-                                    room: _rt::string_lift(bytes18),
+                                    room: _rt::string_lift(bytes1),
                                     seats: arg5 as u32,
                                     load: arg6 as u32,
                                     expected_minutes: arg7 as u32,
-                                    region: _rt::string_lift(bytes19),
-                                    tenant: _rt::string_lift(bytes20),
-                                    labels: result27,
+                                    region: _rt::string_lift(bytes2),
+                                    tenant: _rt::string_lift(bytes3),
+                                    labels: result10,
                                     waited_seconds: arg14 as u32,
                                     avoid: arg15 as u32,
                                 },
                             )
                         };
-                        let ptr29 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result28 {
+                        let ptr12 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result11 {
                             Ok(e) => {
-                                *ptr29.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr12.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::__with_name0::PlacementAdvice {
-                                    placement: placement30,
-                                    reason: reason30,
+                                    placement: placement13,
+                                    reason: reason13,
                                 } = e;
-                                use super::super::super::super::__with_name0::Placement as V32;
-                                match placement30 {
-                                    V32::On(e) => {
-                                        *ptr29
+                                use super::super::super::super::__with_name0::Placement as V15;
+                                match placement13 {
+                                    V15::On(e) => {
+                                        *ptr12
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
-                                        *ptr29
+                                        *ptr12
                                             .add(4 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = _rt::as_i32(e);
                                     }
-                                    V32::Wait(e) => {
-                                        *ptr29
+                                    V15::Wait(e) => {
+                                        *ptr12
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
                                         let super::super::super::super::__with_name0::Wait {
-                                            pool: pool31,
-                                            again_seconds: again_seconds31,
+                                            pool: pool14,
+                                            again_seconds: again_seconds14,
                                         } = e;
-                                        match pool31 {
+                                        match pool14 {
                                             Some(e) => {
-                                                *ptr29
+                                                *ptr12
                                                     .add(4 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                *ptr29
+                                                *ptr12
                                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>() = _rt::as_i32(e);
                                             }
                                             None => {
-                                                *ptr29
+                                                *ptr12
                                                     .add(4 + 1 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        *ptr29
+                                        *ptr12
                                             .add(12 + 1 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i32>() = _rt::as_i32(again_seconds31);
+                                            .cast::<i32>() = _rt::as_i32(again_seconds14);
                                     }
-                                    V32::Reject => {
-                                        *ptr29
+                                    V15::Reject => {
+                                        *ptr12
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (2i32) as u8;
                                     }
-                                    V32::Defer => {
-                                        *ptr29
+                                    V15::Defer => {
+                                        *ptr12
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (3i32) as u8;
                                     }
                                 }
-                                match reason30 {
+                                match reason13 {
                                     Some(e) => {
-                                        *ptr29
+                                        *ptr12
                                             .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        let vec33 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr33 = vec33.as_ptr().cast::<u8>();
-                                        let len33 = vec33.len();
-                                        ::core::mem::forget(vec33);
-                                        *ptr29
+                                        let vec16 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr16 = vec16.as_ptr().cast::<u8>();
+                                        let len16 = vec16.len();
+                                        ::core::mem::forget(vec16);
+                                        *ptr12
                                             .add(16 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len33;
-                                        *ptr29
+                                            .cast::<usize>() = len16;
+                                        *ptr12
                                             .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr33.cast_mut();
+                                            .cast::<*mut u8>() = ptr16.cast_mut();
                                     }
                                     None => {
-                                        *ptr29
+                                        *ptr12
                                             .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
                             Err(e) => {
-                                *ptr29.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec34 = (e.into_bytes()).into_boxed_slice();
-                                let ptr34 = vec34.as_ptr().cast::<u8>();
-                                let len34 = vec34.len();
-                                ::core::mem::forget(vec34);
-                                *ptr29
+                                *ptr12.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec17 = (e.into_bytes()).into_boxed_slice();
+                                let ptr17 = vec17.as_ptr().cast::<u8>();
+                                let len17 = vec17.len();
+                                ::core::mem::forget(vec17);
+                                *ptr12
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len34;
-                                *ptr29
+                                    .cast::<usize>() = len17;
+                                *ptr12
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr34.cast_mut();
+                                    .cast::<*mut u8>() = ptr17.cast_mut();
                             }
                         };
-                        ptr29
+                        ptr12
                     }
                 }
                 #[doc(hidden)]
@@ -307,14 +257,14 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
-                    /// `usages` belongs to the view as if `view.usages` had told it: nearly every question follows a change of one server, on
+                    /// `usages`, each as its numbers, belongs to the view as if `view.usages` had told it: nearly every question follows a change of one server, on
                     /// which the room before was placed. At most 64 rows: more come there, and none to a policy without `view`.
                     ///
                     /// Measured: these arguments are sixteen numbers, as many as are handed over without a detour through memory.
                     #[allow(async_fn_in_trait)]
                     fn place(
                         now: Timestamp,
-                        usages: _rt::Vec<Usage>,
+                        usages: _rt::Vec<u32>,
                         request: RoomRequest,
                     ) -> ::core::result::Result<PlacementAdvice, _rt::String>;
                 }
@@ -354,6 +304,13 @@ pub mod exports {
 mod _rt {
     #![allow(dead_code, unused_imports, clippy::all)]
     pub use alloc_crate::vec::Vec;
+    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
+        if cfg!(debug_assertions) {
+            String::from_utf8(bytes).unwrap()
+        } else {
+            unsafe { String::from_utf8_unchecked(bytes) }
+        }
+    }
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
             return;
@@ -361,13 +318,6 @@ mod _rt {
         unsafe {
             let layout = alloc::Layout::from_size_align_unchecked(size, align);
             alloc::dealloc(ptr, layout);
-        }
-    }
-    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
-        if cfg!(debug_assertions) {
-            String::from_utf8(bytes).unwrap()
-        } else {
-            unsafe { String::from_utf8_unchecked(bytes) }
         }
     }
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
@@ -464,10 +414,10 @@ macro_rules! __export_place_part_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:usher:policy@0.1.0:place-part:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2061] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2035] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8c\x0f\x01A\x02\x01\
-A\x08\x01B:\x01y\x04\0\x09server-id\x03\0\0\x01y\x04\0\x07pool-id\x03\0\x02\x01y\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf2\x0e\x01A\x02\x01\
+A\x07\x01B:\x01y\x04\0\x09server-id\x03\0\0\x01y\x04\0\x07pool-id\x03\0\x02\x01y\
 \x04\0\x09timestamp\x03\0\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05\
 level\x03\0\x06\x01r\x02\x03keys\x05values\x04\0\x05label\x03\0\x08\x01ps\x01p\x09\
 \x01r\x0e\x02id\x03\x04names\x06regions\x05zones\x0a\x0dinstance-types\x06market\
@@ -501,14 +451,13 @@ r\x02\x09placement/\x06reason0\x04\0\x10placement-advice\x03\01\x01r\x03\x04pool
 \x03\x07serversy\x06reasons\x04\0\x06growth\x03\03\x01r\x02\x06server\x01\x06rea\
 sons\x04\0\x0aretirement\x03\05\x01p6\x01r\x02\x04pool\x03\x07servers7\x04\0\x09\
 shrinkage\x03\08\x03\0\x18usher:policy/types@0.1.0\x05\0\x02\x03\0\0\x09timestam\
-p\x02\x03\0\0\x05usage\x02\x03\0\0\x0croom-request\x02\x03\0\0\x10placement-advi\
-ce\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x09timestamp\x03\0\0\x02\x03\x02\x01\x02\x04\
-\0\x05usage\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x0croom-request\x03\0\x04\x02\x03\
-\x02\x01\x04\x04\0\x10placement-advice\x03\0\x06\x01p\x03\x01j\x01\x07\x01s\x01@\
-\x03\x03now\x01\x06usages\x08\x07request\x05\0\x09\x04\0\x05place\x01\x0a\x04\0\x18\
-usher:policy/place@0.1.0\x05\x05\x04\0\x1dusher:policy/place-part@0.1.0\x04\0\x0b\
-\x10\x01\0\x0aplace-part\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-\
-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+p\x02\x03\0\0\x0croom-request\x02\x03\0\0\x10placement-advice\x01B\x0a\x02\x03\x02\
+\x01\x01\x04\0\x09timestamp\x03\0\0\x02\x03\x02\x01\x02\x04\0\x0croom-request\x03\
+\0\x02\x02\x03\x02\x01\x03\x04\0\x10placement-advice\x03\0\x04\x01py\x01j\x01\x05\
+\x01s\x01@\x03\x03now\x01\x06usages\x06\x07request\x03\0\x07\x04\0\x05place\x01\x08\
+\x04\0\x18usher:policy/place@0.1.0\x05\x04\x04\0\x1dusher:policy/place-part@0.1.\
+0\x04\0\x0b\x10\x01\0\x0aplace-part\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }

@@ -64,39 +64,46 @@ pub(super) fn server(row: ServerRow) -> w::Server {
     }
 }
 
-pub(super) fn usage(row: &UsageRow) -> w::Usage {
-    w::Usage {
-        id: row.no.0,
-        phase: match row.phase {
-            PhaseView::Starting => w::Phase::Starting,
-            PhaseView::Ready => w::Phase::Ready,
-            PhaseView::Ending => w::Phase::Ending,
-        },
-        hold: match row.hold {
-            HoldView::Free => w::Hold::Free,
-            HoldView::Cordoned => w::Hold::Cordoned,
-            HoldView::Draining => w::Hold::Draining,
-            HoldView::Leaving => w::Hold::Leaving,
-        },
-        health: match row.health {
-            HealthView::Unknown => w::Health::Unknown,
-            HealthView::Ok => w::Health::Ok,
-            HealthView::Silent => w::Health::Silent,
-        },
-        since: row.since,
-        rooms: row.rooms,
-        seats: row.seats,
-        load: row.load,
-        seats_largest: row.seats_largest,
-        rooms_open_ended: row.rooms_open_ended,
-        busy_until: row.busy_until,
-        newest_room: row.newest_room,
-        empty_since: row.empty_since,
-        reported: row.reported,
-        participants: row.participants,
-        cpu_permille: row.cpu_permille,
-        egress_kbps: row.egress_kbps,
-    }
+/// How many numbers the contract makes of a usage.
+pub(super) const USAGE_NUMBERS: usize = 17;
+
+/// Returns a usage's fields in the contract's order.
+pub(super) fn usage(row: &UsageRow) -> [u32; USAGE_NUMBERS] {
+    let phase = match row.phase {
+        PhaseView::Starting => w::Phase::Starting,
+        PhaseView::Ready => w::Phase::Ready,
+        PhaseView::Ending => w::Phase::Ending,
+    };
+    let hold = match row.hold {
+        HoldView::Free => w::Hold::Free,
+        HoldView::Cordoned => w::Hold::Cordoned,
+        HoldView::Draining => w::Hold::Draining,
+        HoldView::Leaving => w::Hold::Leaving,
+    };
+    let health = match row.health {
+        HealthView::Unknown => w::Health::Unknown,
+        HealthView::Ok => w::Health::Ok,
+        HealthView::Silent => w::Health::Silent,
+    };
+    [
+        row.no.0,
+        phase as u32,
+        hold as u32,
+        health as u32,
+        row.since,
+        row.rooms,
+        row.seats,
+        row.load,
+        row.seats_largest,
+        row.rooms_open_ended,
+        row.busy_until,
+        row.newest_room,
+        row.empty_since,
+        row.reported,
+        row.participants,
+        row.cpu_permille,
+        row.egress_kbps,
+    ]
 }
 
 pub(super) fn verdict(row: &VerdictRow) -> w::Verdict {

@@ -17,7 +17,7 @@ use wasmtime::{Store, Trap};
 
 use super::bindings::{Description, base, types as w};
 use super::compile::Ready;
-use super::convert;
+use super::convert::{self, USAGE_NUMBERS};
 use super::imports::HostState;
 use super::limits::{
     ANSWER_BYTES_MAX, Budget, DESCRIPTION_BYTES_MAX, FIGURES_MAX, MEMORY_BYTES_MAX, Purse, QUESTION_ROWS_MAX,
@@ -158,7 +158,7 @@ impl Serving {
     /// The guest faulted, or does not take this decision.
     pub(crate) fn place(&mut self, source: &impl ViewSource, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, Fault> {
         let (mut rows, told) = self.tell_all_but_last(ask.now, source, &mut None);
-        let goes_beside = rows.usages.len() <= QUESTION_ROWS_MAX;
+        let goes_beside = rows.usages.len() <= QUESTION_ROWS_MAX * USAGE_NUMBERS;
         let (before, beside) = rows.usages.split_at(if goes_beside { 0 } else { rows.usages.len() });
         let answer = told
             .and_then(|()| self.tell(ask.now, &rows, before, &mut None))
@@ -196,7 +196,7 @@ impl Serving {
         &mut self,
         now: Timestamp,
         rows: &Rows,
-        usages: &[w::Usage],
+        usages: &[u32],
         purse: &mut Option<Purse>,
     ) -> Result<(), Fault> {
         let Some(part) = &self.exports.view else { return Ok(()) };
@@ -208,8 +208,8 @@ impl Serving {
             let size = (some.len(), servers);
             tell_some(store, size, purse, |store| view.call_update(store, now, some))?;
         }
-        for some in usages.chunks(VIEW_ROWS_MAX) {
-            let size = (some.len(), servers);
+        for some in usages.chunks(VIEW_ROWS_MAX * USAGE_NUMBERS) {
+            let size = (some.len() / USAGE_NUMBERS, servers);
             tell_some(store, size, purse, |store| view.call_usages(store, now, some))?;
         }
         for some in rows.figures.chunks(VIEW_ROWS_MAX) {
@@ -219,14 +219,14 @@ impl Serving {
         Ok(())
     }
 
-    fn ask_place(&mut self, servers: usize, usages: &[w::Usage], ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, Fault> {
+    fn ask_place(&mut self, servers: usize, usages: &[u32], ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, Fault> {
         let Some(part) = &self.exports.place else {
             return Err(not_exported("place"));
         };
         convert::fill_request(&mut self.request, ask);
         let (request, now) = (&self.request, ask.now.seconds());
         let budget = Budget::Place {
-            rows: usages.len(),
+            rows: usages.len() / USAGE_NUMBERS,
             servers,
         };
         let ran = run(&mut self.store, budget, |store| {

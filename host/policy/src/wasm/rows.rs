@@ -51,7 +51,8 @@ pub(super) struct Rows {
     pools: BTreeSet<u32>,
     servers: BTreeSet<u32>,
     pub(super) changes: Vec<w::Change>,
-    pub(super) usages: Vec<w::Usage>,
+    /// As the contract has them: [`convert::USAGE_NUMBERS`] numbers each.
+    pub(super) usages: Vec<u32>,
     pub(super) figures: Vec<w::Figure>,
     servers_removed: Vec<u32>,
     pools_removed: Vec<u32>,
@@ -102,7 +103,7 @@ impl Rows {
                 self.servers.insert(row.no.0);
                 self.changes.push(w::Change::ServerSet(convert::server(row)));
             }
-            ViewChange::Usage(row) => self.usages.push(convert::usage(&row)),
+            ViewChange::Usage(row) => self.usages.extend(convert::usage(&row)),
             ViewChange::Figure(row) => {
                 let figure = figures.iter().position(|name| **name == *row.name);
                 if let Some(figure) = figure.and_then(|figure| u32::try_from(figure).ok()) {

@@ -27,11 +27,11 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Returns the value that a quarter of these do not exceed: what the code takes where others have slowed the machine down for most of
-/// the time; 0 of none.
+/// Returns the value that a twentieth of these do not exceed: what the code takes where nobody else has the processor's other half,
+/// on a machine that others keep busy for most of the time; 0 of none.
 pub(crate) fn fast(values: &[f64]) -> f64 {
     let sorted = sorted(values);
-    sorted.get(sorted.len() / 4).copied().unwrap_or(0.0)
+    sorted.get(sorted.len() / 20).copied().unwrap_or(0.0)
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {
@@ -75,10 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_is_no_slower_than_what_is_fast() {
+    fn a_twentieth_is_no_slower_than_what_is_fast() {
         assert_eq!(fast(&[]), 0.0);
         assert_eq!(fast(&[7.0]), 7.0);
-        assert_eq!(fast(&[8.0, 3.0, 1.0, 2.0, 9.0, 4.0, 7.0, 6.0]), 3.0);
+        assert_eq!(fast(&[8.0, 3.0, 1.0, 2.0, 9.0, 4.0, 7.0, 6.0]), 1.0);
+        let forty: Vec<f64> = (0..40).rev().map(f64::from).collect();
+        assert_eq!(fast(&forty), 2.0);
     }
 
     #[test]

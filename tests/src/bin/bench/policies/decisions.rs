@@ -74,11 +74,12 @@ impl Decisions {
             self.native_us.push(decision);
             self.native_place_us.push(answer);
         }
+        // A copy is in the processor's memory, as is a request that has just been read.
         for batch in &batches {
-            self.built_in_us.push(self.built_in.take(batch)?);
+            self.built_in_us.push(self.built_in.take(&batch.clone())?);
         }
         for batch in &batches {
-            self.wasm_us.push(self.module.take(batch)?);
+            self.wasm_us.push(self.module.take(&batch.clone())?);
             self.fuel.push(self.module.fuel as f64 / BATCH as f64);
         }
         let chosen = self.module.chosen;
@@ -118,6 +119,7 @@ impl Decisions {
 }
 
 /// Changes and questions that were made before any time is taken.
+#[derive(Clone)]
 struct Batch(Vec<(Snapshot, MadeUpRoom)>);
 
 impl Batch {
