@@ -19,9 +19,9 @@
 //! most 5 times one at 10; a replacement adds at most a millisecond to the slowest placement.
 //!
 //! What is compared is timed in turns, so that whatever else the machine does falls on all, and each figure is the median of many
-//! short batches. Decisions of all sizes take turns for ten seconds, and what the fastest quarter of the batches took counts: a machine
-//! whose processors others use as well is slower by half for seconds at a time. Each batch's answers are held together, so that none is
-//! fast because it decides something else.
+//! short batches. Decisions of all sizes take turns for half a minute, and what the fastest twentieth of the batches took counts: a virtual
+//! machine takes up to twice as long, for seconds at a time, while another has the other half of its processor. Each batch's answers are
+//! held together, so that none is fast because it decides something else.
 
 mod alternatives;
 mod chains;
@@ -57,7 +57,7 @@ pub(crate) fn measure(policy: &Path, target: &Path) -> anyhow::Result<()> {
     for _ in 0..TURNS {
         sizes.iter_mut().try_for_each(Decisions::take_turn)?;
     }
-    let costs = sizes.into_iter().map(|decisions| decisions.sum_up(&guests));
+    let costs = sizes.into_iter().map(Decisions::sum_up);
     judge(&costs.collect::<anyhow::Result<Vec<_>>>()?);
     alternatives::measure(&guests)?;
     chains::measure(&guests)?;

@@ -12,7 +12,7 @@ use usher_sdk::{Instance, Level, Moment};
 use usher_standard::Standard;
 
 use super::guests::Guests;
-use super::inside;
+use super::inside::Inside;
 use crate::figures::{fast, figure, median};
 
 /// Decisions in a batch: a quarter of a millisecond in wasm, which mostly passes without anybody else on the processor.
@@ -31,11 +31,11 @@ pub(super) struct Costs {
 /// All who decide over a fleet of one size, and what each batch took.
 pub(super) struct Decisions {
     servers: usize,
-    whole: Snapshot,
     fleet: MadeUpFleet,
     native: Natively,
     built_in: BuiltInAlone,
     module: Module,
+    inside: Inside,
     batches: u64,
     native_us: Vec<f64>,
     native_place_us: Vec<f64>,
@@ -53,7 +53,7 @@ impl Decisions {
             native: Natively::new(&whole)?,
             built_in: BuiltInAlone::new(&whole)?,
             module: Module::new(&guests.standard, &whole)?,
-            whole,
+            inside: Inside::over(guests, &whole)?,
             fleet,
             batches: 0,
             native_us: Vec::new(),
@@ -88,17 +88,17 @@ impl Decisions {
             "with {} servers the answers are not the same natively, by the built-in and in wasm",
             self.servers
         );
-        Ok(())
+        self.inside.take_turns()
     }
 
     /// Prints the figures.
-    pub(super) fn sum_up(self, guests: &Guests) -> anyhow::Result<Costs> {
+    pub(super) fn sum_up(self) -> anyhow::Result<Costs> {
         let costs = Costs {
             native_us: fast(&self.native_us),
             native_place_us: fast(&self.native_place_us),
             built_in_us: fast(&self.built_in_us),
             wasm_us: fast(&self.wasm_us),
-            guest_over_native: inside::measure(guests, &self.whole)?,
+            guest_over_native: self.inside.guest_over_native(),
         };
         let name = |figure: &str| format!("{figure}_{}", self.servers);
         figure(&name("native_us"), format_args!("{:.3}", costs.native_us), "us")?;

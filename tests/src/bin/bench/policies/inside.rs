@@ -19,32 +19,60 @@ use crate::figures::fast;
 
 /// Turns in a call: a millisecond, a thousand times what the call costs.
 const TURNS: u32 = 2_000;
-/// Calls that count.
-const CALLS: u32 = 200;
+/// Calls in a row, of guest and of native code in turns.
+const IN_A_ROW: u32 = 8;
 
-/// Returns the time inside the guest, natively 1.
-pub(super) fn measure(guests: &Guests, whole: &Snapshot) -> anyhow::Result<f64> {
-    let mut guest = Rehearsed::prepare("turns.wasm", guests.turns.clone(), None)?.start()?;
-    told(guest.feed(whole))?;
-    let native = Natively::new(whole)?;
-    let fleet = native.instance.fleet();
-    let mut turns = Turns::new(fleet, Moment::at(whole.now.seconds()));
-    // A view of the turns' own, on both sides.
-    while (ask(&mut guest, whole, 0)?.0 as usize) < fleet.servers_len() {}
-    while (turns.copy(fleet) as usize) < fleet.servers_len() {}
-    let (mut in_guest, mut natively) = (Vec::new(), Vec::new());
-    for _ in 0..CALLS {
-        let (sum, inside) = ask(&mut guest, whole, TURNS)?;
-        let began = Instant::now();
-        let expected = turns.take(TURNS);
-        natively.push(began.elapsed().as_secs_f64());
-        in_guest.push(inside.as_secs_f64());
-        ensure!(
-            sum == expected,
-            "the guest's turns are not those that are taken natively"
-        );
+/// The turns over a fleet of one size, on both sides.
+pub(super) struct Inside {
+    whole: Snapshot,
+    guest: Rehearsal,
+    turns: Turns,
+    in_guest: Vec<f64>,
+    natively: Vec<f64>,
+}
+
+impl Inside {
+    pub(super) fn over(guests: &Guests, whole: &Snapshot) -> anyhow::Result<Inside> {
+        let mut guest = Rehearsed::prepare("turns.wasm", guests.turns.clone(), None)?.start()?;
+        told(guest.feed(whole))?;
+        let native = Natively::new(whole)?;
+        let fleet = native.instance.fleet();
+        let mut turns = Turns::new(fleet, Moment::at(whole.now.seconds()));
+        // A view of the turns' own, on both sides.
+        while (ask(&mut guest, whole, 0)?.0 as usize) < fleet.servers_len() {}
+        while (turns.copy(fleet) as usize) < fleet.servers_len() {}
+        Ok(Inside {
+            whole: Snapshot {
+                rows: Vec::new(),
+                ..*whole
+            },
+            guest,
+            turns,
+            in_guest: Vec::new(),
+            natively: Vec::new(),
+        })
     }
-    Ok(fast(&in_guest) / fast(&natively))
+
+    /// Has both take the next turns.
+    pub(super) fn take_turns(&mut self) -> anyhow::Result<()> {
+        for _ in 0..IN_A_ROW {
+            let (sum, inside) = ask(&mut self.guest, &self.whole, TURNS)?;
+            let began = Instant::now();
+            let expected = self.turns.take(TURNS);
+            self.natively.push(began.elapsed().as_secs_f64());
+            self.in_guest.push(inside.as_secs_f64());
+            ensure!(
+                sum == expected,
+                "the guest's turns are not those that are taken natively"
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns the time inside the guest, natively 1.
+    pub(super) fn guest_over_native(&self) -> f64 {
+        fast(&self.in_guest) / fast(&self.natively)
+    }
 }
 
 /// Asks the guest for turns, or where there are none for the next piece of its view; returns its answer and its time.

@@ -19,7 +19,7 @@ use crate::figures::{figure, median, progress};
 /// Sizes of the fleet.
 const SIZES: [usize; 2] = [10_000, 100_000];
 /// Replacements, and instances that are built.
-const TIMES: usize = 7;
+const TIMES: usize = 15;
 /// The most that a replacement may add to the slowest placement, in microseconds.
 const ADDED_US_MAX: f64 = 1_000.0;
 /// The longest that a replacement takes.
