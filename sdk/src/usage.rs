@@ -14,7 +14,10 @@ pub(crate) fn rows(numbers: &[u32]) -> Result<&[[u32; NUMBERS]], String> {
     let (rows, rest) = numbers.as_chunks();
     match rest {
         [] => Ok(rows),
-        _ => Err(format!("usages of {} numbers, which is no multiple of {NUMBERS}", numbers.len())),
+        _ => Err(format!(
+            "usages of {} numbers, which is no multiple of {NUMBERS}",
+            numbers.len()
+        )),
     }
 }
 
@@ -94,7 +97,9 @@ mod tests {
 
     #[test]
     fn a_row_is_read_field_by_field() {
-        let numbers = [7, 1, 2, 1, 900, 3, 150, 160, 80, 1, 5_000, 880, 0, 990, 140, 310, 42_000];
+        let numbers = [
+            7, 1, 2, 1, 900, 3, 150, 160, 80, 1, 5_000, 880, 0, 990, 140, 310, 42_000,
+        ];
         let usage = Usage {
             id: 7,
             phase: Phase::Ready,

@@ -257,8 +257,8 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
-                    /// `usages`, each as its numbers, belongs to the view as if `view.usages` had told it: nearly every question follows a change of one server, on
-                    /// which the room before was placed. At most 64 rows: more come there, and none to a policy without `view`.
+                    /// `usages`, each as its numbers, belongs to the view as if `view.usages` had told it: nearly every question follows a change
+                    /// of one server, on which the room before was placed. At most 64 of them: more come there, and none to a policy without `view`.
                     ///
                     /// Measured: these arguments are sixteen numbers, as many as are handed over without a detour through memory.
                     #[allow(async_fn_in_trait)]

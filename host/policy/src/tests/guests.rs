@@ -116,7 +116,7 @@ impl Guest {
 
     /// The module's text. Bodies may call `$ok`, `$description`, `$on` (a server), `$wait`, `$reject`, `$defer`, `$error` (which
     /// says "oh no"), `$growth` (pool, servers), `$rows` (how many growths), `$retire` (pool, server), `$keep_all` (pool). Of the
-    /// arguments of `place`, 2 is how many usages come with it, 4 the length of the room's name.
+    /// arguments of `place`, 2 is how many numbers of usages come with it, 4 the length of the room's name.
     fn text(&self) -> String {
         let version = self.contract;
         let func = |part: &str, function: &str, params: usize, body: &str| {

@@ -192,13 +192,7 @@ impl Serving {
     }
 
     /// Tells rows, of the usages only these.
-    fn tell(
-        &mut self,
-        now: Timestamp,
-        rows: &Rows,
-        usages: &[u32],
-        purse: &mut Option<Purse>,
-    ) -> Result<(), Fault> {
+    fn tell(&mut self, now: Timestamp, rows: &Rows, usages: &[u32], purse: &mut Option<Purse>) -> Result<(), Fault> {
         let Some(part) = &self.exports.view else { return Ok(()) };
         let now = now.seconds();
         let view = part.usher_policy_view();
