@@ -15,7 +15,7 @@ use usher_sdk::Size;
 
 use super::decisions::told;
 use super::guests::Guests;
-use crate::figures::{figure, median, progress};
+use crate::figures::{fast, figure, progress};
 
 /// Sizes of the fleet; beyond, a text of all servers takes more fuel than a call has.
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
@@ -55,7 +55,7 @@ fn snapshot_us(guests: &Guests, servers: usize, calls: usize) -> anyhow::Result<
         told(guest.place(&usages, &room.ask(usages.now)).advice)?;
         took.push(began.elapsed().as_secs_f64() * 1e6);
     }
-    Ok(median(&took))
+    Ok(fast(&took))
 }
 
 fn json_us(guests: &Guests, servers: usize, calls: usize) -> anyhow::Result<f64> {
@@ -86,7 +86,7 @@ fn json_us(guests: &Guests, servers: usize, calls: usize) -> anyhow::Result<f64>
             "the guest has not chosen the fullest server"
         );
     }
-    Ok(median(&took))
+    Ok(fast(&took))
 }
 
 fn rows(whole: &Snapshot) -> Vec<Row> {

@@ -12,7 +12,6 @@ use usher_sdk::{Instance, Level, Moment};
 use usher_standard::Standard;
 
 use super::guests::Guests;
-use super::inside::Inside;
 use crate::figures::{fast, figure, median};
 
 /// Decisions in a batch: a quarter of a millisecond in wasm, which mostly passes without anybody else on the processor.
@@ -25,7 +24,6 @@ pub(super) struct Costs {
     pub(super) native_place_us: f64,
     pub(super) built_in_us: f64,
     pub(super) wasm_us: f64,
-    pub(super) guest_over_native: f64,
 }
 
 /// All who decide over a fleet of one size, and what each batch took.
@@ -35,7 +33,6 @@ pub(super) struct Decisions {
     native: Natively,
     built_in: BuiltInAlone,
     module: Module,
-    inside: Inside,
     batches: u64,
     native_us: Vec<f64>,
     native_place_us: Vec<f64>,
@@ -53,7 +50,6 @@ impl Decisions {
             native: Natively::new(&whole)?,
             built_in: BuiltInAlone::new(&whole)?,
             module: Module::new(&guests.standard, &whole)?,
-            inside: Inside::over(guests, &whole)?,
             fleet,
             batches: 0,
             native_us: Vec::new(),
@@ -88,7 +84,7 @@ impl Decisions {
             "with {} servers the answers are not the same natively, by the built-in and in wasm",
             self.servers
         );
-        self.inside.take_turns()
+        Ok(())
     }
 
     /// Prints the figures.
@@ -98,7 +94,6 @@ impl Decisions {
             native_place_us: fast(&self.native_place_us),
             built_in_us: fast(&self.built_in_us),
             wasm_us: fast(&self.wasm_us),
-            guest_over_native: self.inside.guest_over_native(),
         };
         let name = |figure: &str| format!("{figure}_{}", self.servers);
         figure(&name("native_us"), format_args!("{:.3}", costs.native_us), "us")?;
@@ -109,8 +104,6 @@ impl Decisions {
         )?;
         figure(&name("built_in_us"), format_args!("{:.3}", costs.built_in_us), "us")?;
         figure(&name("wasm_us"), format_args!("{:.3}", costs.wasm_us), "us")?;
-        let ratio = costs.guest_over_native;
-        figure(&name("guest_over_native"), format_args!("{ratio:.2}"), "ratio")?;
         figure(&name("fuel"), format_args!("{:.0}", median(&self.fuel)), "fuel")?;
         let memory_mib = self.module.rehearsal.memory_bytes() as f64 / f64::from(1 << 20);
         figure(&name("memory_mib"), format_args!("{memory_mib:.1}"), "MiB")?;

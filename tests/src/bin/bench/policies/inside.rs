@@ -15,15 +15,35 @@ use usher_sdk::Moment;
 
 use super::decisions::{Natively, told};
 use super::guests::Guests;
-use crate::figures::fast;
+use crate::figures::{fast, figure};
 
 /// Turns in a call: a millisecond, a thousand times what the call costs.
 const TURNS: u32 = 2_000;
 /// Calls in a row, of guest and of native code in turns.
 const IN_A_ROW: u32 = 8;
 
+/// Measures over fleets of these sizes, and returns the time inside the guest of each, natively 1.
+pub(super) fn measure(guests: &Guests, sizes: &[usize], rounds: usize) -> anyhow::Result<Vec<f64>> {
+    let fleets = sizes.iter().map(|servers| Inside::over(guests, *servers));
+    let mut fleets = fleets.collect::<anyhow::Result<Vec<_>>>()?;
+    for _ in 0..rounds {
+        fleets.iter_mut().try_for_each(Inside::take_turns)?;
+    }
+    let mut ratios = Vec::new();
+    for (fleet, servers) in fleets.iter().zip(sizes) {
+        let ratio = fast(&fleet.in_guest) / fast(&fleet.natively);
+        figure(
+            &format!("guest_over_native_{servers}"),
+            format_args!("{ratio:.2}"),
+            "ratio",
+        )?;
+        ratios.push(ratio);
+    }
+    Ok(ratios)
+}
+
 /// The turns over a fleet of one size, on both sides.
-pub(super) struct Inside {
+struct Inside {
     whole: Snapshot,
     guest: Rehearsal,
     turns: Turns,
@@ -32,20 +52,18 @@ pub(super) struct Inside {
 }
 
 impl Inside {
-    pub(super) fn over(guests: &Guests, whole: &Snapshot) -> anyhow::Result<Inside> {
+    fn over(guests: &Guests, servers: usize) -> anyhow::Result<Inside> {
+        let whole = MadeUpFleet::new(servers).snapshot();
         let mut guest = Rehearsed::prepare("turns.wasm", guests.turns.clone(), None)?.start()?;
-        told(guest.feed(whole))?;
-        let native = Natively::new(whole)?;
+        told(guest.feed(&whole))?;
+        let native = Natively::new(&whole)?;
         let fleet = native.instance.fleet();
         let mut turns = Turns::new(fleet, Moment::at(whole.now.seconds()));
         // A view of the turns' own, on both sides.
-        while (ask(&mut guest, whole, 0)?.0 as usize) < fleet.servers_len() {}
+        while (ask(&mut guest, &whole, 0)?.0 as usize) < fleet.servers_len() {}
         while (turns.copy(fleet) as usize) < fleet.servers_len() {}
         Ok(Inside {
-            whole: Snapshot {
-                rows: Vec::new(),
-                ..*whole
-            },
+            whole,
             guest,
             turns,
             in_guest: Vec::new(),
@@ -54,7 +72,7 @@ impl Inside {
     }
 
     /// Has both take the next turns.
-    pub(super) fn take_turns(&mut self) -> anyhow::Result<()> {
+    fn take_turns(&mut self) -> anyhow::Result<()> {
         for _ in 0..IN_A_ROW {
             let (sum, inside) = ask(&mut self.guest, &self.whole, TURNS)?;
             let began = Instant::now();
@@ -67,11 +85,6 @@ impl Inside {
             );
         }
         Ok(())
-    }
-
-    /// Returns the time inside the guest, natively 1.
-    pub(super) fn guest_over_native(&self) -> f64 {
-        fast(&self.in_guest) / fast(&self.natively)
     }
 }
 
