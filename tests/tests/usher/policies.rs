@@ -133,7 +133,22 @@ async fn a_policy_takes_over_is_replaced_survives_a_broken_file_and_leaves() {
     );
     let asked = policy(&client, "50-main").await.unwrap();
     assert!(asked["place"]["answered"].as_u64().unwrap() >= 1, "{asked}");
-    assert!(asked["place"]["fuel_p50"].as_u64().unwrap() > 0, "{asked}");
+    for figure in ["fuel_p50", "fuel_p99"] {
+        assert!(asked["place"][figure].as_u64().unwrap() > 0, "{asked}");
+    }
+    assert!(asked["memory_bytes"].as_u64().unwrap() > 0, "{asked}");
+    let figures = client.get("/metrics").await.expect(200).text;
+    for figure in [
+        "asked_total",
+        "answered_total",
+        "fuel",
+        "seconds",
+        "memory_bytes",
+        "info",
+    ] {
+        let is = |line: &str| line.starts_with(&format!("usher_policy_{figure}")) && line.contains("\"50-main\"");
+        assert!(figures.lines().any(is), "{figure}: {figures}");
+    }
 
     drop_in(&site, "50-main.wasm", spread());
     let hash = first["serving"]["sha256"].clone();

@@ -257,13 +257,24 @@ async fn every_step_from_file_to_decision_says_what_is_wrong_to_who_asks() {
         module.extend(import);
         module
     };
-    let cases: [(&str, Vec<u8>, &str, &str); 7] = [
+    let component = |text: &str| wat::parse_str(text).unwrap();
+    let environment = component(r#"(component (import "wasi:cli/environment@0.2.0" (instance)))"#);
+    let later = component(r#"(component (import "usher:policy/host@0.2.0" (instance)))"#);
+    let cases: [(&str, Vec<u8>, &str, &str); 10] = [
         ("large", vec![0; (4 << 20) + 1], "read", "at most 4194304"),
         ("cut", whole[..whole.len() / 2].to_vec(), "check", "ends in the middle"),
         ("text", b"fn main() {}".to_vec(), "check", "this is text"),
         ("elf", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec(), "check", "ELF"),
         ("core", without_sections, "check", "export_policy!"),
         ("wasi", wasi, "check", "component-type"),
+        (
+            "environment",
+            environment,
+            "check",
+            "no clock, files, network or randomness",
+        ),
+        ("later", later, "check", "built for version 0.2.0 of the contract"),
+        ("nothing", component("(component)"), "check", "policy-info"),
         ("settings", whole.to_vec(), "settings", "not TOML"),
     ];
     fs::write(site.path("policies/settings.toml"), "spare =").unwrap();
