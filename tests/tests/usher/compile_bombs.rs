@@ -218,72 +218,17 @@ fn median(times: &mut [Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// A host that serves, and what its rooms take.
-struct Rooms {
-    host: Host,
-    client: Client,
-    usual: Vec<Duration>,
-    while_compiling: Vec<Duration>,
-    placed: usize,
-}
-
-impl Rooms {
-    async fn of(site: &Site) -> Rooms {
-        let (host, client) = started(site).await;
-        drop_in(site, "10-good.wasm", standard());
-        eventually("it serves", seconds(60), async || decided(&client, "10-good").await).await;
-        let mut usual = Vec::new();
-        for room in 0..ROOMS {
-            usual.push(place(&client, &format!("before-{room}")).await);
-        }
-        Rooms {
-            host,
-            client,
-            usual,
-            while_compiling: Vec::new(),
-            placed: 0,
-        }
-    }
-
-    /// Places one after the other until something is decided about a file, and returns that.
-    async fn until_decided(&mut self, name: &str) -> Value {
-        let began = Instant::now();
-        loop {
-            assert!(began.elapsed() < DECIDED_WITHIN, "nothing was decided about {name}");
-            if let Some(decided) = decided(&self.client, name).await {
-                return decided;
-            }
-            let is_compiling = compiling(&self.host).is_some();
-            let took = place(&self.client, &format!("meanwhile-{}", self.placed)).await;
-            self.placed += 1;
-            if is_compiling && compiling(&self.host).is_some() {
-                self.while_compiling.push(took);
-            }
-        }
-    }
-
-    /// Sees that none waited for a compilation, and ends the host.
-    async fn have_waited_for_nothing(mut self) {
-        let placed = self.while_compiling.len();
-        assert!(placed >= ROOMS, "{placed} rooms");
-        let (usual, now) = (median(&mut self.usual), median(&mut self.while_compiling));
-        // Other tests have the processors, too: what is to be seen is a host that waits, and that would be whole seconds.
-        assert!(
-            now < usual * 3 + Duration::from_millis(5),
-            "{now:?} instead of {usual:?}"
-        );
-        let slowest = self.while_compiling.last().unwrap();
-        assert!(*slowest < Duration::from_secs(1), "one room took {slowest:?}");
-        let good = policy(&self.client, "10-good").await.unwrap();
-        assert_eq!(good["wanted"]["state"], "serving");
-        assert_eq!(self.host.terminate().await.code(), Some(0));
-    }
-}
-
 #[tokio::test]
 async fn bombs_are_refused_within_their_limits_and_no_room_waits_for_them() {
     let site = Site::new(POOL);
-    let mut rooms = Rooms::of(&site).await;
+    let (host, client) = started(&site).await;
+    drop_in(&site, "10-good.wasm", standard());
+    eventually("it serves", seconds(60), async || decided(&client, "10-good").await).await;
+    let mut usual = Vec::new();
+    for room in 0..ROOMS {
+        usual.push(place(&client, &format!("before-{room}")).await);
+    }
+
     let bombs = [
         ("20-nested", nested(), "check", "at most 131072 are allowed"),
         ("30-locals", locals(), "compile", "takes longer than the 20 s"),
@@ -291,32 +236,59 @@ async fn bombs_are_refused_within_their_limits_and_no_room_waits_for_them() {
     for (name, bomb, ..) in &bombs {
         drop_in(&site, &format!("{name}.wasm"), bomb);
     }
+    let began = Instant::now();
+    let mut while_compiling = Vec::new();
+    let mut room = 0;
     for (name, _, step, words) in &bombs {
-        let refused = rooms.until_decided(name).await;
+        let refused = loop {
+            assert!(began.elapsed() < DECIDED_WITHIN, "nothing was decided about {name}");
+            if let Some(decided) = decided(&client, name).await {
+                break decided;
+            }
+            let is_compiling = compiling(&host).is_some();
+            let took = place(&client, &format!("meanwhile-{room}")).await;
+            room += 1;
+            if is_compiling && compiling(&host).is_some() {
+                while_compiling.push(took);
+            }
+        };
         assert_eq!(refused["wanted"]["state"], "refused", "{refused}");
         assert_eq!(refused["wanted"]["step"], *step, "{refused}");
         assert!(refused["problem"].as_str().unwrap().contains(words), "{refused}");
     }
-    rooms.have_waited_for_nothing().await;
+    assert!(while_compiling.len() >= ROOMS, "{} rooms", while_compiling.len());
+    let (usual, now) = (median(&mut usual), median(&mut while_compiling));
+    // Other tests have the processors, too: what is to be seen is a host that waits, and that would be whole seconds.
+    assert!(
+        now < usual * 3 + Duration::from_millis(5),
+        "{now:?} instead of {usual:?}"
+    );
+    let slowest = while_compiling.last().unwrap();
+    assert!(*slowest < Duration::from_secs(1), "one room took {slowest:?}");
+    assert_eq!(policy(&client, "10-good").await.unwrap()["wanted"]["state"], "serving");
+    assert_eq!(host.terminate().await.code(), Some(0));
 }
 
 #[tokio::test]
-async fn whatever_a_module_has_the_compiler_do_it_ends_in_a_decision_that_no_room_waits_for() {
+async fn whatever_a_module_has_the_compiler_do_it_ends_in_a_decision() {
     let site = Site::new(POOL);
-    let mut rooms = Rooms::of(&site).await;
+    let (host, client) = started(&site).await;
     for (name, bomb) in [
         ("20-nested", nested_functions()),
         ("30-branches", branches()),
         ("40-divisions", divisions()),
     ] {
         drop_in(&site, &format!("{name}.wasm"), &bomb);
-        let decided = rooms.until_decided(name).await;
+        let decided = eventually("it is decided", DECIDED_WITHIN, async || decided(&client, name).await).await;
         let is_refused = decided["wanted"]["step"] == "compile" && decided["problem"].is_string();
         assert!(is_refused || decided["wanted"]["state"] == "serving", "{decided}");
         assert!(!decided["problem"].to_string().contains("please report"), "{decided}");
         fs::remove_file(site.path("policies").join(format!("{name}.wasm"))).unwrap();
     }
-    rooms.have_waited_for_nothing().await;
+    drop_in(&site, "50-good.wasm", standard());
+    let good = eventually("it serves", seconds(60), async || decided(&client, "50-good").await).await;
+    assert_eq!(good["wanted"]["state"], "serving", "{good}");
+    assert_eq!(host.terminate().await.code(), Some(0));
 }
 
 #[tokio::test]
