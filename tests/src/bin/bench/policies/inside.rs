@@ -8,9 +8,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use usher_fleet::Timestamp;
 use usher_fleet::advice::{Direction, ScaleAdvice};
 use usher_guest_turns::Turns;
-use usher_policy::{MadeUpFleet, Rehearsal, Rehearsed, Snapshot};
+use usher_policy::{MadeUpFleet, Rehearsal, Rehearsed};
 use usher_sdk::Moment;
 
 use super::decisions::{Natively, told};
@@ -44,7 +45,7 @@ pub(super) fn measure(guests: &Guests, sizes: &[usize], rounds: usize) -> anyhow
 
 /// The turns over a fleet of one size, on both sides.
 struct Inside {
-    whole: Snapshot,
+    now: Timestamp,
     guest: Rehearsal,
     turns: Turns,
     in_guest: Vec<f64>,
@@ -60,10 +61,10 @@ impl Inside {
         let fleet = native.instance.fleet();
         let mut turns = Turns::new(fleet, Moment::at(whole.now.seconds()));
         // A view of the turns' own, on both sides.
-        while (ask(&mut guest, &whole, 0)?.0 as usize) < fleet.servers_len() {}
+        while (ask(&mut guest, whole.now, 0)?.0 as usize) < fleet.servers_len() {}
         while (turns.copy(fleet) as usize) < fleet.servers_len() {}
         Ok(Inside {
-            whole,
+            now: whole.now,
             guest,
             turns,
             in_guest: Vec::new(),
@@ -74,7 +75,7 @@ impl Inside {
     /// Has both take the next turns.
     fn take_turns(&mut self) -> anyhow::Result<()> {
         for _ in 0..IN_A_ROW {
-            let (sum, inside) = ask(&mut self.guest, &self.whole, TURNS)?;
+            let (sum, inside) = ask(&mut self.guest, self.now, TURNS)?;
             let began = Instant::now();
             let expected = self.turns.take(TURNS);
             self.natively.push(began.elapsed().as_secs_f64());
@@ -89,9 +90,9 @@ impl Inside {
 }
 
 /// Asks the guest for turns, or where there are none for the next piece of its view; returns its answer and its time.
-fn ask(guest: &mut Rehearsal, whole: &Snapshot, turns: u32) -> anyhow::Result<(u32, Duration)> {
+fn ask(guest: &mut Rehearsal, now: Timestamp, turns: u32) -> anyhow::Result<(u32, Duration)> {
     let mut ask = MadeUpFleet::new(0).scale_ask(Direction::Up, 1);
-    ask.now = whole.now;
+    ask.now = now;
     ask.demand.waiting_rooms = turns;
     let asked = guest.scale(&ask);
     match told(asked.advice)? {
