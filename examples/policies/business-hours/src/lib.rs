@@ -21,7 +21,7 @@
 use serde::Deserialize;
 use usher_sdk::{
     Demand, Fleet, Growth, LocalTime, Moment, Policy, Pool, ScaleDown, ScaleUp, Server, Shrinkage, Size, Timestamp,
-    export_policy, local_time, warn,
+    Want, export_policy, local_time, warn,
 };
 
 /// How long before opening servers are launched while the pool's boots are unknown, in seconds: others measured 3 to 11 minutes
@@ -121,7 +121,8 @@ impl ScaleUp for BusinessHours {
     fn scale_up(&mut self, demand: &Demand, fleet: &Fleet, moment: Moment) -> Vec<Growth> {
         self.look_for_pool(fleet);
         let growth = |pool: &Pool| {
-            let waiting = demand.wants.iter().filter(|want| pool.suits_all(want));
+            let waits_for_it = |want: &&Want| want.pool.is_none_or(|named| named == pool.id) && pool.suits_all(want);
+            let waiting = demand.wants.iter().filter(waits_for_it);
             let wanted = u64::from(self.settings.spare_rooms) + waiting.map(|want| u64::from(want.rooms)).sum::<u64>();
             let is_coming = |server: &Server| server.is_open() || server.is_starting();
             let missing = wanted.saturating_sub(self.room_on(fleet, pool, is_coming));

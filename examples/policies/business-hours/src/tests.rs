@@ -1,4 +1,4 @@
-use usher_sdk::{FleetBuilder, Phase, ServerSketch, Want, purity};
+use usher_sdk::{FleetBuilder, Phase, ServerSketch, purity};
 
 use super::*;
 
@@ -149,6 +149,18 @@ fn only_rooms_that_the_pool_suits_are_launched_for() {
     };
     let growths = policy(settings()).scale_up(&Demand::of(vec![elsewhere]), &office().build(), Moment::at(MONDAY_8));
     assert_eq!(growths[0].servers, 2);
+}
+
+#[test]
+fn rooms_that_wait_for_another_pool_are_not_launched_for() {
+    for (named, servers) in [(None, 7), (Some(2), 7), (Some(1), 2)] {
+        let want = Want {
+            pool: named,
+            ..Want::new(50, 50)
+        };
+        let growths = policy(settings()).scale_up(&Demand::of(vec![want]), &office().build(), Moment::at(MONDAY_8));
+        assert_eq!(growths[0].servers, servers, "{named:?}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ mod curve;
 
 use serde::Deserialize;
 use usher_sdk::{
-    Demand, Fleet, Growth, Learned, Moment, Policy, Pool, ScaleDown, ScaleUp, Server, Shrinkage, Size, Timestamp,
+    Demand, Fleet, Growth, Learned, Moment, Policy, Pool, ScaleDown, ScaleUp, Server, Shrinkage, Size, Timestamp, Want,
     export_policy, local_time, warn,
 };
 
@@ -89,7 +89,8 @@ impl ScaleUp for DailyCurve {
         self.look_for_pool(fleet);
         let Some(pool) = self.pool(fleet) else { return vec![] };
         let living = self.living(fleet, pool);
-        let waiting = demand.wants.iter().filter(|want| pool.suits_all(want));
+        let waits_for_it = |want: &&Want| want.pool.is_none_or(|named| named == pool.id) && pool.suits_all(want);
+        let waiting = demand.wants.iter().filter(waits_for_it);
         let rooms = living + waiting.map(|want| want.rooms).sum::<u32>();
         self.curve.watch(self.minute_of_week(moment.now), rooms);
         // What is there and what waits has just been taken in: it is part of what is expected.

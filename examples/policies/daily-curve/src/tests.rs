@@ -1,4 +1,4 @@
-use usher_sdk::{Change, FleetBuilder, Instance, LEARNED_BYTES_MAX, Level, Phase, ServerSketch, Want, purity};
+use usher_sdk::{Change, FleetBuilder, Instance, LEARNED_BYTES_MAX, Level, Phase, ServerSketch, purity};
 
 use super::*;
 
@@ -117,6 +117,19 @@ fn what_is_there_or_coming_is_not_launched_again() {
         "what may be launched"
     );
     assert_eq!(grown(office().pool_state(|state| state.launchable = 0), 0), 0);
+}
+
+#[test]
+fn rooms_that_wait_for_another_pool_are_not_its_own() {
+    for (named, servers) in [(None, 3), (Some(2), 3), (Some(1), 0)] {
+        let want = Want {
+            pool: named,
+            ..Want::new(25, 50)
+        };
+        let growths = policy().scale_up(&Demand::of(vec![want]), &office().build(), Moment::at(MONDAY));
+        let launched: u32 = growths.iter().map(|growth| growth.servers).sum();
+        assert_eq!(launched, servers, "{named:?}");
+    }
 }
 
 #[test]

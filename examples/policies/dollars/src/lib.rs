@@ -3,14 +3,24 @@
 //! For whom: you have several pools that would do (machine types, markets, clouds), and the bill is what you look at. The
 //! standard policy takes the pool with the cheapest *server*; this one the cheapest *room*, so that a big machine may win.
 //!
+//! *Scale up*:
+//!
 //! - Waiting rooms first fill the servers that are starting, then new ones: always the pool whose room costs least.
-//! - Spot servers are at most [`Settings::spot_percent_max`] of all, counted server by server, so that one order mixes both.
+//! - After them come the rooms that a region lacks of [`Settings::spare_rooms`], likewise.
+//! - Spot servers are at most [`Settings::spot_percent_max`] of all, counted server by server, so that one order mixes both. Where
+//!   only spot pools would do for a room, they are launched in all the same.
 //! - A pool that may launch nothing now is passed over, unless it may again before the rooms have waited
 //!   [`Settings::patience_seconds`]: then they wait for it rather than pay more.
 //! - A pool whose launch was refused or failed is left alone until the refusal ends, at least [`PAUSE_SECONDS`].
+//! - Rooms that wait for a pool for which a policy before this one has answered are left to that policy.
 //!
-//! It speaks for every pool that Usher launches in; pools whose servers somebody else makes, and when servers go, are left to the
-//! next policy. Prices are microdollars an hour in whole numbers: no float decides.
+//! It speaks for every pool that Usher launches in.
+//!
+//! *Scale down*: keeps every server of a pool if with one less its region would have fewer than [`Settings::spare_rooms`], which
+//! this policy would launch again. Of other pools it says nothing: the next policy decides, and gives back what is idle.
+//!
+//! Pools whose servers somebody else makes are left to the next policy in both. Prices are microdollars an hour in whole numbers:
+//! no float decides.
 //!
 //! # Settings
 //!
@@ -24,7 +34,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use usher_sdk::{
-    Demand, Fleet, Growth, Moment, Outcome, Policy, PoolId, ScaleUp, Subject, Timestamp, Want, export_policy,
+    Demand, Fleet, Growth, Moment, Outcome, Policy, PoolId, ScaleDown, ScaleUp, Shrinkage, Subject, Timestamp, Want,
+    export_policy,
 };
 
 use market::Market;
@@ -37,9 +48,9 @@ pub const PAUSE_SECONDS: u32 = 60;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The largest share of spot servers, in per cent of all servers. Default 50.
+    /// The largest share of spot servers, in per cent of all servers, where other pools would do as well. Default 50.
     pub spot_percent_max: u32,
-    /// Rooms that may begin at once in each region. Default 5.
+    /// Rooms that may begin at once in each region; no server goes that they need. Default 5.
     pub spare_rooms: u32,
     /// Seats of each of them. Default 50.
     pub spare_seats: u32,
@@ -88,12 +99,7 @@ impl ScaleUp for Dollars {
         for want in &demand.wants {
             market.serve(want, want.rooms);
         }
-        let regions: BTreeSet<&str> = fleet.pools().map(|pool| pool.region.as_str()).collect();
-        for region in regions {
-            let spare = Want {
-                region: region.into(),
-                ..Want::new(1, self.settings.spare_seats)
-            };
+        for spare in self.spare(fleet) {
             let missing = u64::from(self.settings.spare_rooms).saturating_sub(market.open_to(&spare));
             market.serve(&spare, missing as u32);
         }
@@ -101,7 +107,28 @@ impl ScaleUp for Dollars {
     }
 }
 
+impl ScaleDown for Dollars {
+    fn scale_down(&mut self, fleet: &Fleet, moment: Moment) -> Vec<Shrinkage> {
+        let market = Market::of(&self.settings, &self.left_alone, fleet, moment);
+        let mut kept = BTreeSet::new();
+        for spare in self.spare(fleet) {
+            kept.extend(market.kept_for(&spare, self.settings.spare_rooms));
+        }
+        kept.into_iter().map(Shrinkage::keep_all).collect()
+    }
+}
+
 impl Dollars {
+    /// Returns for each region one of the rooms that are kept spare there.
+    fn spare(&self, fleet: &Fleet) -> Vec<Want> {
+        let regions: BTreeSet<&str> = fleet.pools().map(|pool| pool.region.as_str()).collect();
+        let spare = |region: &str| Want {
+            region: region.into(),
+            ..Want::new(1, self.settings.spare_seats)
+        };
+        regions.into_iter().map(spare).collect()
+    }
+
     /// Notes which pools are to be left alone after what became of earlier orders.
     fn hear(&mut self, fleet: &Fleet, moment: Moment) {
         for verdict in fleet.launch_verdicts() {
@@ -115,7 +142,7 @@ impl Dollars {
     }
 }
 
-export_policy!(Dollars: scale_up);
+export_policy!(Dollars: scale_up, scale_down);
 
 #[cfg(test)]
 mod tests;

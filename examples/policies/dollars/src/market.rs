@@ -6,9 +6,13 @@ use usher_sdk::{Fleet, Growth, Left, Moment, Phase, Pool, PoolId, Size, Timestam
 
 use crate::Settings;
 
+/// Usher's word for a pool for which a policy before this one has answered at this turn.
+const SPOKEN_FOR: &str = "spoken_for";
+
 /// All pools that Usher launches in.
 pub(crate) struct Market<'a> {
     settings: &'a Settings,
+    fleet: &'a Fleet,
     offers: Vec<Offer<'a>>,
     /// Servers that are there, starting or about to be ordered, and how many of them are spot servers.
     servers: u64,
@@ -27,6 +31,8 @@ struct Offer<'a> {
     ordered: u32,
     rooms: u32,
     dearest_room: u32,
+    /// Rooms that it would suit, and for which nothing could be ordered anywhere.
+    unserved: u32,
 }
 
 impl<'a> Market<'a> {
@@ -46,6 +52,7 @@ impl<'a> Market<'a> {
         };
         let mut market = Market {
             settings,
+            fleet,
             offers: fleet.pools().filter(|pool| pool.automatic).map(offer).collect(),
             servers: 0,
             spot_servers: 0,
@@ -77,31 +84,67 @@ impl<'a> Market<'a> {
         rooms.map(u64::from).sum()
     }
 
+    /// Returns the pools that can spare no server: with one less, so many rooms of this kind would no longer find place.
+    pub(crate) fn kept_for(&self, want: &Want, rooms: u32) -> Vec<PoolId> {
+        let place = self.open_to(want);
+        let is_needed = |offer: &&Offer<'_>| {
+            let on_each = offer.open.iter().map(|left| left.rooms_of(want.size_average()));
+            place - u64::from(on_each.max().unwrap_or(0)) < rooms.into()
+        };
+        let suited = self.offers.iter().filter(|offer| offer.pool.suits_all(want));
+        suited.filter(is_needed).map(|offer| offer.pool.id).collect()
+    }
+
     /// Finds servers for so many rooms of this kind: those that are coming, then new ones, the cheapest first.
     pub(crate) fn serve(&mut self, want: &Want, rooms: u32) {
         let size = want.size_average();
-        let mut suited: Vec<usize> = (0..self.offers.len())
-            .filter(|at| self.offers[*at].pool.suits_all(want))
-            .collect();
-        suited.sort_by_key(|at| (self.offers[*at].price_of_room(size), self.offers[*at].pool.id));
+        let suited = self.suited(want);
         let mut rest = rooms;
         for at in &suited {
             rest = self.offers[*at].fill(rest, size);
         }
         // Ends: each round places a room at least, or uses up what may be launched.
         while rest > 0 {
-            let Some(at) = self.cheapest(&suited, want) else { return };
+            let Some(at) = self.cheapest(&suited, want) else {
+                for at in &suited {
+                    let unserved = &mut self.offers[*at].unserved;
+                    *unserved = unserved.saturating_add(rest);
+                }
+                return;
+            };
             self.servers += 1;
             self.spot_servers += u64::from(self.offers[at].is_spot());
             rest = self.offers[at].order(rest, size);
         }
     }
 
+    /// Returns the places of the pools that would do for these rooms, the cheapest room first.
+    ///
+    /// Rooms that wait for a pool for which another policy has answered are bound to it: that policy may place them nowhere else. To
+    /// wait for any other pool binds nobody, since the standard policy always names one, that of the cheapest server.
+    fn suited(&self, want: &Want) -> Vec<usize> {
+        let is_spoken_for = |pool: &PoolId| {
+            let state = self.fleet.pool_state(*pool);
+            state.is_some_and(|state| state.code == SPOKEN_FOR)
+        };
+        let bound_to = want.pool.filter(is_spoken_for);
+        let is_suited = |at: &usize| {
+            let pool = self.offers[*at].pool;
+            bound_to.is_none_or(|bound_to| bound_to == pool.id) && pool.suits_all(want)
+        };
+        let mut suited: Vec<usize> = (0..self.offers.len()).filter(is_suited).collect();
+        let size = want.size_average();
+        suited.sort_by_key(|at| (self.offers[*at].price_of_room(size), self.offers[*at].pool.id));
+        suited
+    }
+
     /// Returns the first of these that may launch one server more; none, too, where a cheaper one is worth waiting for.
     fn cheapest(&self, suited: &[usize], want: &Want) -> Option<usize> {
+        // Where only spot pools would do, there is nothing to share with.
+        let may_be_spot = self.may_have_more_spot() || suited.iter().all(|at| self.offers[*at].is_spot());
         for at in suited {
             let offer = &self.offers[*at];
-            if offer.launchable > 0 && (!offer.is_spot() || self.may_have_more_spot()) {
+            if offer.launchable > 0 && (may_be_spot || !offer.is_spot()) {
                 return Some(*at);
             }
             let waits = offer
@@ -135,6 +178,7 @@ impl<'a> Offer<'a> {
             ordered: 0,
             rooms: 0,
             dearest_room: 0,
+            unserved: 0,
         }
     }
 
@@ -175,9 +219,10 @@ impl<'a> Offer<'a> {
         Growth {
             pool: self.pool.id,
             servers: self.ordered,
-            reason: match self.rooms {
-                0 => "none is needed here".into(),
-                rooms => format!("{rooms} rooms, at most ${dollars}.{rest:04} an hour each"),
+            reason: match (self.rooms, self.unserved) {
+                (0, 0) => "none is needed here".into(),
+                (0, rooms) => format!("none may be launched yet for {rooms} rooms"),
+                (rooms, _) => format!("{rooms} rooms, at most ${dollars}.{rest:04} an hour each"),
             },
         }
     }

@@ -47,6 +47,15 @@ fn grown(settings: Settings, fleet: FleetBuilder, rooms: u32) -> String {
     asked(&mut policy(settings), &fleet.build(), NOW, vec![Want::new(rooms, 50)])
 }
 
+/// Asks in which pools every server stays, by name; no answer may let one go.
+fn kept(settings: Settings, fleet: FleetBuilder) -> String {
+    let fleet = fleet.build();
+    let shrinkages = policy(settings).scale_down(&fleet, Moment::at(NOW));
+    assert!(shrinkages.iter().all(|it| it.servers.is_empty()), "{shrinkages:?}");
+    let names = shrinkages.iter().map(|it| fleet.pool(it.pool).unwrap().name.as_str());
+    names.collect::<Vec<_>>().join(" ")
+}
+
 fn may_launch(servers: u32, again: Timestamp) -> impl Fn(&mut PoolState) {
     move |state| (state.launchable, state.again) = (servers, again)
 }
@@ -116,6 +125,31 @@ fn spot_servers_are_never_more_than_their_share() {
         ..no_spare()
     };
     assert_eq!(grown(none, pools(), 41), "large+3");
+}
+
+#[test]
+fn where_only_spot_pools_would_do_their_share_does_not_count() {
+    let spot = || pool(Fleet::builder(), "spot", "spot", 5, 5);
+    for spot_percent_max in [0, 50] {
+        let share = || Settings {
+            spot_percent_max,
+            ..no_spare()
+        };
+        assert_eq!(grown(share(), spot(), 6), "spot+2");
+        let elsewhere = Fleet::builder()
+            .pool("eu", |pool| (pool.region, pool.market) = ("eu".into(), "spot".into()))
+            .pool("us", |pool| pool.region = "us".into())
+            .build();
+        let in_region = |region: &str| Want {
+            region: region.into(),
+            ..Want::new(1, 50)
+        };
+        let wants = vec![in_region("eu"), in_region("us")];
+        assert_eq!(asked(&mut policy(share()), &elsewhere, NOW, wants), "eu+1 us+1");
+        let other = pool(spot(), "other", "on-demand", 5, 20).pool_state(may_launch(0, 0));
+        assert_eq!(grown(share(), other, 6), "", "another would do, even if not now");
+    }
+    assert_eq!(grown(Settings::default(), spot(), 0), "spot+1", "nor for spare rooms");
 }
 
 #[test]
@@ -231,10 +265,94 @@ fn rooms_go_only_where_they_may() {
 }
 
 #[test]
-fn the_reason_says_what_a_room_costs() {
-    let fleet = pool(Fleet::builder(), "large", "on-demand", 10, 123).build();
-    let growths = policy(no_spare()).scale_up(&Demand::of(vec![Want::new(3, 50)]), &fleet, Moment::at(NOW));
-    assert_eq!(growths[0].reason, "3 rooms, at most $0.1230 an hour each");
+fn rooms_that_wait_for_a_pool_for_which_another_policy_has_answered_are_left_to_it() {
+    let spoken_for = |state: &mut PoolState| (state.launchable, state.code) = (0, "spoken_for".into());
+    let acme = || pool(pools(), "acme", "on-demand", 5, 90).pool_state(spoken_for);
+    let ask = |fleet: FleetBuilder, pool| {
+        let want = Want {
+            pool,
+            ..Want::new(1, 50)
+        };
+        asked(&mut policy(no_spare()), &fleet.build(), NOW, vec![want])
+    };
+    assert_eq!(ask(acme(), Some(4)), "");
+    assert_eq!(
+        ask(acme(), Some(1)),
+        "large+1",
+        "the standard policy names the cheapest server's"
+    );
+    assert_eq!(ask(acme(), None), "large+1");
+    let somebody_elses = Fleet::builder()
+        .pool("somebody else's", |pool| pool.automatic = false)
+        .pool_state(spoken_for);
+    let and_large = pool(somebody_elses, "large", "on-demand", 20, 60);
+    assert_eq!(ask(and_large, Some(1)), "");
+}
+
+#[test]
+fn no_server_goes_that_would_be_launched_again() {
+    let in_use = |rooms: u32| {
+        let pool = pool(Fleet::builder(), "p", "on-demand", 10, 30);
+        pool.server("in use", move |server| server.usage.rooms = rooms)
+    };
+    let with_idle = |rooms| in_use(rooms).server("idle", |_| {});
+    assert_eq!(kept(Settings::default(), with_idle(7)), "p", "three of five");
+    assert_eq!(kept(Settings::default(), with_idle(5)), "", "five without it");
+    assert_eq!(kept(no_spare(), with_idle(7)), "");
+    for rooms in 0..=10 {
+        let is_launched = grown(Settings::default(), in_use(rooms), 0) == "p+1";
+        let is_kept = kept(Settings::default(), with_idle(rooms)) == "p";
+        assert_eq!(is_kept, is_launched, "{rooms} rooms");
+    }
+}
+
+#[test]
+fn only_pools_with_a_part_in_the_spare_rooms_of_their_region_are_kept() {
+    let of_ten = |pool: &mut Pool, region: &str| (pool.region, pool.rooms_per_server) = (region.into(), 10);
+    let fleet = Fleet::builder()
+        .pool("acme's", |pool| {
+            of_ten(pool, "eu");
+            pool.labels.push(Label::new("only.tenant", "acme"));
+        })
+        .server("a", |_| {})
+        .pool("somebody else's", |pool| {
+            of_ten(pool, "eu");
+            pool.automatic = false;
+        })
+        .server("b", |_| {})
+        .pool("us", |pool| of_ten(pool, "us"))
+        .servers("c", 2, |_| {})
+        .pool("eu", |pool| of_ten(pool, "eu"))
+        .server("d", |_| {});
+    assert_eq!(kept(Settings::default(), fleet), "eu");
+}
+
+#[test]
+fn of_two_pools_the_one_is_kept_whose_server_is_needed() {
+    let small = pool(Fleet::builder(), "small", "on-demand", 4, 20).server("idle", |_| {});
+    let large = pool(small, "large", "on-demand", 20, 60);
+    let large = large.server("in use", |server| server.usage.rooms = 12);
+    assert_eq!(
+        kept(Settings::default(), large),
+        "large",
+        "eight are left without the small one"
+    );
+}
+
+#[test]
+fn the_reason_says_what_a_room_costs_or_that_none_may_be_launched() {
+    let large = || pool(Fleet::builder(), "large", "on-demand", 10, 123);
+    let reason = |fleet: FleetBuilder, wants| {
+        let growths = policy(no_spare()).scale_up(&Demand::of(wants), &fleet.build(), Moment::at(NOW));
+        growths[0].reason.clone()
+    };
+    let three = || vec![Want::new(3, 50)];
+    assert_eq!(reason(large(), three()), "3 rooms, at most $0.1230 an hour each");
+    assert_eq!(reason(large(), vec![]), "none is needed here");
+    assert_eq!(
+        reason(large().pool_state(may_launch(0, 0)), three()),
+        "none may be launched yet for 3 rooms"
+    );
 }
 
 #[test]
@@ -242,6 +360,7 @@ fn it_answers_alike_in_every_instance_and_after_every_history() {
     let fleet = pools().servers("s", 3, |server| server.usage.rooms = 5).build();
     let demand = Demand::of(vec![Want::new(21, 50), Want::new(3, 200)]);
     purity::check_scale_up::<Dollars>("{}", &fleet, &demand, Moment::at(NOW)).unwrap();
+    purity::check_scale_down::<Dollars>("{}", &fleet, Moment::at(NOW)).unwrap();
 }
 
 #[test]

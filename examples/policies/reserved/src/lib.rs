@@ -7,15 +7,17 @@
 //! [[pool]]
 //! name = "acme"
 //! labels = { reserved_for = "acme" }
+//! only = { tenant = ["acme"] }
 //! ```
+//!
+//! `only` is for the policies after this one, which know nothing of the label: with it they launch nothing there for rooms of other
+//! tenants, nor take what is free there for room that all may have. Usher enforces it as well.
 //!
 //! - *Place*: a tenant's rooms go to its own servers or wait for them. Everybody else's go to the fullest server of a shared pool;
 //!   where no reserved pool would let them in, they are left to the next policy.
 //! - *Scale up*, *scale down*: keep [`Settings::warm_servers`] of each reserved pool; shared pools are left to the next policy.
 //!
-//! Keep `on_fault = "wait"` in the settings, so that while this policy is broken no other places its rooms. The policies after
-//! it know nothing of the reservation, and take free room on reserved servers for room that all may have. Where a pool may be
-//! closed for good, give it `only = { tenant = ["acme"] }` as well: that Usher tells to all, and enforces itself.
+//! Keep `on_fault = "wait"` in the settings, so that while this policy is broken no other places its rooms.
 //!
 //! # Settings
 //!
@@ -94,7 +96,7 @@ impl Place for Reserved {
             .in_pools(&is_searched);
         let mut suited = fitting
             .take(LOOKED_AT_MAX)
-            .filter(|server| server.id() != room.avoid && fleet.carries(server, &room.labels) && !is_hot(server));
+            .filter(|server| fleet.suits(server, room) && !is_hot(server));
         let whose = if has_own { "reserved for its tenant" } else { "shared" };
         if let Some(server) = suited.next() {
             return PlacementAdvice::on(server.id()).because(format!("fullest server that is {whose}"));
@@ -118,11 +120,15 @@ impl ScaleUp for Reserved {
             };
             let servers_for = |want: &Want| want.rooms.div_ceil(pool.left_when_new().rooms_of(want.size_average()));
             let for_waiting: u32 = demand.wants.iter().filter(waits_for_it).map(servers_for).sum();
-            let of_pool = fleet.servers().filter(|server| server.pool_id() == pool.id);
-            let coming = of_pool.filter(|server| server.is_starting() || is_warm(server)).count() as u32;
+            let count = |counts: fn(&Server) -> bool| {
+                let of_pool = fleet.servers().filter(|server| server.pool_id() == pool.id);
+                of_pool.filter(|server| counts(server)).count() as u32
+            };
+            let (starting, warm) = (count(Server::is_starting), count(is_warm));
+            // A room that waits found no place on the warm ones: they do not count as servers for it.
             let missing = for_waiting
-                .saturating_add(self.settings.warm_servers)
-                .saturating_sub(coming);
+                .saturating_add(self.settings.warm_servers.saturating_sub(warm))
+                .saturating_sub(starting);
             // 0 is an answer, too: nobody after this policy launches servers that others may not use.
             Some(Growth {
                 pool: pool.id,

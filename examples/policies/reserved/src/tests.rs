@@ -61,6 +61,11 @@ fn grown(fleet: FleetBuilder, waiting: u32) -> u32 {
     } else {
         vec![]
     };
+    grown_for(fleet, wants)
+}
+
+/// Asks the same for these rooms.
+fn grown_for(fleet: FleetBuilder, wants: Vec<Want>) -> u32 {
     let growths = reserved().scale_up(&Demand::of(wants), &fleet.build(), Moment::at(NOW));
     assert_eq!(growths.iter().map(|growth| growth.pool).collect::<Vec<_>>(), [1]);
     growths[0].servers
@@ -208,6 +213,24 @@ fn only_its_own_tenants_waiting_rooms_are_launched_for() {
         "two for five rooms, one warm"
     );
     assert_eq!(grown(acme().servers("on its way", 2, starting), 5), 1);
+}
+
+#[test]
+fn a_room_that_is_too_large_for_what_is_left_on_warm_servers_is_launched_for() {
+    let halls = || {
+        let halls = Fleet::builder().pool("acme", |pool| {
+            pool.seats_per_server = 100;
+            pool.labels.push(Label::new(RESERVED_FOR, "acme"));
+        });
+        halls.servers("warm", 2, |server| (server.usage.rooms, server.usage.seats) = (1, 45))
+    };
+    let large = || Want {
+        tenant: "acme".into(),
+        ..Want::new(1, 60)
+    };
+    assert_eq!(grown_for(halls(), vec![large()]), 1);
+    assert_eq!(grown_for(halls().server("on its way", starting), vec![large()]), 0);
+    assert_eq!(grown_for(halls(), vec![]), 0);
 }
 
 #[test]

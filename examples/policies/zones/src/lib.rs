@@ -121,7 +121,7 @@ fn fullest_by_zone<'a>(fitting: Fitting<'a>, room: &RoomRequest, fleet: &Fleet) 
     let is_hot = |server: &Server| server.cpu_permille().is_some_and(|cpu| cpu > CPU_PERMILLE_MAX);
     let mut fullest = BTreeMap::new();
     for server in fitting.take(LOOKED_AT_MAX) {
-        if server.id() != room.avoid && fleet.carries(server, &room.labels) && !is_hot(server) {
+        if fleet.suits(server, room) && !is_hot(server) {
             fullest.entry(server.zone()).or_insert(server);
         }
     }
