@@ -23,8 +23,8 @@ pub use server::Server;
 
 use crate::request::required;
 use crate::{
-    Change, Figure, Label, Outcome, Pool, PoolId, PoolState, ServerId, ServerRow, Size, Subject, Timestamp, Usage,
-    Verdict,
+    Change, Figure, Label, Outcome, Pool, PoolId, PoolState, RoomRequest, ServerId, ServerRow, Size, Subject,
+    Timestamp, Usage, Verdict,
 };
 use labels::OwnLabels;
 use open::{OpenServers, Standing};
@@ -183,6 +183,25 @@ impl Fleet {
             let of_pool = || self.pool(server.pool_id()).and_then(|pool| pool.label(key));
             server.label(key).or_else(of_pool) == Some(value)
         })
+    }
+
+    /// Returns whether a server is one for this room beyond having space for it: it carries what the room requires, and is not the one
+    /// that the room [avoids](RoomRequest::avoid).
+    ///
+    /// ```
+    /// use usher_sdk::{Fleet, Label, RoomRequest};
+    ///
+    /// let fleet = Fleet::builder().pool("p", |_| {}).servers("a", 2, |_| {}).build();
+    /// let moved = RoomRequest { avoid: 1, ..RoomRequest::new("standup-42", 50) };
+    /// let mut fitting = fleet.fitting(moved.size()).letting_in(&moved);
+    /// assert_eq!(fitting.find(|server| fleet.suits(server, &moved)).map(|server| server.id()), Some(2));
+    ///
+    /// let wants_gpu = RoomRequest { labels: vec![Label::new("require.gpu", "yes")], ..RoomRequest::new("film", 50) };
+    /// assert!(!fleet.servers().any(|server| fleet.suits(server, &wants_gpu)));
+    /// ```
+    #[inline(always)]
+    pub fn suits(&self, server: &Server, room: &RoomRequest) -> bool {
+        server.id() != room.avoid && self.carries(server, &room.labels)
     }
 
     /// Returns whether servers of a pool may carry all that a room's labels require: the pool does, or some of its servers have labels

@@ -39,7 +39,7 @@ use crate::{
 ///     export_policy,
 /// };
 ///
-/// /// Launches as many servers as consumers were ever reported, in thousands.
+/// /// Keeps a server for each thousand of the most consumers ever reported, launched in the first pool; lets none go.
 /// struct Consumers(u32);
 ///
 /// impl Policy for Consumers {
@@ -54,7 +54,11 @@ use crate::{
 ///     fn scale_up(&mut self, _: &Demand, fleet: &Fleet, _: Moment) -> Vec<Growth> {
 ///         let reported = fleet.servers().filter_map(|server| server.figure(0)).sum();
 ///         self.0 = self.0.max(reported);
-///         fleet.pools().map(|pool| Growth { pool: pool.id, servers: self.0 / 1_000, reason: "".into() }).collect()
+///         // The fleet's servers include those that are starting, so nothing is ordered twice.
+///         let servers = self.0.div_ceil(1_000).saturating_sub(fleet.servers_len() as u32);
+///         let pool = fleet.pools().find(|_| servers > 0);
+///         let reason = format!("{} consumers", self.0);
+///         pool.map(|pool| Growth { pool: pool.id, servers, reason }).into_iter().collect()
 ///     }
 /// }
 ///
@@ -89,7 +93,7 @@ use crate::{
 /// assert_eq!(instance.fleet().servers_len(), 1);
 ///
 /// let growth = instance.scale_up(&Demand::of(vec![]), Moment::at(1_000));
-/// assert_eq!(growth[0].servers, 2);
+/// assert_eq!(growth[0].servers, 2, "they need three, and one is there");
 /// assert!(instance.scale_down(Moment::at(1_000))[0].servers.is_empty());
 ///
 /// let mut next = Instance::<Consumers>::configure("{}", Level::Info)?;

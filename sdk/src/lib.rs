@@ -16,7 +16,8 @@
 //!
 //! impl Place for Pack {
 //!     fn place(&self, room: &RoomRequest, fleet: &Fleet, _: Moment) -> PlacementAdvice {
-//!         match fleet.fitting(room.size()).in_region(&room.region).letting_in(room).next() {
+//!         let mut fitting = fleet.fitting(room.size()).in_region(&room.region).letting_in(room);
+//!         match fitting.find(|server| fleet.suits(server, room)) {
 //!             Some(server) => PlacementAdvice::on(server.id()).because("fullest server with room"),
 //!             None => PlacementAdvice::defer(), // the next policy's, at last the standard one's
 //!         }

@@ -201,7 +201,9 @@ pub const LEARNED_BYTES_MAX: usize = 64 << 10;
 /// Keeps what a policy has learned and the fleet cannot tell it again: over new versions, new settings and restarts.
 ///
 /// What the fleet shows anyway does not belong in it. Scale decisions learn, in `&mut self`; a placement only reads what
-/// was restored. The format is the author's own, and a new version reads what an older one wrote: begin it with a number.
+/// was restored when its own instance was made. What is learned meanwhile does not reach that one until it is made anew
+/// (a new version, new settings, a fault of its own, a restart): read in `place` it would be stale. The format is the
+/// author's own, and a new version reads what an older one wrote: begin it with a number.
 ///
 /// ```
 /// use usher_sdk::{Demand, Fleet, Growth, Learned, Moment, Policy, ScaleUp, export_policy};

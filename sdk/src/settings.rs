@@ -10,22 +10,29 @@ use serde::de::DeserializeOwned;
 
 use value::{Node, Value, Wrong};
 
-/// Reads the settings; a JSON object without keys, or an empty text, gives the defaults.
+/// Reads the settings; a JSON object without keys, or an empty text, gives the defaults: those that serde knows, and where it knows
+/// none for a key, the type's.
 ///
 /// # Errors
 /// A sentence that names the key, in the words of the file.
 pub(crate) fn read<S: DeserializeOwned + Default>(json: &str) -> Result<S, String> {
-    if is_keyless(json) {
-        return Ok(S::default());
-    }
+    let is_keyless = is_keyless(json);
     // Known when the policy is compiled, so that a module without settings carries nothing to read them with.
     if core::any::type_name::<S>() == "()" {
-        return Err(NO_SETTINGS.into());
+        return if is_keyless {
+            Ok(S::default())
+        } else {
+            Err(NO_SETTINGS.into())
+        };
     }
-    let settings = serde_json::from_str::<Value>(json);
+    let settings = serde_json::from_str::<Value>(if is_keyless { "{}" } else { json });
     // The host writes the text, so this is no author's error and no operator's.
     let settings = settings.map_err(|error| format!("settings: {error}"))?;
-    S::deserialize(Node(settings)).map_err(Wrong::into_sentence)
+    match S::deserialize(Node(settings)) {
+        // A key that must be there has its value from the type's defaults.
+        Err(_) if is_keyless => Ok(S::default()),
+        read => read.map_err(Wrong::into_sentence),
+    }
 }
 
 /// What an operator reads who wrote settings for a policy with `type Settings = ()`.

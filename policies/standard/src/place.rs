@@ -199,7 +199,7 @@ impl<'a> Search<'a> {
     }
 
     fn is_suited(&self, server: &Server) -> bool {
-        !self.is_particular || server.id() != self.room.avoid && self.fleet.carries(server, &self.room.labels)
+        !self.is_particular || self.fleet.suits(server, self.room)
     }
 
     fn score(&self, server: &Server, order: usize) -> Score {

@@ -21,7 +21,7 @@
 //   * additional type attribute "usher:policy/types@0.1.0/wait" = "#[doc = \"\\n```\\nuse usher_sdk::{Placement, PlacementAdvice, Wait};\\n\\nlet advice = PlacementAdvice::wait_and_ask_again(Some(2), 30);\\nassert_eq!(advice.placement, Placement::Wait(Wait { pool: Some(2), again_seconds: 30 }));\\n```\\n\"]"
 //   * additional type attribute "usher:policy/types@0.1.0/placement" = "#[doc = \"\\n```\\nuse usher_sdk::{Placement, PlacementAdvice};\\n\\nlet shown = |advice: PlacementAdvice| match advice.placement {\\n    Placement::On(server) => format!(\\\"on {server}\\\"),\\n    Placement::Wait(_) => \\\"waits\\\".into(),\\n    Placement::Reject => \\\"is refused\\\".into(),\\n    Placement::Defer => \\\"is left to the next policy\\\".into(),\\n};\\nassert_eq!(shown(PlacementAdvice::on(7)), \\\"on 7\\\");\\n```\\n\"]"
 //   * additional type attribute "usher:policy/types@0.1.0/placement-advice" = "#[doc = \"\\n```\\nuse usher_sdk::PlacementAdvice;\\n\\nlet advice = PlacementAdvice::on(7).because(\\\"fullest server with room\\\");\\nassert_eq!(advice.reason.as_deref(), Some(\\\"fullest server with room\\\"));\\n```\\n\"]"
-//   * additional type attribute "usher:policy/types@0.1.0/growth" = "#[doc = \"\\n```\\nuse usher_sdk::{Demand, Fleet, Growth, Want};\\n\\n/// Launches one server for each ten rooms that wait, in the first pool.\\nfn grow(demand: &Demand, fleet: &Fleet) -> Vec<Growth> {\\n    let servers = demand.waiting_rooms.div_ceil(10);\\n    let reason = format!(\\\"{} rooms wait\\\", demand.waiting_rooms);\\n    fleet.pools().next().map(|pool| Growth { pool: pool.id, servers, reason }).into_iter().collect()\\n}\\n# let fleet = Fleet::builder().pool(\\\"p\\\", |_| {}).build();\\n# assert_eq!(grow(&Demand::of(vec![Want::new(23, 50)]), &fleet)[0].servers, 3);\\n```\\n\"]"
+//   * additional type attribute "usher:policy/types@0.1.0/growth" = "#[doc = \"\\n```\\nuse usher_sdk::{Demand, Fleet, Growth, Want};\\n\\n/// Launches one server for each ten rooms that wait, in the first pool; those that are starting count.\\nfn grow(demand: &Demand, fleet: &Fleet) -> Option<Growth> {\\n    let pool = fleet.pools().next()?;\\n    let starting = fleet.servers().filter(|server| server.pool_id() == pool.id && server.is_starting());\\n    let servers = demand.waiting_rooms.div_ceil(10).saturating_sub(starting.count() as u32);\\n    let reason = format!(\\\"{} rooms wait\\\", demand.waiting_rooms);\\n    (servers > 0).then_some(Growth { pool: pool.id, servers, reason })\\n}\\n# let fleet = Fleet::builder().pool(\\\"p\\\", |_| {}).server(\\\"a\\\", |s| s.usage.phase = usher_sdk::Phase::Starting).build();\\n# assert_eq!(grow(&Demand::of(vec![Want::new(23, 50)]), &fleet).map(|growth| growth.servers), Some(2));\\n# assert_eq!(grow(&Demand::of(vec![Want::new(10, 50)]), &fleet), None);\\n```\\n\"]"
 //   * additional type attribute "usher:policy/types@0.1.0/retirement" = "#[doc = \"\\n```\\nuse usher_sdk::{Retirement, Shrinkage};\\n\\nlet shrinkage = Shrinkage { pool: 1, servers: vec![Retirement::new(7, \\\"empty since 09:00\\\")] };\\nassert_eq!(shrinkage.servers[0].server, 7);\\n```\\n\"]"
 //   * additional type attribute "usher:policy/types@0.1.0/shrinkage" = "#[doc = \"\\n```\\nuse usher_sdk::{Fleet, Retirement, Shrinkage};\\n\\n/// Lets every empty server go, pool by pool.\\nfn shrink(fleet: &Fleet) -> Vec<Shrinkage> {\\n    let empty = |pool| fleet.servers().filter(move |server| server.pool_id() == pool && server.is_empty());\\n    let retire = |pool| empty(pool).map(|server| Retirement::new(server.id(), \\\"empty\\\")).collect();\\n    fleet.pools().map(|pool| Shrinkage { pool: pool.id, servers: retire(pool.id) }).collect()\\n}\\n# let fleet = Fleet::builder().pool(\\\"p\\\", |_| {}).server(\\\"a\\\", |_| {}).server(\\\"b\\\", |s| s.usage.rooms = 1).build();\\n# assert_eq!(shrink(&fleet)[0].servers.len(), 1);\\n```\\n\"]"
 //   * additional type attribute "usher:policy/local-time@0.1.0/local" = "#[doc = \"\\n```\\nuse usher_sdk::local_time;\\n\\nlet time = local_time(1_782_945_000, \\\"Europe/Berlin\\\")?; // 2026-07-01T22:30:00Z\\nlet is_office_hours = time.weekday <= 5 && (8..18).contains(&time.hour);\\nassert!(!is_office_hours, \\\"it is half past midnight there, on a Thursday\\\");\\n# Ok::<(), String>(())\\n```\\n\"]"
@@ -202,13 +202,15 @@ assert!(!may_launch, "whatever is ordered here would be refused");
 */
             pub struct PoolState {
                 pub id: PoolId,
-                /// How many servers may be started or resumed now; 0 = do not ask, it would be refused.
+                /// How many servers may be started or resumed now; 0 = do not ask, it would be refused. Of a pool that a policy before this one
+                /// in the chain has answered for, both are 0.
                 pub launchable: u32,
                 /// How many of its servers may be retired now.
                 pub retirable: u32,
-                /// When the clock alone may raise one of the two; 0 = not known.
+                /// When the clock alone may change what stands in the way; 0 = not known.
                 pub again: Timestamp,
-                /// What stands in the way, in the host's stable words, such as `circuit_open`; empty = nothing.
+                /// What stands in the way of launching, or where something may be launched, of retiring, in the host's stable words, such as
+                /// `circuit_open` or `spoken_for`; empty = nothing.
                 pub code: _rt::String,
                 /// From launch to ready, the median of the last ones; 0 = none yet.
                 pub boot_seconds: u32,
@@ -925,14 +927,17 @@ assert_eq!(advice.reason.as_deref(), Some("fullest server with room"));
 ```
 use usher_sdk::{Demand, Fleet, Growth, Want};
 
-/// Launches one server for each ten rooms that wait, in the first pool.
-fn grow(demand: &Demand, fleet: &Fleet) -> Vec<Growth> {
-    let servers = demand.waiting_rooms.div_ceil(10);
+/// Launches one server for each ten rooms that wait, in the first pool; those that are starting count.
+fn grow(demand: &Demand, fleet: &Fleet) -> Option<Growth> {
+    let pool = fleet.pools().next()?;
+    let starting = fleet.servers().filter(|server| server.pool_id() == pool.id && server.is_starting());
+    let servers = demand.waiting_rooms.div_ceil(10).saturating_sub(starting.count() as u32);
     let reason = format!("{} rooms wait", demand.waiting_rooms);
-    fleet.pools().next().map(|pool| Growth { pool: pool.id, servers, reason }).into_iter().collect()
+    (servers > 0).then_some(Growth { pool: pool.id, servers, reason })
 }
-# let fleet = Fleet::builder().pool("p", |_| {}).build();
-# assert_eq!(grow(&Demand::of(vec![Want::new(23, 50)]), &fleet)[0].servers, 3);
+# let fleet = Fleet::builder().pool("p", |_| {}).server("a", |s| s.usage.phase = usher_sdk::Phase::Starting).build();
+# assert_eq!(grow(&Demand::of(vec![Want::new(23, 50)]), &fleet).map(|growth| growth.servers), Some(2));
+# assert_eq!(grow(&Demand::of(vec![Want::new(10, 50)]), &fleet), None);
 ```
 */
             pub struct Growth {

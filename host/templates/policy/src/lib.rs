@@ -23,8 +23,8 @@ impl Policy for MyPolicy {
 impl Place for MyPolicy {
     fn place(&self, room: &RoomRequest, fleet: &Fleet, _: Moment) -> PlacementAdvice {
         let size = room.size().with_spare_seats(self.0.spare_seats);
-        let fitting = fleet.fitting(size).in_region(&room.region);
-        match fitting.letting_in(room).next() {
+        let mut fitting = fleet.fitting(size).in_region(&room.region).letting_in(room);
+        match fitting.find(|server| fleet.suits(server, room)) {
             Some(server) => PlacementAdvice::on(server.id()).because("fullest with seats to spare"),
             None => PlacementAdvice::defer(), // to the next policy; the standard one is the last
         }
