@@ -19,7 +19,7 @@ use words::Rows;
 pub struct BuiltIn {
     policy: PolicyRef,
     figures: Vec<String>,
-    instance: Option<Instance<Standard>>,
+    instance: Instance<Standard>,
     rows: Rows,
 }
 
@@ -31,45 +31,43 @@ impl fmt::Debug for BuiltIn {
     }
 }
 
-impl Default for BuiltIn {
-    fn default() -> BuiltIn {
-        BuiltIn::new()
-    }
+/// Makes one for a chain.
+///
+/// # Errors
+/// What is wrong with the settings.
+pub fn make(settings_json: &str) -> Result<Box<dyn Native>, String> {
+    Ok(Box::new(BuiltIn::new(settings_json)?))
 }
 
-/// What an instance that was never configured answers.
-const NOT_CONFIGURED: &str = "the built-in policy was not configured";
-
 impl BuiltIn {
-    /// Makes one that was not configured yet.
-    pub fn new() -> BuiltIn {
+    /// Makes one with settings, a JSON object.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn new(settings_json: &str) -> Result<BuiltIn, String> {
         usher_sdk::log::listen(log);
         let described = Instance::<Standard>::describe();
         let policy = PolicyRef {
             name: described.name.into(),
             version: described.version.into(),
         };
-        BuiltIn {
+        Ok(BuiltIn {
             policy,
             figures: described.figures,
-            instance: None,
+            instance: Instance::configure(settings_json, Level::Info)?,
             rows: Rows::default(),
-        }
-    }
-
-    fn instance(&mut self) -> Result<&mut Instance<Standard>, String> {
-        self.instance.as_mut().ok_or_else(|| NOT_CONFIGURED.to_owned())
+        })
     }
 
     fn tell(&mut self, now: u32, rows: &mut Rows) -> Result<(), String> {
         if !rows.rare.is_empty() {
-            self.instance()?.update(now, std::mem::take(&mut rows.rare));
+            self.instance.update(now, std::mem::take(&mut rows.rare));
         }
         if !rows.usages.is_empty() {
-            self.instance()?.usages(&rows.usages)?;
+            self.instance.usages(&rows.usages)?;
         }
         if !rows.figures.is_empty() {
-            self.instance()?.figures(&rows.figures)?;
+            self.instance.figures(&rows.figures)?;
         }
         Ok(())
     }
@@ -78,11 +76,6 @@ impl BuiltIn {
 impl Native for BuiltIn {
     fn policy(&self) -> PolicyRef {
         self.policy.clone()
-    }
-
-    fn configure(&mut self, settings_json: &str) -> Result<(), String> {
-        self.instance = Some(Instance::configure(settings_json, Level::Info)?);
-        Ok(())
     }
 
     fn update(&mut self, now: Timestamp, changes: &[ViewChange]) -> Result<(), String> {
@@ -95,27 +88,24 @@ impl Native for BuiltIn {
     }
 
     fn verdicts(&mut self, verdicts: &[VerdictRow]) {
-        let told = verdicts.iter().map(words::verdict).collect();
-        if let Some(instance) = &mut self.instance {
-            instance.update(0, told);
-        }
+        self.instance.update(0, verdicts.iter().map(words::verdict).collect());
     }
 
     fn place(&mut self, ask: &PlaceAsk<'_>) -> Result<PlaceAdvice, String> {
         let request = words::request(ask);
         let moment = Moment::of_room(ask.now.seconds(), &request.room);
-        let advice = self.instance()?.place(&request, moment);
+        let advice = self.instance.place(&request, moment);
         Ok(words::advice(advice))
     }
 
     fn scale_up(&mut self, ask: &ScaleAsk) -> Result<Vec<Growth>, String> {
         let demand = words::demand(&ask.demand);
-        let growths = self.instance()?.scale_up(&demand, moment(ask));
+        let growths = self.instance.scale_up(&demand, moment(ask));
         Ok(growths.into_iter().map(words::growth).collect())
     }
 
     fn scale_down(&mut self, ask: &ScaleAsk) -> Result<Vec<Shrinkage>, String> {
-        let shrinkages = self.instance()?.scale_down(moment(ask));
+        let shrinkages = self.instance.scale_down(moment(ask));
         Ok(shrinkages.into_iter().map(words::shrinkage).collect())
     }
 }
@@ -220,15 +210,8 @@ mod tests {
 
     #[test]
     fn it_packs_by_the_view_that_it_is_told() {
-        let mut built_in = BuiltIn::new();
+        let mut built_in = BuiltIn::new("{}").unwrap();
         assert_eq!(&*built_in.policy().name, "standard");
-        assert!(
-            built_in
-                .update(Timestamp(0), &[ViewChange::PoolSet(Arc::new(pool_row()))])
-                .is_err(),
-            "not configured yet"
-        );
-        built_in.configure("{}").unwrap();
         let [set_1, usage_1] = server_rows(1, 3);
         let [set_2, usage_2] = server_rows(2, 7);
         let rows = [
@@ -255,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_refused_by_name() {
-        let error = BuiltIn::new().configure(r#"{"idle_second":1}"#).unwrap_err();
+        let error = BuiltIn::new(r#"{"idle_second":1}"#).unwrap_err();
         assert!(error.contains("idle_second"), "{error}");
     }
 }

@@ -23,7 +23,7 @@ use usher_policy::Policies;
 use usher_store::{Embedded, Store};
 
 use crate::auth::Doorkeeper;
-use crate::builtin::BuiltIn;
+use crate::builtin;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{self, Mailbox, Running, World};
@@ -177,8 +177,7 @@ pub async fn start(config: Config, config_path: Option<PathBuf>) -> anyhow::Resu
 
     let mailbox = Mailbox::new();
     let cloud = start_cloud(&config, &mailbox, &clock, &fleet, &installation);
-    let built_in: usher_policy::BuiltIn = Box::new(|| Box::new(BuiltIn::new()));
-    let mut options = usher_policy::Options::new(Some(config.policies_dir.clone()), built_in);
+    let mut options = usher_policy::Options::new(Some(config.policies_dir.clone()), builtin::make);
     options.keep = Some(config.data_dir.join("policies"));
     options.log = crate::telemetry::policy_level();
     options.compile = policies::compile_in_child().context("cannot find this program, to compile policies with")?;

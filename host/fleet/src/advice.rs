@@ -1,5 +1,6 @@
 //! What policies are asked and what they answer; advice is a wish until the fleet has checked it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::Fleet;
@@ -138,6 +139,8 @@ pub struct ScaleAsk {
     pub direction: Direction,
     /// How many were asked for this decision before.
     pub link: usize,
+    /// The pools for which they have answered: what is ordered for those is not done any more.
+    pub spoken_for: BTreeSet<PoolNo>,
     /// What waits; empty when the direction is down.
     pub demand: Demand,
     /// What became of earlier orders, each for the policy that gave them.

@@ -68,10 +68,10 @@ pub struct PoolStateRow {
     pub launchable: u32,
     /// How many of its servers may be retired now.
     pub retirable: u32,
-    /// When the clock alone may raise one of the two, in seconds since 1970; 0 = not known.
-    pub again: u32,
-    /// What stands in the way; empty = nothing.
+    /// What stands in the way of launching, or where something may be launched, of retiring; empty = nothing.
     pub code: &'static str,
+    /// When the clock alone may change that, in seconds since 1970; 0 = not known.
+    pub again: u32,
     /// From launch to ready, the median of the last boots, in seconds; 0 = none yet.
     pub boot_seconds: u32,
 }

@@ -10,14 +10,14 @@ use usher_fleet::view::{Cursor, ViewChange};
 
 use crate::counters::Counters;
 use crate::loader::Message;
-use crate::native::Native;
-use crate::options::{BuiltIn, PART_ROWS, Snapshot};
+use crate::native::{MakeBuiltIn, Native};
+use crate::options::{PART_ROWS, Snapshot};
 use crate::settings::Settings;
 use crate::wasm::ViewSource;
 
 /// One instance of the built-in, and how to make another after a fault.
 pub(crate) struct BuiltInLink {
-    make: Arc<BuiltIn>,
+    make: MakeBuiltIn,
     settings: Settings,
     native: Box<dyn Native>,
     cursor: Cursor,
@@ -32,17 +32,11 @@ impl BuiltInLink {
     ///
     /// # Errors
     /// What is wrong with the settings.
-    pub(crate) fn new(
-        make: &Arc<BuiltIn>,
-        settings: Settings,
-        counters: &Arc<Counters>,
-    ) -> Result<BuiltInLink, String> {
-        let mut native = make();
-        native.configure(&settings.json)?;
+    pub(crate) fn new(make: MakeBuiltIn, settings: Settings, counters: &Arc<Counters>) -> Result<BuiltInLink, String> {
         Ok(BuiltInLink {
-            make: make.clone(),
+            native: make(&settings.json)?,
+            make,
             settings,
-            native,
             cursor: Cursor::START,
             keeps_up: true,
             rows: Vec::new(),
@@ -130,6 +124,13 @@ impl BuiltInLink {
         loader.send(told).ok();
     }
 
+    /// Puts a fresh instance in its place, which knows nothing of the fleet.
+    pub(crate) fn begin_anew(&mut self) {
+        if let Ok(fresh) = BuiltInLink::new(self.make, self.settings.clone(), &self.counters) {
+            *self = fresh;
+        }
+    }
+
     /// Puts a fresh instance in the faulty one's place. It costs its maker microseconds, and reading the view anew at the
     /// next question, which natively is 1 to 2 ms at 10,000 servers: it is told only when asked from here on, so that what it cannot
     /// take is not told again and again.
@@ -138,9 +139,7 @@ impl BuiltInLink {
             policy = &*self.policy().name,
             "the built-in policy has faulted: {message}"
         );
-        if let Ok(fresh) = BuiltInLink::new(&self.make, self.settings.clone(), &self.counters) {
-            *self = fresh;
-        }
+        self.begin_anew();
         self.keeps_up = false;
         Fault {
             kind: FaultKind::Error,

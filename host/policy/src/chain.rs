@@ -22,6 +22,7 @@ use crate::built_in::BuiltInLink;
 use crate::counters::{Came, Counters};
 use crate::loader::{FaultReport, Message};
 use crate::options::{PART_CHANGES_MAX, Snapshot};
+use crate::shelf::{Good, Shelf};
 use crate::version::{Name, Version};
 use crate::wasm::{Pace, PartedView, Serving, ViewSource};
 
@@ -41,8 +42,10 @@ pub(crate) struct PlaceLink {
     /// Whether a room waits when this policy faults.
     pub(crate) waits: bool,
     pub(crate) counters: Arc<Counters>,
-    /// None after a fault.
+    /// None after a fault, and after a restart until it is back.
     pub(crate) instance: Option<Box<Serving>>,
+    /// Inputs on which it is not asked until a moment: it has failed on them more than once.
+    pub(crate) spared: BTreeMap<u64, Instant>,
 }
 
 /// What the loader has finished and the chain has not taken in yet: the newest for each policy, so that it never grows
@@ -91,9 +94,15 @@ impl Advisor for PlaceChain {
 }
 
 impl PlaceChain {
-    pub(crate) fn new(built_in: BuiltInLink, handover: Arc<Handover>, loader: Sender<Message>) -> PlaceChain {
+    /// Makes a chain of links in their order.
+    pub(crate) fn new(
+        links: Vec<PlaceLink>,
+        built_in: BuiltInLink,
+        handover: Arc<Handover>,
+        loader: Sender<Message>,
+    ) -> PlaceChain {
         PlaceChain {
-            links: Vec::new(),
+            links,
             built_in,
             handover,
             loader,
@@ -201,22 +210,47 @@ impl PlaceChain {
 }
 
 impl PlaceLink {
+    /// Returns a place for each policy that is to come back after a restart and for which rooms wait meanwhile.
+    pub(crate) fn awaited(shelf: &Shelf) -> Vec<PlaceLink> {
+        let link = |(name, good): (&Name, &Good)| PlaceLink {
+            name: name.clone(),
+            version: good.version,
+            policy: PolicyRef {
+                name: name.text().clone(),
+                version: good.named.as_str().into(),
+            },
+            waits: true,
+            counters: Arc::default(),
+            instance: None,
+            spared: BTreeMap::new(),
+        };
+        shelf.awaited().map(link).collect()
+    }
+
     fn ask(
         &mut self,
         view: &impl ViewSource,
         ask: &PlaceAsk<'_>,
         loader: &Sender<Message>,
     ) -> (Result<PlaceAdvice, Fault>, u64) {
+        let unavailable = |message: &str| Fault {
+            kind: FaultKind::Unavailable,
+            message: message.to_owned(),
+        };
         let Some(instance) = &mut self.instance else {
-            let message = "the policy has faulted and is not back yet".to_owned();
+            return (Err(unavailable("the policy is away and not back yet")), 0);
+        };
+        if !self.spared.is_empty()
+            && self
+                .spared
+                .get(&input(ask))
+                .is_some_and(|until| Instant::now() < *until)
+        {
             return (
-                Err(Fault {
-                    kind: FaultKind::Unavailable,
-                    message,
-                }),
+                Err(unavailable("the policy has failed on this very room more than once")),
                 0,
             );
-        };
+        }
         let answer = instance.place(view, ask);
         let (fuel, memory) = instance.used();
         self.counters.set_memory(DecisionPoint::Place, memory);

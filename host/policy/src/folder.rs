@@ -108,7 +108,7 @@ pub enum FileError {
     },
     /// It is called like the built-in.
     #[error(
-        "`{file}` has the name of the built-in policy, whose settings are `{BUILT_IN_SETTINGS}`; give it another one, such as `50-{file}`"
+        "`{file}` has the name of the built-in policy, whose settings are `{BUILT_IN_SETTINGS}`; give it another one, such as `90-{file}`"
     )]
     BuiltInName {
         /// The file.

@@ -129,6 +129,7 @@ impl Orders {
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.queue.1.notify_all();
+        self.children.stop();
     }
 
     /// While the queue is held the kitchen begins nothing else, so that no other order's process is ended.

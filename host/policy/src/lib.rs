@@ -47,10 +47,9 @@ pub use counters::{FaultCounts, TallyStatus};
 pub use folder::{BUILT_IN, FileError, WASM_BYTES_MAX};
 pub use loading::LoadError;
 pub use made_up::{MadeUpFleet, MadeUpRoom};
-pub use native::Native;
+pub use native::{MakeBuiltIn, Native};
 pub use options::{
-    BuiltIn, ChildProgram, CompileIn, FOLDER_POLL, FOLDER_QUIET, LogLevel, Look, Options, PolicyHost, REFUSED_RETRY,
-    Snapshot,
+    ChildProgram, CompileIn, FOLDER_POLL, FOLDER_QUIET, LogLevel, Look, Options, PolicyHost, REFUSED_RETRY, Snapshot,
 };
 pub use policies::{Policies, Rollback, RollbackError, check_built_in_settings, start};
 pub use rehearsal::{Asked, Described, Rehearsal, Rehearsed, fuel_budget};

@@ -33,7 +33,7 @@ use crate::folder::{Finding, Folder};
 use crate::kitchen::{Errand, Orders, Prepared};
 use crate::options::PolicyHost;
 use crate::quarantine::Quarantine;
-use crate::scale::ScaleQueue;
+use crate::scale::{ScaleMessage, ScaleQueue};
 use crate::shelf::Shelf;
 use crate::status::Board;
 use crate::version::{Name, Version};
@@ -108,8 +108,9 @@ impl Loader {
             }
             self.work_due(now);
             self.post();
-            if is_settled && self.policies.values().all(Policy::is_decided) {
+            if !self.board.has_decided() && is_settled && self.policies.values().all(Policy::is_decided) {
                 self.board.set_decided();
+                self.scale.send(ScaleMessage::Decided);
             }
             let due = self.policies.values().filter_map(Policy::due);
             let postponed = self.postponed.values().map(|(until, _)| *until);

@@ -122,6 +122,7 @@ impl MadeUpFleet {
             now: self.now(),
             direction,
             link: 0,
+            spoken_for: Default::default(),
             demand,
             verdicts: Vec::new(),
         }

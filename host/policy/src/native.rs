@@ -5,19 +5,16 @@ use usher_fleet::advice::{Growth, PlaceAdvice, PlaceAsk, ScaleAsk, Shrinkage, Ve
 use usher_fleet::decision::PolicyRef;
 use usher_fleet::view::ViewChange;
 
+/// Makes an instance of the built-in policy with settings, a JSON object; an error says what is wrong with them.
+pub type MakeBuiltIn = fn(settings_json: &str) -> Result<Box<dyn Native>, String>;
+
 /// A policy that is compiled into the host.
 ///
-/// Like a guest it is configured once, told the whole view and then its changes, and asked. An error from any of them but
-/// `configure` is a fault, after which a new instance is made. It must not panic.
+/// Like a guest it is made with its settings, told the whole view and then its changes, and asked. An error is a fault, after which
+/// another one is made. It must not panic.
 pub trait Native: Send {
     /// Returns its name and version.
     fn policy(&self) -> PolicyRef;
-
-    /// Takes the settings, a JSON object; called once, first of all.
-    ///
-    /// # Errors
-    /// What is wrong with them.
-    fn configure(&mut self, settings_json: &str) -> Result<(), String>;
 
     /// Takes the newest row of each thing that changed, in the fleet's order.
     ///

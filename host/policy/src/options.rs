@@ -11,7 +11,7 @@ use usher_fleet::ids::ServerNo;
 use usher_fleet::view::{Cursor, ViewChange};
 use usher_fleet::{Fleet, Timestamp};
 
-use crate::native::Native;
+use crate::native::MakeBuiltIn;
 
 /// How often the folder is read where nothing hints at a change: a network folder gives no hints, and 2 s is no wait for a human.
 pub const FOLDER_POLL: Duration = Duration::from_secs(2);
@@ -22,17 +22,15 @@ pub const FOLDER_QUIET: Duration = Duration::from_millis(300);
 /// lacks what the policy looks for, stays so for a while.
 pub const REFUSED_RETRY: Duration = Duration::from_secs(60);
 
-/// Makes one instance of the built-in policy.
-pub type BuiltIn = Box<dyn Fn() -> Box<dyn Native> + Send + Sync>;
-
 /// How policies are run.
+#[derive(Debug)]
 pub struct Options {
     /// The folder of `*.wasm`; none = the built-in decides alone.
     pub dir: Option<PathBuf>,
     /// Where good versions, quarantines, rollbacks and what policies have learned are kept; none = in memory only.
     pub keep: Option<PathBuf>,
     /// The policy that is asked last. Its settings are `standard.toml` in the folder.
-    pub built_in: BuiltIn,
+    pub built_in: MakeBuiltIn,
     /// What policies may log; messages below are dropped.
     pub log: LogLevel,
     /// How often the folder is read without a hint; [`FOLDER_POLL`] outside of tests.
@@ -47,7 +45,7 @@ pub struct Options {
 
 impl Options {
     /// Returns options with the default times, the log from `info` on, and compilations in this process.
-    pub fn new(dir: Option<PathBuf>, built_in: BuiltIn) -> Options {
+    pub fn new(dir: Option<PathBuf>, built_in: MakeBuiltIn) -> Options {
         Options {
             dir,
             keep: None,
@@ -58,16 +56,6 @@ impl Options {
             retry: REFUSED_RETRY,
             compile: CompileIn::ThisProcess,
         }
-    }
-}
-
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("dir", &self.dir)
-            .field("keep", &self.keep)
-            .field("log", &self.log)
-            .finish_non_exhaustive()
     }
 }
 

@@ -9,21 +9,19 @@ use std::time::{Duration, Instant};
 use usher_fleet::advice::ScaleAsk;
 use usher_fleet::view::{Cursor, ViewChange};
 
-use crate::built_in::BuiltInLink;
-use crate::chain::{Handover, PlaceChain};
-use crate::counters::Counters;
+use crate::chain::{Handover, PlaceChain, PlaceLink};
 use crate::folder::Folder;
 use crate::kitchen::{self, Orders};
 use crate::loader::{BuiltInState, Loader, Message, RollbackOrder};
 use crate::loading::Kitchen;
-use crate::options::{BuiltIn, FOLDER_QUIET, Options, PolicyHost};
+use crate::native::MakeBuiltIn;
+use crate::options::{FOLDER_QUIET, Options, PolicyHost};
 use crate::quarantine::Quarantine;
 use crate::scale::{ScaleMessage, ScaleQueue, ScaleThread};
 use crate::settings::Settings;
 use crate::shelf::Shelf;
 use crate::status::{Board, PolicyStatus};
-use crate::version::Hash;
-use crate::wasm::{Children, Compiler};
+use crate::wasm::Compiler;
 use crate::watch::Watch;
 
 /// The kitchen's stack, in bytes: where it compiles itself, it recurses over what a guest nests.
@@ -39,15 +37,14 @@ pub struct Policies {
     scale: ScaleQueue,
     loader: Sender<Message>,
     orders: Orders,
-    children: Children,
     scaling: JoinHandle<()>,
     others: [JoinHandle<()>; 2],
 }
 
 /// Starts the policies: a chain for the driver's thread, and the threads behind it.
 ///
-/// The built-in is in the chain at once, with the settings of `standard.toml` if they can be had; the folder's policies follow
-/// through [`PlaceChain::swap`]. The thread that asks the chain needs 2 MiB of stack.
+/// The built-in is in the chain at once, with the settings of `standard.toml` if they can be had, behind those whose settings say that
+/// rooms wait for them; the folder's policies follow through [`PlaceChain::swap`]. Nobody scales before they have, or for 10 s. The thread that asks the chain needs 2 MiB of stack.
 ///
 /// # Panics
 /// If the built-in does not take empty settings, the platform has no compiler back end, or a thread cannot be started.
@@ -62,7 +59,6 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
         retry,
         compile,
     } = options;
-    let (make, counters) = (Arc::new(built_in), Arc::new(Counters::default()));
     let now = Instant::now();
     let shelf = Shelf::open(keep.as_deref());
     let folder = dir.map(|dir| {
@@ -70,31 +66,19 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
         folder.expect(shelf.expected(), now);
         folder
     });
-    let link = |settings: Settings| BuiltInLink::new(&make, settings, &counters);
-    let configured = |bytes: &[u8]| {
-        let settings = Settings::read_built_in(bytes).map_err(|error| error.to_string())?;
-        Ok::<_, String>((link(settings.clone())?, link(settings)?, Hash::of(bytes)))
+    let (built_in, [place, scaling]) = BuiltInState::begin(built_in, folder.as_ref(), &shelf);
+    let awaited = if folder.is_some() {
+        PlaceLink::awaited(&shelf)
+    } else {
+        Vec::new()
     };
-    // What is wrong with the file, the loader says when it reads it; what was good before the restart is so still.
-    let written = match &folder {
-        Some(folder) if !folder.dir().is_dir() => Err("there is no folder".to_owned()),
-        Some(folder) => folder.built_in_settings().map_err(|error| error.to_string()),
-        None => Ok(None),
-    };
-    let (place, scaling, settings) = written
-        .and_then(|bytes| configured(&bytes.unwrap_or_default()))
-        .or_else(|_| configured(&shelf.built_in_settings().unwrap_or_default()))
-        .or_else(|_| configured(b""))
-        .expect("the built-in takes empty settings");
-    let policy = place.policy();
 
     let (loader, inbox) = mpsc::channel();
     let (scale, scale_inbox) = ScaleQueue::new();
     let (handover, board): (Arc<Handover>, Arc<Board>) = Default::default();
     let compiler = Compiler::new(compile).expect("wasmtime compiles for this platform");
-    let children = compiler.children();
+    let orders = Orders::new(compiler.children());
     let kitchen = Kitchen::new(compiler, log);
-    let orders = Orders::new(children.clone());
     let work = Loader {
         host: host.clone(),
         folder: folder.map(|folder| {
@@ -111,32 +95,25 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
         postponed: Default::default(),
         quarantine: Quarantine::default(),
         shelf,
-        built_in: BuiltInState {
-            make: make.clone(),
-            policy,
-            settings,
-            problem: None,
-            counters: counters.clone(),
-        },
+        built_in,
     };
     let cooking = {
         let (orders, board, loader) = (orders.clone(), board.clone(), loader.clone());
         move || kitchen::run(kitchen, &orders, &board, &loader)
     };
-    let scaling = ScaleThread::new(host, scale.clone(), scale_inbox, loader.clone(), scaling);
+    let scaling = ScaleThread::new(host, scale_inbox, loader.clone(), scaling);
     let scaling = spawn("policy-scale", GUEST_STACK_BYTES, move || scaling.run());
     let others = [
         spawn("policy-loader", GUEST_STACK_BYTES, move || work.run(&inbox)),
         spawn("policy-kitchen", KITCHEN_STACK_BYTES, cooking),
     ];
     (
-        PlaceChain::new(place, handover, loader.clone()),
+        PlaceChain::new(awaited, place, handover, loader.clone()),
         Policies {
             board,
             scale,
             loader,
             orders,
-            children,
             scaling,
             others,
         },
@@ -147,11 +124,11 @@ pub fn start(options: Options, host: Arc<dyn PolicyHost>) -> (PlaceChain, Polici
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn check_built_in_settings(dir: &Path, built_in: &BuiltIn) -> Result<(), String> {
+pub fn check_built_in_settings(dir: &Path, built_in: MakeBuiltIn) -> Result<(), String> {
     let folder = Folder::new(dir.to_path_buf(), FOLDER_QUIET, Instant::now());
     let bytes = folder.built_in_settings().map_err(|error| error.to_string())?;
     let settings = Settings::read_built_in(&bytes.unwrap_or_default()).map_err(|error| error.to_string())?;
-    built_in().configure(&settings.json)
+    built_in(&settings.json).map(drop)
 }
 
 fn spawn(name: &str, stack_bytes: usize, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
@@ -174,7 +151,7 @@ impl Policies {
     /// `changes` are the newest rows of what has changed since the call before, the first time the whole view; `cursor` is the
     /// fleet's after them. Every call's changes are needed, in order: the thread keeps its own copy of the view from them.
     pub fn scale(&self, ask: ScaleAsk, cursor: Cursor, changes: Vec<ViewChange>) {
-        self.scale.ask(ask, cursor, changes);
+        self.scale.send(ScaleMessage::Ask { ask, cursor, changes });
     }
 
     /// Returns what is wanted, what serves and what was counted, in the chain's order.
@@ -212,7 +189,6 @@ impl Policies {
     /// them. The host must answer [`PolicyHost::snapshot`] meanwhile, if only with none.
     pub fn stop(self) {
         self.orders.close();
-        self.children.stop();
         self.scale.send(ScaleMessage::Stop);
         join(self.scaling);
         // Only now: the scale thread's last words are what its policies have learned.

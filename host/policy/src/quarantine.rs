@@ -7,7 +7,8 @@ use usher_fleet::decision::DecisionPoint;
 
 use crate::version::{Name, Version};
 
-/// Faults on so many different inputs within [`MINUTE`] quarantine: one poisonous room that is asked again and again does not.
+/// Faults on so many different inputs within [`MINUTE`] quarantine: one poisonous room that is asked again and again does not, and is
+/// not asked about a third time ([`Quarantine::repeated`]).
 const DIFFERENT_INPUTS_MAX: usize = 3;
 const MINUTE: Duration = Duration::from_secs(60);
 /// So many faults within [`HOUR`] quarantine, whatever the inputs.
@@ -45,6 +46,25 @@ impl Quarantine {
         };
         self.faults.remove(&key);
         Some(why)
+    }
+
+    /// Returns the inputs on which a version has faulted more than once, each with the moment from which on it may be asked about it
+    /// again: a room that waits is asked about first when an instance was built again, and would take every one from the other rooms.
+    pub(crate) fn repeated(
+        &self,
+        name: &Name,
+        version: Version,
+        decision: DecisionPoint,
+        now: Instant,
+    ) -> BTreeMap<u64, Instant> {
+        let faults = self.faults.get(&(name.clone(), version, decision));
+        let recent = faults
+            .into_iter()
+            .flatten()
+            .filter(|(at, _)| now.duration_since(*at) < HOUR);
+        let mut seen = BTreeSet::new();
+        let repeated = recent.filter(|(_, input)| !seen.insert(*input));
+        repeated.map(|(at, input)| (*input, *at + HOUR)).collect()
     }
 
     /// Forgets the counts of a policy's other versions.
@@ -87,6 +107,21 @@ mod tests {
         ] {
             assert_eq!(quarantine.count(&name, version, decision, 4, now), None);
         }
+    }
+
+    #[test]
+    fn an_input_that_has_failed_twice_is_spared_for_an_hour() {
+        let (name, start) = (Name::of_file("a.wasm").unwrap(), Instant::now());
+        let mut quarantine = Quarantine::default();
+        let minutes = |minutes: u64| start + Duration::from_secs(60 * minutes);
+        for (input, at) in [(7, 0), (8, 2), (7, 4)] {
+            quarantine.count(&name, version("1"), DecisionPoint::Place, input, minutes(at));
+        }
+        let repeated =
+            |text: &str, at: u64| quarantine.repeated(&name, version(text), DecisionPoint::Place, minutes(at));
+        assert_eq!(repeated("1", 5), BTreeMap::from([(7, minutes(64))]));
+        assert_eq!(repeated("2", 5), BTreeMap::new());
+        assert_eq!(repeated("1", 61), BTreeMap::new(), "the first is an hour old");
     }
 
     #[test]

@@ -7,12 +7,12 @@ mod link;
 mod mirror;
 mod verdicts;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use usher_fleet::advice::{Direction, Fault, FaultKind, ScaleAdvice, ScaleAnswer, ScaleAsk};
+use usher_fleet::advice::{Direction, Fault, ScaleAdvice, ScaleAnswer, ScaleAsk};
 use usher_fleet::ids::DecisionNo;
 use usher_fleet::view::{Cursor, ViewChange};
 
@@ -26,18 +26,20 @@ pub(crate) use link::{Part, ScaleLink};
 use mirror::Mirror;
 use verdicts::Verdicts;
 
-/// How many questions may wait; later ones are answered "unavailable" when their turn comes. The fleet asks one link of one
-/// direction at a time, so that more than a few mean a policy that takes longer than a tick.
-const QUESTIONS_MAX: usize = 16;
+/// How long after the start questions wait for the folder's policies: who had a say before the restart has one again. The fleet gives
+/// a question up after as long.
+const DECIDED_WAIT: Duration = Duration::from_secs(10);
+/// A reader is let go that is so many questions with news behind, an hour and more: it is never asked, and what is gone would be kept
+/// for it for ever.
+const BEHIND_MAX: u64 = 1_000;
 
 /// What the thread is told.
 pub(crate) enum ScaleMessage {
-    /// Answer this; `is_late` when too many are before it.
+    /// Answer this. The fleet asks one thing at a time and gives it up after 10 s, so that few ever wait.
     Ask {
         ask: ScaleAsk,
         cursor: Cursor,
         changes: Vec<ViewChange>,
-        is_late: bool,
     },
     /// A version serves from now on.
     Install(ScaleLink),
@@ -47,52 +49,32 @@ pub(crate) enum ScaleMessage {
     Quarantine(Name, Version, Direction),
     /// The built-in has other settings.
     BuiltIn(BuiltInLink),
+    /// Every file of the folder has been decided upon once.
+    Decided,
     /// End.
     Stop,
 }
 
-/// The host's end of the thread.
+/// The other threads' end of it.
 #[derive(Clone)]
-pub(crate) struct ScaleQueue {
-    sender: Sender<ScaleMessage>,
-    /// Questions sent and not answered.
-    open: Arc<AtomicUsize>,
-}
+pub(crate) struct ScaleQueue(Sender<ScaleMessage>);
 
 impl ScaleQueue {
     /// Makes a queue and the thread's end of it.
     pub(crate) fn new() -> (ScaleQueue, Receiver<ScaleMessage>) {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        (
-            ScaleQueue {
-                sender,
-                open: Arc::default(),
-            },
-            receiver,
-        )
+        let (sender, receiver) = mpsc::channel();
+        (ScaleQueue(sender), receiver)
     }
 
-    /// Sends a question. Beyond [`QUESTIONS_MAX`] it brings its changes along and is answered without asking anyone.
-    pub(crate) fn ask(&self, ask: ScaleAsk, cursor: Cursor, changes: Vec<ViewChange>) {
-        let is_late = self.open.fetch_add(1, Ordering::Relaxed) >= QUESTIONS_MAX;
-        self.send(ScaleMessage::Ask {
-            ask,
-            cursor,
-            changes,
-            is_late,
-        });
-    }
-
-    /// Sends anything else. After the thread's end nobody listens, and nothing is lost by it.
+    /// Tells the thread something. After its end nobody listens, and nothing is lost by it.
     pub(crate) fn send(&self, message: ScaleMessage) {
-        self.sender.send(message).ok();
+        self.0.send(message).ok();
     }
 }
 
 /// The thread.
 pub(crate) struct ScaleThread {
     host: Arc<dyn PolicyHost>,
-    queue: ScaleQueue,
     inbox: Receiver<ScaleMessage>,
     loader: Sender<Message>,
     mirror: Mirror,
@@ -107,14 +89,12 @@ impl ScaleThread {
     /// Makes it; [`run`](ScaleThread::run) is its life.
     pub(crate) fn new(
         host: Arc<dyn PolicyHost>,
-        queue: ScaleQueue,
         inbox: Receiver<ScaleMessage>,
         loader: Sender<Message>,
         built_in: BuiltInLink,
     ) -> ScaleThread {
         ScaleThread {
             host,
-            queue,
             inbox,
             loader,
             mirror: Mirror::default(),
@@ -127,31 +107,66 @@ impl ScaleThread {
 
     /// Answers until it is told to stop.
     pub(crate) fn run(mut self) {
-        while let Ok(message) = self.inbox.recv() {
-            match message {
-                ScaleMessage::Ask {
-                    ask,
-                    cursor,
-                    changes,
-                    is_late,
-                } => {
-                    self.mirror.apply(cursor, changes);
-                    self.note_verdicts(&ask);
-                    let answer = self.answer(&ask, is_late);
-                    self.mirror.forget_gone(self.read_by_all());
-                    self.queue.open.fetch_sub(1, Ordering::Relaxed);
-                    self.host.scaled(answer);
-                    // Nobody waits for what is kept now.
-                    self.links.iter_mut().for_each(|link| link.save_if_due(&self.loader));
-                }
-                ScaleMessage::Install(link) => self.install(link),
-                ScaleMessage::Remove(name) => self.remove(&name),
-                ScaleMessage::Quarantine(name, version, direction) => self.quarantine(&name, version, direction),
-                ScaleMessage::BuiltIn(built_in) => self.built_in = built_in,
-                ScaleMessage::Stop => break,
+        let mut put_off = self.await_policies();
+        loop {
+            match put_off.pop_front().map_or_else(|| self.inbox.recv(), Ok) {
+                Ok(ScaleMessage::Stop) | Err(_) => break,
+                Ok(message) => self.take(message),
             }
         }
         self.links.iter_mut().for_each(|link| link.save_last(&self.loader));
+    }
+
+    /// Takes in everything but questions until the folder's policies are here; returns what is to be taken in then.
+    fn await_policies(&mut self) -> VecDeque<ScaleMessage> {
+        let (until, mut put_off) = (Instant::now() + DECIDED_WAIT, VecDeque::new());
+        loop {
+            match self.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(message @ ScaleMessage::Ask { .. }) => put_off.push_back(message),
+                Ok(ScaleMessage::Stop) => return VecDeque::from([ScaleMessage::Stop]),
+                Ok(ScaleMessage::Decided) | Err(_) => return put_off,
+                Ok(message) => self.take(message),
+            }
+        }
+    }
+
+    fn take(&mut self, message: ScaleMessage) {
+        match message {
+            ScaleMessage::Ask { ask, cursor, changes } => {
+                self.mirror.apply(cursor, changes, &ask.spoken_for);
+                self.note_verdicts(&ask);
+                let answer = self.answer(&ask);
+                self.let_go_far_behind();
+                self.mirror.forget_gone(self.read_by_all());
+                self.host.scaled(answer);
+                // Nobody waits for what is kept now.
+                self.links.iter_mut().for_each(|link| link.save_if_due(&self.loader));
+            }
+            ScaleMessage::Install(link) => self.install(link),
+            ScaleMessage::Remove(name) => self.remove(&name),
+            ScaleMessage::Quarantine(name, version, direction) => self.quarantine(&name, version, direction),
+            ScaleMessage::BuiltIn(built_in) => self.built_in = built_in,
+            // The first ends a wait, the other this thread.
+            ScaleMessage::Decided | ScaleMessage::Stop => {}
+        }
+    }
+
+    /// Ends instances that have not been asked for long; they are made anew, and told the whole view, when they are.
+    fn let_go_far_behind(&mut self) {
+        let newest = self.mirror.cursor().0;
+        let is_behind = |cursor: Cursor| newest.saturating_sub(cursor.0) > BEHIND_MAX;
+        for link in &mut self.links {
+            if link
+                .instance
+                .as_ref()
+                .is_some_and(|instance| is_behind(instance.cursor()))
+            {
+                link.let_go(&self.loader);
+            }
+        }
+        if self.built_in.cursor() > Cursor::START && is_behind(self.built_in.cursor()) {
+            self.built_in.begin_anew();
+        }
     }
 
     fn install(&mut self, mut link: ScaleLink) {
@@ -211,7 +226,7 @@ impl ScaleThread {
         }
     }
 
-    fn answer(&mut self, ask: &ScaleAsk, is_late: bool) -> ScaleAnswer {
+    fn answer(&mut self, ask: &ScaleAsk) -> ScaleAnswer {
         let chain: Vec<usize> = (0..self.links.len())
             .filter(|at| self.links[*at].is_in(ask.direction))
             .collect();
@@ -229,16 +244,6 @@ impl ScaleThread {
             took,
         };
         let last = turn >= chain.len();
-        if is_late {
-            let policy = chain
-                .get(turn)
-                .map_or_else(|| self.built_in.policy(), |at| self.links[*at].policy.clone());
-            let fault = Fault {
-                kind: FaultKind::Unavailable,
-                message: "too many scale questions wait".to_owned(),
-            };
-            return answer(policy, last, Err(fault), Duration::ZERO);
-        }
         let Some(at) = chain.get(turn) else {
             let verdicts = self.built_in_verdicts.take();
             let advice = self.built_in.scale(&self.mirror, &verdicts, ask);

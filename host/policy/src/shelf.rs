@@ -101,6 +101,12 @@ impl Shelf {
         expected.cloned().collect()
     }
 
+    /// Returns those of them for which rooms wait until they are back.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = (&Name, &Good)> {
+        let goods = self.records.keys().filter_map(|name| Some((name, self.current(name)?)));
+        goods.filter(|(_, good)| good.rooms_wait)
+    }
+
     /// Returns the last good version; none while the file is gone.
     pub(crate) fn current(&self, name: &Name) -> Option<&Good> {
         self.present(name)?.current.as_ref()

@@ -137,6 +137,7 @@ fn try_scale(instance: &mut Serving, now: Timestamp, direction: Direction, known
         now,
         direction,
         link: 0,
+        spoken_for: Default::default(),
         demand: Demand::default(),
         verdicts: Vec::new(),
     };

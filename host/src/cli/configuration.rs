@@ -12,7 +12,7 @@ use usher_fleet::ids::PoolName;
 use super::EXIT_CODES;
 use super::client::block_on;
 use super::failure::Failure;
-use crate::builtin::BuiltIn;
+use crate::builtin;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::installation::Installation;
@@ -70,8 +70,7 @@ fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
             writeln!(out, "{line}")?;
         }
     }
-    let built_in: usher_policy::BuiltIn = Box::new(|| Box::new(BuiltIn::new()));
-    if let Err(problem) = usher_policy::check_built_in_settings(&config.policies_dir, &built_in) {
+    if let Err(problem) = usher_policy::check_built_in_settings(&config.policies_dir, builtin::make) {
         let file = config.policies_dir.join("standard.toml");
         return Err(Failure::Undone(anyhow::anyhow!("{}: {problem}", file.display())));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use usher::builtin::BuiltIn;
+use usher::builtin;
 use usher::config::{Config, Overrides};
 use usher_fleet::advice::{PlaceAsk, Placement, ScaleAnswer};
 use usher_fleet::command::{PlaceRoom, RegisterServer, ReleaseRoom, RemoveServer};
@@ -59,7 +59,7 @@ fn policies_that_nobody_asks_answer_as_the_one_that_is_asked_for_every_room() {
         std::fs::write(dir.path().join(file), standard()).unwrap();
     }
     let (look, looks) = channel();
-    let options = Options::new(Some(dir.path().into()), Box::new(|| Box::new(BuiltIn::new())));
+    let options = Options::new(Some(dir.path().into()), builtin::make);
     let (mut chain, policies) = usher_policy::start(options, Arc::new(Beside(look)));
     let config = Config::parse(CONFIG, Path::new("."), &Overrides::default()).unwrap();
     let mut fleet = Fleet::new(config.fleet, NOW);

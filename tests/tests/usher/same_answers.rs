@@ -61,7 +61,7 @@ const TENANTS: [&str; 3] = ["", "acme", "umbrella"];
 
 #[test]
 fn native_wasm_and_replay_give_the_same_advice() {
-    let module = Rehearsed::prepare("50-standard.wasm", standard().to_vec(), Some(SETTINGS.as_bytes())).unwrap();
+    let module = Rehearsed::prepare("90-standard.wasm", standard().to_vec(), Some(SETTINGS.as_bytes())).unwrap();
     for (seed, servers) in WORLDS {
         let mut chance = Chance::new(seed);
         let mut world = World::new(servers, &mut chance);
@@ -121,9 +121,7 @@ fn native_wasm_and_replay_give_the_same_advice() {
 }
 
 fn native() -> BuiltIn {
-    let mut native = BuiltIn::new();
-    native.configure(SETTINGS_JSON).unwrap();
-    native
+    BuiltIn::new(SETTINGS_JSON).unwrap()
 }
 
 /// The advice to the last byte: its reasons, orders and their order.
@@ -404,6 +402,7 @@ impl World {
             now,
             direction,
             link: 0,
+            spoken_for: Default::default(),
             demand: if direction == Direction::Up {
                 demand
             } else {

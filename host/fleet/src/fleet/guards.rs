@@ -321,13 +321,17 @@ impl Fleet {
 
     pub(super) fn pool_state(&self, pool: &Pool) -> PoolStateRow {
         let (up, down) = (self.launch_allowance(pool), self.retire_allowance(pool));
-        let again = [up.until, down.until].into_iter().flatten().min();
+        // Launching comes first: who waits for a launch would be misled by when a server may be retired.
+        let (code, until) = match up.servers {
+            0 => (up.code, up.until),
+            _ => (down.obstacle(), down.until),
+        };
         PoolStateRow {
             no: pool.record.no,
             launchable: up.servers,
             retirable: down.servers,
-            again: again.map_or(0, Timestamp::seconds),
-            code: if up.servers == 0 { up.code } else { down.obstacle() },
+            again: until.map_or(0, Timestamp::seconds),
+            code,
             boot_seconds: boot_seconds(pool).unwrap_or(0),
         }
     }

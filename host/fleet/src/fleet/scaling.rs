@@ -121,6 +121,7 @@ impl Fleet {
         self.refresh_pool_states();
         let Some(asking) = &self.scaling.asking else { return };
         let (decision, direction, link) = (asking.decision, asking.direction, asking.link);
+        let spoken_for = asking.spoken_for.clone();
         let demand = match direction {
             Direction::Up => self.demand(),
             Direction::Down => Demand::default(),
@@ -130,6 +131,7 @@ impl Fleet {
             now: self.now,
             direction,
             link,
+            spoken_for,
             demand,
             verdicts: std::mem::take(&mut self.verdicts),
         };

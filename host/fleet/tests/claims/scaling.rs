@@ -114,8 +114,10 @@ fn a_pool_that_was_spoken_for_stays_as_it_is_however_often_it_is_named() {
     let mut world = two_pools();
     let ask = world.asked(Direction::Up);
     let one = world.growth("a", 1);
+    assert!(ask.spoken_for.is_empty());
     world.answer(&ask, Ok(ScaleAdvice::Up(vec![one.clone()])), false);
     let next = world.asked(Direction::Up);
+    assert!(next.spoken_for.iter().eq([&one.pool]), "{:?}", next.spoken_for);
     let again = vec![one.clone(), world.growth("b", 1), one];
     world.answer(&next, Ok(ScaleAdvice::Up(again)), true);
     assert_eq!((servers(&world, "a"), servers(&world, "b")), (1, 1));

@@ -126,7 +126,7 @@ fn no_file_is_called_like_the_built_in() {
         Finding::Settled(_, Err(error)) => Some(error.to_string()),
         Finding::Settled(_, Ok(_)) | Finding::Gone(_) | Finding::BuiltInSettings(_) => None,
     });
-    assert!(refused.is_some_and(|error| error.contains("`50-standard.wasm`")));
+    assert!(refused.is_some_and(|error| error.contains("`90-standard.wasm`")));
 }
 
 #[test]

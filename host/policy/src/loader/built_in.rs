@@ -8,26 +8,54 @@ use usher_fleet::event::{PolicyEvent, PolicyEventBody};
 use super::Loader;
 use crate::built_in::BuiltInLink;
 use crate::counters::Counters;
-use crate::folder::FileError;
+use crate::folder::{FileError, Folder};
 use crate::loading::LoadError;
-use crate::options::BuiltIn;
+use crate::native::MakeBuiltIn;
 use crate::scale::ScaleMessage;
 use crate::settings::Settings;
+use crate::shelf::Shelf;
 use crate::status::{Posted, ServingStatus};
 use crate::version::Hash;
 use crate::wasm::StartError;
 
 /// The built-in as the loader knows it.
 pub(crate) struct BuiltInState {
-    pub(crate) make: Arc<BuiltIn>,
-    pub(crate) policy: PolicyRef,
-    pub(crate) settings: Hash,
+    make: MakeBuiltIn,
+    pub(super) policy: PolicyRef,
+    settings: Hash,
     /// What is wrong with `standard.toml` as it is now.
-    pub(crate) problem: Option<String>,
-    pub(crate) counters: Arc<Counters>,
+    problem: Option<String>,
+    counters: Arc<Counters>,
 }
 
 impl BuiltInState {
+    /// Begins with the folder's settings, or those that were good last, or none, and an instance for each thread. What is wrong with the
+    /// folder's, the loader says when it reads them.
+    ///
+    /// # Panics
+    /// If it does not take empty settings.
+    pub(crate) fn begin(make: MakeBuiltIn, folder: Option<&Folder>, shelf: &Shelf) -> (BuiltInState, [BuiltInLink; 2]) {
+        let counters = Arc::default();
+        let written = match folder {
+            Some(folder) if folder.dir().is_dir() => folder.built_in_settings().ok().map(Option::unwrap_or_default),
+            Some(_) => None,
+            None => Some(Vec::new()),
+        };
+        let (settings, links) = [written, shelf.built_in_settings(), Some(Vec::new())]
+            .into_iter()
+            .flatten()
+            .find_map(|bytes| Some((Hash::of(&bytes), links(make, &bytes, &counters).ok()?)))
+            .expect("the built-in takes empty settings");
+        let built_in = BuiltInState {
+            make,
+            policy: links[0].policy(),
+            settings,
+            problem: None,
+            counters,
+        };
+        (built_in, links)
+    }
+
     /// Returns what is shown of it.
     pub(super) fn posted(&self) -> Posted {
         Posted {
@@ -59,12 +87,7 @@ impl BuiltInState {
         if hash == self.settings {
             return Ok(None);
         }
-        let settings = Settings::read_built_in(bytes).map_err(LoadError::Settings)?;
-        let link = |settings| {
-            BuiltInLink::new(&self.make, settings, &self.counters)
-                .map_err(|error| LoadError::Start(StartError::Configure(error)))
-        };
-        Ok(Some((hash, [link(settings.clone())?, link(settings)?])))
+        Ok(Some((hash, links(self.make, bytes, &self.counters)?)))
     }
 
     pub(super) fn event(&self, step: &str, reason: &str) -> PolicyEventBody {
@@ -76,6 +99,14 @@ impl BuiltInState {
             reason: reason.to_owned(),
         }
     }
+}
+
+fn links(make: MakeBuiltIn, settings: &[u8], counters: &Arc<Counters>) -> Result<[BuiltInLink; 2], LoadError> {
+    let settings = Settings::read_built_in(settings).map_err(LoadError::Settings)?;
+    let link = |settings| {
+        BuiltInLink::new(make, settings, counters).map_err(|error| LoadError::Start(StartError::Configure(error)))
+    };
+    Ok([link(settings.clone())?, link(settings)?])
 }
 
 impl Loader {

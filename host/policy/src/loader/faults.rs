@@ -138,12 +138,29 @@ impl Loader {
         self.shelf.quarantine(name, out);
         let event = body(name, Some(policy), Some(version), decision.word(), &why);
         self.tell_change(PolicyEvent::Quarantined(event));
-        if self.policies.get(name).is_some_and(|policy| policy.returning.is_some()) {
+        self.replace_quarantined(name);
+    }
+
+    /// Has the good version before serve again where it may take a decision that the one that serves may not take any more; not while
+    /// one is on its way back.
+    pub(super) fn replace_quarantined(&mut self, name: &Name) {
+        let Some(policy) = self.policies.get(name).filter(|policy| policy.returning.is_none()) else {
             return;
-        }
-        let before = self.shelf.previous(name).map(|good| good.version);
-        if let Some(before) = before.filter(|before| !self.shelf.is_out(name, *before, decision)) {
-            let why = format!("{} of {} is in quarantine: {why}", decision.word(), policy.version);
+        };
+        let (served, before) = (
+            policy.served_version(),
+            self.shelf.previous(name).map(|good| good.version),
+        );
+        let (Some(served), Some(before)) = (served, before) else {
+            return;
+        };
+        let out = self.shelf.quarantined(name, served);
+        let newest = out.filter(|out| !self.shelf.is_out(name, before, out.decision)).last();
+        if let Some(Quarantined {
+            decision, named, why, ..
+        }) = newest
+        {
+            let why = format!("{} of {named} is in quarantine: {why}", decision.word());
             self.bring_back(name, before, Why::Quarantined(why), Vec::new());
         }
     }
@@ -185,7 +202,10 @@ impl Loader {
             Ok(instance) => {
                 let forgot = instance.forgot();
                 let forgot = forgot.map(|why| LearningFault::starts_without(&recipe, &served.policy, why));
-                let link = place_link(&recipe, &served.policy, &policy.counters, Some(Box::new(instance)));
+                let mut link = place_link(&recipe, &served.policy, &policy.counters, Some(Box::new(instance)));
+                link.spared = self
+                    .quarantine
+                    .repeated(name, recipe.version, DecisionPoint::Place, now);
                 self.handover.put(name.clone(), Some(link));
                 policy.note = None;
                 self.host.chain_changed();

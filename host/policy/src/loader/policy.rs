@@ -22,6 +22,8 @@ pub(crate) struct Policy {
     /// The good version before, compiled, as long as it is known: it can serve again at once.
     pub(super) previous: Option<Arc<Recipe>>,
     pub(super) returning: Option<Return>,
+    /// Which version was refused last, and at which gate, or why nothing could be read; none since one has served.
+    pub(super) refused: Option<(Option<Version>, String)>,
     /// What an operator should know beyond what is wrong with the file.
     pub(super) note: Option<String>,
     pub(super) counters: Arc<Counters>,
@@ -123,11 +125,6 @@ impl Wanted {
     pub(super) fn waits_for_the_fleet(&self, version: Version) -> bool {
         self.version == Some(version)
             && matches!(&self.now, WantedNow::Refused { error, .. } if error.is_of_this_fleet())
-    }
-
-    /// Returns whether it was refused in these words.
-    pub(super) fn was_refused_for(&self, reason: &str) -> bool {
-        matches!(&self.now, WantedNow::Refused { error, .. } if error.to_string() == reason)
     }
 
     /// Returns whether it was refused.

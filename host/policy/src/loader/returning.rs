@@ -113,8 +113,8 @@ impl Loader {
             None => Err(RollbackError::NoSuchPolicy(policy)),
             Some((known, name)) => {
                 // It is in force: the reply to who has ordered it may have been lost.
-                let is_done = self.shelf.rollback(&name).is_some() || known.is_kept_out();
                 let before = self.shelf.previous(&name).map(|good| good.version);
+                let is_done = self.shelf.rollback(&name).is_some() || known.is_kept_out() && before.is_none();
                 let held = known.wanted_version().or(known.served_version());
                 match (&mut known.returning, before) {
                     (Some(returning), _) if returning.is_under_way() && (is_done || returning.is_the_one_before()) => {
@@ -122,7 +122,7 @@ impl Loader {
                     }
                     _ if is_done => Ok(()),
                     (Some(_), _) => Err(RollbackError::LastGoodReturns(policy)),
-                    (None, Some(before)) if known.served.is_some() => {
+                    (None, Some(before)) => {
                         return self.bring_back(&name, before, Why::Ordered { why, held }, vec![reply]);
                     }
                     (None, _) => Err(RollbackError::NoEarlierVersion(policy)),
@@ -320,6 +320,7 @@ impl Loader {
             "the good version before does not come back: {problem}"
         );
         let is_missed = matches!(returning.why, Why::Quarantined(_)) && policy.served_version() == returning.instead_of;
+        let was_ordered = matches!(returning.why, Why::Ordered { .. });
         returning.answer(Err(RollbackError::Refused {
             policy: name.text().to_string(),
             problem: problem.to_owned(),
@@ -327,6 +328,9 @@ impl Loader {
         if policy.served.is_some() {
             if is_missed {
                 policy.note = Some(format!("the good version before it does not serve: {problem}"));
+            }
+            if was_ordered {
+                self.replace_quarantined(name);
             }
             return;
         }

@@ -1,5 +1,6 @@
 //! A version's last gates, which need the fleet, and its way into the chains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use crate::counters::Counters;
 use crate::kitchen::Prepared;
 use crate::loading::{self, LoadError};
 use crate::options::Snapshot;
+use crate::policies::RollbackError;
 use crate::recipe::Recipe;
 use crate::scale::{Part, ScaleLink, ScaleMessage};
 use crate::shelf::Good;
@@ -53,8 +55,17 @@ impl Loader {
             version: recipe.version,
             named: tried.policy.version.to_string(),
             since: Timestamp::now(),
+            rooms_wait: recipe.waits() && recipe.ready.parts().place,
         };
         self.shelf.serves(&name, good, prepared.contents.as_ref());
+        let policy = self.policies.entry(name.clone()).or_default();
+        policy.refused = None;
+        if let Some(returning) = policy.returning.take() {
+            returning.answer(Err(RollbackError::Refused {
+                policy: name.text().to_string(),
+                problem: "another version has come meanwhile".to_owned(),
+            }));
+        }
         self.want(&name, Some(recipe.version), WantedNow::Serving);
         let policy = self.serve(recipe.clone(), tried);
         let event = body(&name, Some(&policy), Some(recipe.version), "", "serves");
@@ -178,5 +189,6 @@ pub(super) fn place_link(
         waits: recipe.waits(),
         counters: counters.clone(),
         instance,
+        spared: BTreeMap::new(),
     }
 }

@@ -124,8 +124,8 @@ impl Loader {
             return;
         };
         match wanted.now {
+            // It was never whole, so it ends no rollback: the same file may be on its way still.
             WantedNow::Incomplete { .. } => {
-                self.shelf.release(name);
                 self.refuse(name, wanted.version, LoadError::Check(CheckError::Incomplete));
             }
             WantedNow::Refused { error, .. } => {
@@ -149,10 +149,11 @@ impl Loader {
     pub(super) fn refuse(&mut self, name: &Name, version: Option<Version>, error: LoadError) {
         let (step, reason) = (error.step(), error.to_string());
         let retry = error.is_no_fault_of_the_file().then(|| Instant::now() + self.retry);
-        let before = self.policies.get(name).and_then(|policy| policy.wanted.as_ref());
-        let is_told = before.is_some_and(|before| before.version == version && before.was_refused_for(&reason));
         self.want(name, version, WantedNow::Refused { error, retry });
-        if !is_told {
+        // What is tried again and again is told once; its newest reason is shown.
+        let refused = (version, version.map_or_else(|| reason.clone(), |_| step.to_owned()));
+        let policy = self.policies.entry(name.clone()).or_default();
+        if policy.refused.replace(refused.clone()) != Some(refused) {
             tracing::error!(policy = &**name.text(), step, "the policy was refused: {reason}");
             self.tell(PolicyEvent::Refused(body(name, None, version, step, &reason)));
         }

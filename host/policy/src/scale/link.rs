@@ -99,6 +99,13 @@ impl ScaleLink {
         self.counters.set_memory(DecisionPoint::ScaleUp, 0);
     }
 
+    /// Ends its instance, which has not been asked for long; what it has learned is kept.
+    pub(super) fn let_go(&mut self, loader: &Sender<Message>) {
+        self.save_last(loader);
+        self.instance = None;
+        self.counters.set_memory(DecisionPoint::ScaleUp, 0);
+    }
+
     /// Returns whether it has a place in a direction's chain. In quarantine it keeps one where its silence means more than
     /// nothing: scaling down, where a fault keeps all servers, and where its settings say that rooms wait.
     pub(super) fn is_in(&self, direction: Direction) -> bool {

@@ -1,10 +1,13 @@
-//! The scale thread's own copy of the view: the newest row of each thing, stamped with the message that brought it.
+//! The scale thread's own copy of the view: the newest row of each thing, stamped with the question that brought it.
 //!
-//! Each message says what has changed up to its cursor, so the copy is exact as of that cursor, and any instance, however far
+//! Each question says what has changed up to its cursor, so the copy is exact as of that cursor, and any instance, however far
 //! it has read and whenever it was made, is told just the rows with a later stamp. Things that are gone stay as marks until
 //! every instance knows.
+//!
+//! In one thing it differs from the fleet's view: who is asked later in a chain is told that nothing may be done with the pools that
+//! somebody before has spoken for. So stamps are the copy's own count, and not the fleet's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use usher_fleet::ids::{PoolNo, ServerNo};
@@ -12,12 +15,19 @@ use usher_fleet::view::{Cursor, FigureRow, PoolRow, PoolStateRow, ServerRow, Usa
 
 use crate::wasm::ViewSource;
 
+/// The state's code of a pool that a policy earlier in the chain has answered for.
+const SPOKEN_FOR: &str = "spoken_for";
+
 /// The newest row of each thing.
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
+    /// Its own count: one more for each question that brings something new.
     cursor: Cursor,
+    /// How far it follows the fleet.
+    told: Cursor,
     pools: BTreeMap<PoolNo, Stamped<Option<Arc<PoolRow>>>>,
     states: BTreeMap<PoolNo, Stamped<PoolStateRow>>,
+    spoken_for: BTreeSet<PoolNo>,
     servers: BTreeMap<ServerNo, Server>,
 }
 
@@ -35,13 +45,24 @@ struct Server {
 }
 
 impl Mirror {
-    /// Takes in what has changed up to `cursor`. A message that is not ahead has nothing new.
-    pub(super) fn apply(&mut self, cursor: Cursor, changes: Vec<ViewChange>) {
-        if cursor <= self.cursor {
+    /// Takes in what has changed in the fleet up to `told`, and which pools somebody has spoken for.
+    pub(super) fn apply(&mut self, told: Cursor, changes: Vec<ViewChange>, spoken_for: &BTreeSet<PoolNo>) {
+        if told <= self.told && *spoken_for == self.spoken_for {
             return;
         }
-        self.cursor = cursor;
-        let stamp = cursor;
+        let stamp = Cursor(self.cursor.0 + 1);
+        self.cursor = stamp;
+        for no in self.spoken_for.symmetric_difference(spoken_for) {
+            if let Some(state) = self.states.get_mut(no) {
+                state.stamp = stamp;
+            }
+        }
+        self.spoken_for.clone_from(spoken_for);
+        // A message that is not ahead has nothing new of the fleet.
+        if told <= self.told {
+            return;
+        }
+        self.told = told;
         for change in changes {
             match change {
                 ViewChange::PoolSet(row) => {
@@ -79,6 +100,20 @@ impl Mirror {
         }
     }
 
+    /// Returns a pool's state as whoever is asked now sees it.
+    fn state(&self, row: &PoolStateRow) -> PoolStateRow {
+        if !self.spoken_for.contains(&row.no) {
+            return row.clone();
+        }
+        PoolStateRow {
+            launchable: 0,
+            retirable: 0,
+            again: 0,
+            code: SPOKEN_FOR,
+            ..*row
+        }
+    }
+
     /// Forgets the marks of things that are gone and that every reader has read past.
     pub(super) fn forget_gone(&mut self, read_by_all: Cursor) {
         let keeps = |is_gone: bool, stamp: Cursor| !is_gone || stamp > read_by_all;
@@ -110,7 +145,7 @@ impl ViewSource for Mirror {
             .states
             .values()
             .filter(move |state| state.stamp > cursor)
-            .map(|state| ViewChange::PoolState(state.row.clone()));
+            .map(|state| ViewChange::PoolState(self.state(&state.row)));
         let servers = self.servers.iter().filter_map(move |(no, server)| {
             let set = server.set.as_ref().filter(|set| set.stamp > cursor)?;
             Some(match &set.row {
@@ -147,23 +182,63 @@ mod tests {
     #[test]
     fn a_reader_gets_what_is_newer_than_its_cursor_and_removals() {
         let mut mirror = Mirror::default();
-        mirror.apply(Cursor(5), vec![server(1), server(2), usage(1, 3), usage(2, 0)]);
-        mirror.apply(Cursor(9), vec![usage(1, 4), ViewChange::ServerRemoved(ServerNo(2))]);
+        let nobody = BTreeSet::new();
+        mirror.apply(Cursor(5), vec![server(1), server(2), usage(1, 3), usage(2, 0)], &nobody);
+        let first = mirror.cursor();
+        mirror.apply(
+            Cursor(9),
+            vec![usage(1, 4), ViewChange::ServerRemoved(ServerNo(2))],
+            &nobody,
+        );
         let all: Vec<ViewChange> = mirror.changes_since(Cursor::START).collect();
         assert_eq!(all, [server(1), ViewChange::ServerRemoved(ServerNo(2)), usage(1, 4)]);
-        let newer: Vec<ViewChange> = mirror.changes_since(Cursor(5)).collect();
+        let newer: Vec<ViewChange> = mirror.changes_since(first).collect();
         assert_eq!(newer, [ViewChange::ServerRemoved(ServerNo(2)), usage(1, 4)]);
-        assert_eq!(mirror.changes_since(Cursor(9)).count(), 0);
+        let newest = mirror.cursor();
+        assert_eq!(mirror.changes_since(newest).count(), 0);
+        mirror.apply(Cursor(9), vec![usage(1, 7)], &nobody);
+        assert_eq!(mirror.cursor(), newest, "a message that comes twice brings nothing");
     }
 
     #[test]
     fn marks_of_what_is_gone_last_until_everyone_has_read_them() {
         let mut mirror = Mirror::default();
-        mirror.apply(Cursor(5), vec![server(1)]);
-        mirror.apply(Cursor(6), vec![ViewChange::ServerRemoved(ServerNo(1))]);
-        mirror.forget_gone(Cursor(5));
-        assert_eq!(mirror.changes_since(Cursor(5)).count(), 1);
-        mirror.forget_gone(Cursor(6));
-        assert_eq!(mirror.changes_since(Cursor(5)).count(), 0);
+        let nobody = BTreeSet::new();
+        mirror.apply(Cursor(5), vec![server(1)], &nobody);
+        let first = mirror.cursor();
+        mirror.apply(Cursor(6), vec![ViewChange::ServerRemoved(ServerNo(1))], &nobody);
+        mirror.forget_gone(first);
+        assert_eq!(mirror.changes_since(first).count(), 1);
+        mirror.forget_gone(mirror.cursor());
+        assert_eq!(mirror.changes_since(first).count(), 0);
+    }
+
+    #[test]
+    fn what_somebody_has_spoken_for_is_out_of_reach_until_the_next_decision() {
+        let state = |no: u32, launchable: u32, code| {
+            ViewChange::PoolState(PoolStateRow {
+                no: PoolNo(no),
+                launchable,
+                retirable: launchable,
+                again: 0,
+                code,
+                boot_seconds: 70,
+            })
+        };
+        let mut mirror = Mirror::default();
+        let nobody = BTreeSet::new();
+        mirror.apply(Cursor(5), vec![state(1, 4, ""), state(2, 4, "")], &nobody);
+        let mut read = mirror.cursor();
+        let mut news = |mirror: &Mirror| -> Vec<ViewChange> {
+            let news = mirror.changes_since(read).collect();
+            read = mirror.cursor();
+            news
+        };
+        mirror.apply(Cursor(5), Vec::new(), &BTreeSet::from([PoolNo(1)]));
+        assert_eq!(news(&mirror), [state(1, 0, SPOKEN_FOR)]);
+        mirror.apply(Cursor(6), vec![state(1, 3, "")], &BTreeSet::from([PoolNo(1)]));
+        assert_eq!(news(&mirror), [state(1, 0, SPOKEN_FOR)], "whatever the guards say");
+        mirror.apply(Cursor(6), Vec::new(), &nobody);
+        assert_eq!(news(&mirror), [state(1, 3, "")]);
     }
 }

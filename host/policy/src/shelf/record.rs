@@ -38,6 +38,9 @@ pub(crate) struct Good {
     pub(crate) named: String,
     /// When it began to serve.
     pub(crate) since: Timestamp,
+    /// Whether rooms wait for it where it is away, also after a restart.
+    #[serde(default)]
+    pub(crate) rooms_wait: bool,
 }
 
 /// A decision that a version may not take any more.

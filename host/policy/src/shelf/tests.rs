@@ -19,6 +19,7 @@ fn good(contents: &Contents) -> Good {
         version: crate::loading::version(contents),
         named: "1.0.0".into(),
         since: Timestamp::UNIX_EPOCH,
+        rooms_wait: false,
     }
 }
 

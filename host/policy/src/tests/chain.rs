@@ -95,6 +95,28 @@ fn a_policy_that_faults_is_replaced_by_the_next_for_that_very_room_and_comes_bac
 }
 
 #[test]
+fn one_room_that_a_policy_always_fails_on_does_not_take_it_from_the_others() {
+    let guest = after_the_trial(
+        "(if (i32.eq (local.get 4) (i32.const 6)) (then unreachable)) (return (call $on (i32.const 1)))",
+    );
+    let mut stage = Stage::serving(&[("a.wasm", &guest.build())]);
+    // A room that waits is asked about first whenever the policy is back.
+    for _ in 0..2 {
+        assert_eq!(fault_of(&mut stage, 0, "poison").kind, FaultKind::Trap);
+        assert!(matches!(stage.event(), PolicyEvent::Fault(_)));
+        stage.changed();
+    }
+    for _ in 0..20 {
+        let spared = fault_of(&mut stage, 0, "poison");
+        assert_eq!(spared.kind, FaultKind::Unavailable);
+        assert!(spared.message.contains("this very room"), "{}", spared.message);
+        assert_eq!(stage.decide("good"), ("a".into(), on(1)));
+    }
+    assert!(stage.is_quiet_for(2), "no fault, no quarantine");
+    stage.stop();
+}
+
+#[test]
 fn each_way_to_fail_has_its_kind_and_the_guests_words() {
     let cases = [
         (

@@ -136,7 +136,7 @@ impl Stage {
             changes: changes_in,
             answers: answers_in,
         });
-        let mut options = Options::new(Some(dir.path().to_path_buf()), Box::new(|| Box::new(Last::default())));
+        let mut options = Options::new(Some(dir.path().to_path_buf()), Last::make);
         options.keep = Some(keep.path().to_path_buf());
         options.compile = compile;
         options.poll = Duration::from_millis(50);
@@ -284,11 +284,6 @@ impl Stage {
         self.answers.recv_timeout(PATIENCE).expect("an answer comes")
     }
 
-    /// The next scale answer.
-    pub(crate) fn answer(&mut self) -> ScaleAnswer {
-        self.answers.recv_timeout(PATIENCE).expect("an answer comes")
-    }
-
     /// Ends its threads.
     pub(crate) fn stop(self) {
         self.policies.stop();
@@ -315,10 +310,20 @@ pub(crate) fn place_ask<'a>(room: &'a RoomId, labels: &'a Labels) -> PlaceAsk<'a
 }
 
 /// The built-in: places everything on one server, wants one server, keeps all.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Last {
     settings: String,
     rows: usize,
+}
+
+impl Last {
+    fn make(settings_json: &str) -> Result<Box<dyn Native>, String> {
+        if settings_json.contains("bad") {
+            return Err("bad settings".into());
+        }
+        let settings = settings_json.into();
+        Ok(Box::new(Last { settings, rows: 0 }))
+    }
 }
 
 impl Native for Last {
@@ -327,14 +332,6 @@ impl Native for Last {
             name: "last".into(),
             version: "0.0.0".into(),
         }
-    }
-
-    fn configure(&mut self, settings_json: &str) -> Result<(), String> {
-        if settings_json.contains("bad") {
-            return Err("bad settings".into());
-        }
-        self.settings = settings_json.into();
-        Ok(())
     }
 
     fn update(&mut self, _: Timestamp, changes: &[ViewChange]) -> Result<(), String> {
@@ -359,7 +356,7 @@ impl Native for Last {
         Ok(vec![Growth {
             pool: PoolNo(BUILT_IN),
             servers: 1,
-            reason: "one more".into(),
+            reason: format!("after {} rows", self.rows),
         }])
     }
 

@@ -48,6 +48,7 @@ fn wants(stage: &mut Stage, decision: u32) -> Result<u32, FaultKind> {
         now: now(),
         direction: Direction::Up,
         link: 0,
+        spoken_for: Default::default(),
         demand: Demand::default(),
         verdicts: Vec::new(),
     };

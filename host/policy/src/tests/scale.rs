@@ -20,6 +20,7 @@ fn ask(direction: Direction, link: usize, decision: u32) -> ScaleAsk {
         now: now(),
         direction,
         link,
+        spoken_for: Default::default(),
         demand: Demand::default(),
         verdicts: Vec::new(),
     }
@@ -214,27 +215,42 @@ fn a_quarantined_policy_still_keeps_its_servers() {
 }
 
 #[test]
-fn questions_beyond_the_bound_are_answered_without_asking() {
-    // Each answer takes its whole fuel: 50 million units, tens of milliseconds.
-    let slow = "(local.set 0 (i32.const 4000000)) (loop $more (local.set 0 (i32.sub (local.get 0) (i32.const 1))) (br_if $more (local.get 0)))";
-    let guest = scales(
-        Some(&format!("{slow} (call $growth (i32.const 1) (i32.const 2))")),
-        None,
-    )
-    .build();
+fn nothing_scales_before_the_folders_policies_are_back() {
+    let guest = scales(Some("(call $growth (i32.const 1) (i32.const 2))"), None).build();
+    let stage = Stage::serving(&[("a.wasm", &guest)]);
+    let mut stage = stage.restart(|_| ());
+    // Asked at once, as a host does whose rooms wait since before the restart.
+    let answer = stage.scale(ask(Direction::Up, 0, 1), Cursor::START);
+    assert_eq!(who(&answer), ("a", false));
+    assert!(answer.advice.is_ok());
+    stage.stop();
+}
+
+#[test]
+fn a_reader_that_is_never_asked_is_let_go_and_starts_with_the_whole_view() {
+    let guest = scales(Some("(call $growth (i32.const 1) (i32.const 2))"), None).build();
     let mut stage = Stage::serving(&[("a.wasm", &guest)]);
-    for decision in 1..40 {
-        stage
-            .policies
-            .scale(ask(Direction::Up, 0, decision), Cursor(1), Vec::new());
+    let rows_of_the_built_in = |stage: &mut Stage, decision: u32, since: Cursor| {
+        assert_eq!(who(&stage.scale(ask(Direction::Up, 0, decision), since)), ("a", false));
+        let answer = stage.scale(ask(Direction::Up, 1, decision), since);
+        assert_eq!(who(&answer), ("last", true));
+        match answer.advice.unwrap() {
+            ScaleAdvice::Up(growths) => growths[0].reason.clone(),
+            ScaleAdvice::Down(_) => unreachable!(),
+        }
+    };
+    assert_eq!(rows_of_the_built_in(&mut stage, 1, Cursor::START), "after 61 rows");
+    // Then it is not asked for long.
+    let mut since = stage.host.world.lock().unwrap().cursor();
+    for turn in 2..1_012 {
+        stage.host.world.lock().unwrap().set([server(1), usage(1, turn)]);
+        stage.scale(ask(Direction::Up, 0, turn), since);
+        since = stage.host.world.lock().unwrap().cursor();
     }
-    let answers: Vec<ScaleAnswer> = (1..40).map(|_| stage.answer()).collect();
-    let numbers: Vec<u32> = answers.iter().map(|answer| answer.decision.0).collect();
-    assert_eq!(numbers, (1..40).collect::<Vec<_>>());
-    assert!(answers[..16].iter().all(|answer| answer.advice.is_ok()));
-    let late = answers.iter().filter(|answer| answer.advice.is_err()).count();
-    assert!((1..=23).contains(&late), "{late}");
-    let next = stage.scale(ask(Direction::Up, 0, 40), Cursor::START);
-    assert!(next.advice.is_ok());
+    assert_eq!(
+        rows_of_the_built_in(&mut stage, 2_000, since),
+        "after 62 rows",
+        "of a new one"
+    );
     stage.stop();
 }

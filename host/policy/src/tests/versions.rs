@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use usher_fleet::advice::Placement;
+use usher_fleet::advice::{FaultKind, Placement};
 use usher_fleet::event::PolicyEvent;
 use usher_fleet::ids::ServerNo;
 
@@ -694,5 +694,91 @@ fn a_good_version_before_that_the_fleet_keeps_away_after_a_quarantine_is_tried_a
     *stage.host.world.lock().unwrap() = World::of_sixty();
     assert_eq!(stage.rolled_back().version.as_ref(), "1.0.0");
     assert_eq!(stage.decide("room").1, on(1));
+    stage.stop();
+}
+
+#[test]
+fn an_order_goes_back_also_while_the_folder_holds_an_older_version_in_quarantine() {
+    let mut stage = Stage::serving(&[("a.wasm", &places(1, "1.0.0").build())]);
+    replace(&mut stage, &faulty("2.0.0"));
+    provoke(&mut stage);
+    stage.rolled_back();
+    replace(&mut stage, &places(3, "3.0.0"));
+    // Somebody reverts to what they take for the version before.
+    stage.rename_in("a.wasm", &faulty("2.0.0").build());
+    stage.until(|policies| wanted_of(policies) == WantedState::Quarantined);
+    assert_eq!(stage.decide("room").1, on(3));
+    assert_eq!(stage.policies.rollback("a", "it is slow").wait(), Ok(()));
+    stage.rolled_back();
+    assert_eq!(stage.decide("room").1, on(1));
+    assert_eq!(
+        stage.policies.rollback("a", "it is slow").wait(),
+        Ok(()),
+        "it is in force"
+    );
+    stage.stop();
+}
+
+#[test]
+fn an_order_goes_back_where_the_folders_version_waits_for_another_fleet() {
+    let mut stage = Stage::trying_again();
+    *stage.host.world.lock().unwrap() = World::of_sixty();
+    stage.rename_in("a.wasm", &places(1, "1.0.0").build());
+    stage.loaded();
+    stage.host.world.lock().unwrap().set([super::rows::server(77)]);
+    replace(&mut stage, &places(77, "2.0.0"));
+    *stage.host.world.lock().unwrap() = World::of_sixty();
+    let mut stage = stage.restart(same);
+    assert_eq!(stage.refused().0, "trial");
+    assert_eq!(stage.decide("room").1, on(BUILT_IN));
+    assert_eq!(stage.policies.rollback("a", "").wait(), Ok(()));
+    stage.rolled_back();
+    assert_eq!(stage.decide("room").1, on(1));
+    stage.stop();
+}
+
+#[test]
+fn a_version_that_comes_while_another_is_put_off_can_go_back_itself() {
+    let mut stage = serving_after_the_first(&faulty("2.0.0"));
+    *stage.host.world.lock().unwrap() = World::default();
+    provoke(&mut stage);
+    stage.until(|policies| {
+        let problem = policies.status()[0].problem.clone();
+        problem.is_some_and(|problem| problem.contains("does not serve yet"))
+    });
+    let defers = Guest::places("(if (i32.eq (local.get 4) (i32.const 6)) (then unreachable)) (call $defer)");
+    replace(&mut stage, &defers.version("3.0.0"));
+    *stage.host.world.lock().unwrap() = World::of_sixty();
+    assert_eq!(
+        stage.policies.rollback("a", "").wait(),
+        Ok(()),
+        "the first, for the third"
+    );
+    stage.rolled_back();
+    assert_eq!(stage.decide("room").1, on(1));
+    stage.stop();
+}
+
+#[test]
+fn a_room_waits_for_a_policy_that_is_not_back_yet_after_a_restart() {
+    let guest = places(1, "1.0.0").build();
+    let mut stage = Stage::serving(&[("a.wasm", &guest), ("a.toml", b"on_fault = \"wait\"")]);
+    assert_eq!(stage.decide("room"), ("a".into(), on(1)));
+    let mut stage = stage.restart(same);
+    let before_it_is_back = stage.ask(0, "room").expect("it has its place");
+    assert!(before_it_is_back.isolates);
+    assert_eq!(before_it_is_back.advice.unwrap_err().kind, FaultKind::Unavailable);
+    assert_eq!(&*before_it_is_back.policy.version, "1.0.0");
+    assert!(matches!(
+        stage.event(),
+        PolicyEvent::Loaded(_) | PolicyEvent::RolledBack(_)
+    ));
+    stage.changed();
+    assert_eq!(stage.decide("room"), ("a".into(), on(1)));
+    // The file goes while the host is down: nobody waits for it for ever.
+    let mut stage = stage.restart(|dir| fs::remove_file(dir.join("a.wasm")).unwrap());
+    assert!(matches!(stage.event(), PolicyEvent::Removed(_)));
+    stage.changed();
+    assert_eq!(stage.decide("room").1, on(BUILT_IN));
     stage.stop();
 }

@@ -192,10 +192,8 @@ struct BuiltInAlone {
 
 impl BuiltInAlone {
     fn new(whole: &Snapshot) -> anyhow::Result<BuiltInAlone> {
-        let mut built_in = BuiltIn::new();
-        let told = built_in
-            .configure("{}")
-            .and_then(|()| built_in.update(whole.now, &whole.rows));
+        let mut built_in = BuiltIn::new("{}").map_err(|error| anyhow!(error))?;
+        let told = built_in.update(whole.now, &whole.rows);
         told.map_err(|error| anyhow!(error))?;
         Ok(BuiltInAlone {
             built_in,
@@ -226,7 +224,7 @@ struct Module {
 
 impl Module {
     fn new(wasm: &[u8], whole: &Snapshot) -> anyhow::Result<Module> {
-        let mut rehearsal = Rehearsed::prepare("50-standard.wasm", wasm.to_vec(), None)?.start()?;
+        let mut rehearsal = Rehearsed::prepare("90-standard.wasm", wasm.to_vec(), None)?.start()?;
         told(rehearsal.feed(whole))?;
         Ok(Module {
             rehearsal,

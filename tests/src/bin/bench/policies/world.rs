@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
-use usher::builtin::BuiltIn;
+use usher::builtin;
 use usher::config::{Config, Overrides};
 use usher_fleet::advice::{PlaceAnswer, PlaceAsk, ScaleAnswer};
 use usher_fleet::command::{PlaceRoom, RegisterServer, ReleaseRoom};
@@ -62,7 +62,7 @@ impl World {
     pub(super) fn new(servers: usize, policies_dir: &Path) -> anyhow::Result<World> {
         let (look, looks) = channel();
         let (tell, events) = channel();
-        let mut options = Options::new(Some(policies_dir.to_path_buf()), Box::new(|| Box::new(BuiltIn::new())));
+        let mut options = Options::new(Some(policies_dir.to_path_buf()), builtin::make);
         options.poll = Duration::from_millis(50);
         options.quiet = Duration::from_millis(30);
         let host = Process { look, events: tell };
