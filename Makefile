@@ -30,8 +30,8 @@ lint: ## formatting, clippy, docs, licences and advisories of dependencies
 	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --offline check licenses bans sources; \
 	else echo "lint: cargo-deny is not installed (cargo install cargo-deny); licences were not checked"; fi
 
-policies: ## builds the standard policy to policies/50-standard.wasm
-	@sdk/toolchain.sh build policies/standard policies/50-standard.wasm
+policies: ## builds the standard policy to policies/90-standard.wasm
+	@sdk/toolchain.sh build policies/standard policies/90-standard.wasm
 
 wasm-toolchain: ## finds or installs what builds policies
 	@sdk/toolchain.sh find

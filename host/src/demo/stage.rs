@@ -190,7 +190,7 @@ fn copy(from: &Path, to: &Path, name: &str, pace: Pace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns whether a module is the standard policy, by its name: `50-standard`.
+/// Returns whether a module is the standard policy, by its name: `90-standard`.
 fn is_standard(stem: &str) -> bool {
     stem.rsplit('-').next() == Some("standard")
 }
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn every_span_is_scaled_and_no_price_or_capacity_is() {
-        let stage = Stage::set(Some(&folder_with(&["50-standard"]).0), pace()).unwrap();
+        let stage = Stage::set(Some(&folder_with(&["90-standard"]).0), pace()).unwrap();
         let config = stage.config(pace(), 9).unwrap();
         let pool = &config.fleet.pools[0];
         assert_eq!(pool.guards.server_life_min, Duration::from_millis(7500));
@@ -261,18 +261,18 @@ mod tests {
 
     #[test]
     fn policies_are_copied_with_scaled_settings_and_their_folder_is_left_alone() {
-        let (from, _folder) = folder_with(&["10-vip", "50-standard"]);
+        let (from, _folder) = folder_with(&["10-vip", "90-standard"]);
         fs::write(from.join("10-vip.toml"), "who = \"acme\"").unwrap();
         fs::write(
-            from.join("50-standard.toml"),
+            from.join("90-standard.toml"),
             "idle_seconds = 120\nheadroom_percent = 50",
         )
         .unwrap();
         let stage = Stage::set(Some(&from), pace()).unwrap();
-        assert_eq!(stage.policies, ["10-vip.wasm", "50-standard.wasm"]);
+        assert_eq!(stage.policies, ["10-vip.wasm", "90-standard.wasm"]);
         let copied = |name: &str| fs::read_to_string(stage.policies_dir().join(name)).unwrap();
         assert_eq!(copied("10-vip.toml"), "who = \"acme\"");
-        let standard: usher_standard::Settings = toml::from_str(&copied("50-standard.toml")).unwrap();
+        let standard: usher_standard::Settings = toml::from_str(&copied("90-standard.toml")).unwrap();
         assert_eq!(
             (
                 standard.idle_seconds,
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn only_what_is_named_standard_is_taken_for_the_standard_policy() {
-        let named: Vec<bool> = ["standard", "50-standard", "50-substandard", "standard-2"]
+        let named: Vec<bool> = ["standard", "90-standard", "50-substandard", "standard-2"]
             .map(is_standard)
             .into();
         assert_eq!(named, [true, true, false, false]);

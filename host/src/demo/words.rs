@@ -209,7 +209,7 @@ mod tests {
         has(&lines, "from 08:55 to 09:55");
         has(&lines, "33 asked, 31 placed; 9 waited, at most 92 s (2.3 s here)");
         has(&lines, "4 at most, for 18 rooms at most; 4 launched");
-        has(&lines, "50-standard (wasm): 2 rooms, 1 up, 0 down; 1 stopped by guards");
+        has(&lines, "90-standard (wasm): 2 rooms, 1 up, 0 down; 1 stopped by guards");
         has(&lines, "$1.39 for the office's time; one big server $3.49: 60 % less");
         assert!(
             !lines

@@ -46,8 +46,8 @@ impl Stage {
     fn new() -> Stage {
         let janus = tempfile::Builder::new().prefix("usher-test-janus-").tempdir().unwrap();
         let site = Site::new(&config()).with_variable("USHER_JANUS_DIR", janus.path());
-        drop_in(&site, "50-standard.wasm", standard());
-        site.write("policies/50-standard.toml", "idle_seconds = 1\n");
+        drop_in(&site, "90-standard.wasm", standard());
+        site.write("policies/90-standard.toml", "idle_seconds = 1\n");
         Stage { site, janus }
     }
 
@@ -175,8 +175,8 @@ async fn the_story_by(program: &'static str, script: &str) {
     assert!(of("place") >= 23 && of("scale_up") >= 1, "{decisions}");
     stage.assert_empty_at_the_end(&client).await;
     let policies = client.get("/v1/policies").await.expect(200).json;
-    assert_eq!(policies["policies"][0]["name"], "50-standard", "{policies}");
-    let by_others = accepted.iter().filter(|decision| decision["policy"] != "50-standard");
+    assert_eq!(policies["policies"][0]["name"], "90-standard", "{policies}");
+    let by_others = accepted.iter().filter(|decision| decision["policy"] != "90-standard");
     assert_eq!(by_others.count(), 0, "the module decided all: {decisions}");
 }
 

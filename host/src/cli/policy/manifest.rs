@@ -37,7 +37,7 @@ impl ModuleName {
         }
         if name == BUILT_IN {
             return Err(format!(
-                "`{BUILT_IN}` is Usher's own policy, and `{BUILT_IN}.toml` holds its settings; `50-{BUILT_IN}` would do"
+                "`{BUILT_IN}` is Usher's own policy, and `{BUILT_IN}.toml` holds its settings; `90-{BUILT_IN}` would do"
             ));
         }
         Ok(ModuleName(name.to_owned()))
@@ -144,13 +144,13 @@ mod tests {
         for name in ["standard", "standard.wasm"] {
             let why = ModuleName::of(name).unwrap_err();
             assert!(
-                why.contains("Usher's own policy") && why.contains("`50-standard` would do"),
+                why.contains("Usher's own policy") && why.contains("`90-standard` would do"),
                 "{why}"
             );
         }
         assert_eq!(
-            ModuleName::of("50-standard").unwrap().settings_file(),
-            "50-standard.toml"
+            ModuleName::of("90-standard").unwrap().settings_file(),
+            "90-standard.toml"
         );
     }
 

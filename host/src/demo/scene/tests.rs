@@ -37,7 +37,7 @@ pub(in super::super) fn midst() -> Scene {
             Some("scale_down_cooldown")
         };
         from(json!({
-            "decision": no, "point": point, "room": room, "server": server, "pool": "cloud", "policy": "50-standard", "advice": advice,
+            "decision": no, "point": point, "room": room, "server": server, "pool": "cloud", "policy": "90-standard", "advice": advice,
             "verdict": verdict, "code": code, "reason": reason,
         }))
     };
@@ -79,7 +79,7 @@ pub(in super::super) fn midst() -> Scene {
             ),
         ],
         policies: vec![from(json!({
-            "name": "50-standard", "built_in": false, "serving": { "version": "0.1.0" }, "problem": null, "faults": 0,
+            "name": "90-standard", "built_in": false, "serving": { "version": "0.1.0" }, "problem": null, "faults": 0,
         }))],
         dollars_per_hour: 4.0 * 0.348,
     };
@@ -172,5 +172,5 @@ fn each_decision_is_counted_once_however_often_it_is_seen() {
         retirements: 0,
         against_guards: 1,
     };
-    assert_eq!(decided, [("50-standard", deeds)]);
+    assert_eq!(decided, [("90-standard", deeds)]);
 }

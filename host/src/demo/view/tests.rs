@@ -61,7 +61,7 @@ fn eighty_by_twenty_four_tells_the_whole_story() {
     check(
         &text,
         &[
-            "asks 50-standard 0.1.0 (wasm) first",
+            "asks 90-standard 0.1.0 (wasm) first",
             "try   ",
             "q  quit",
             "b  ten rooms more",
@@ -75,7 +75,7 @@ fn a_large_terminal_has_room_for_reasons_and_for_all_that_can_be_tried() {
     let text = drawn(&midst(), 160, 50);
     check(
         &text,
-        &["policy: empty for 60 s", "fullest server with room", "50-standard"],
+        &["policy: empty for 60 s", "fullest server with room", "90-standard"],
     );
     check(&text, &["one big: 72 cores, on day and night"]);
     check(
@@ -143,7 +143,7 @@ fn a_pause_a_problem_and_a_refused_policy_are_seen() {
             "paused",
             "p  go on",
             "503: the queue is full",
-            "✗ 50-standard does not serve: it has no component-type",
+            "✗ 90-standard does not serve: it has no component-type",
         ],
     );
 }

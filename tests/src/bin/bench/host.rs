@@ -30,7 +30,7 @@ const QUIET: Duration = Duration::from_millis(50);
 const SETTLED_MAX: Duration = Duration::from_secs(2);
 
 /// The policy's name in the chain.
-const POLICY: &str = "50-standard";
+const POLICY: &str = "90-standard";
 
 /// A folder with a host's configuration, policy and records; it is removed when this is dropped.
 #[derive(Debug)]

@@ -82,7 +82,7 @@ fn within(run_max: Duration, measure: impl Future<Output = anyhow::Result<()>>) 
 async fn place_in_host() -> anyhow::Result<()> {
     let (target, policy) = (beside_this()?, standard()?);
     let usher = beside(&target, "usher")?;
-    figures::progress("50-standard decides for 1,000 servers, the records are on disk, the client has one thread");
+    figures::progress("90-standard decides for 1,000 servers, the records are on disk, the client has one thread");
     warn_of_others();
     comparison::measure(&usher, &policy, &target).await?;
     restart::measure(&usher, &policy, &target).await
@@ -107,7 +107,7 @@ fn beside_this() -> anyhow::Result<PathBuf> {
 }
 
 fn standard() -> anyhow::Result<PathBuf> {
-    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/50-standard.wasm");
+    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/90-standard.wasm");
     if !policy.exists() {
         bail!("{} is missing; `make policies` builds it", policy.display());
     }

@@ -7,7 +7,7 @@
 //! | `native_us_N` | a decision asked of the SDK's `Instance<Standard>` |
 //! | `native_place_us_N` | of it the answer alone, which the SDK's indexes find; the rest is the changed row, which lies anywhere in memory |
 //! | `built_in_us_N` | of the host's built-in, which turns the host's rows and questions into the SDK's first |
-//! | `wasm_us_N` | of `50-standard.wasm` by the chain's own way into a module, with fuel and all limits |
+//! | `wasm_us_N` | of `90-standard.wasm` by the chain's own way into a module, with fuel and all limits |
 //! | `guest_over_native_N` | the time inside the guest, natively 1; see `inside` |
 //! | `fuel_N`, `memory_mib_N`, `rebuild_ms_N` | what one `place` takes, what an instance has, and how long a new one takes to know all |
 //! | `snapshot_us_N`, `json_us_N` | a decision where the guest is told all servers each time, in rows or as JSON |

@@ -1,7 +1,7 @@
 //! Why the contract pushes changes: the same decision where the guest is told all servers each time, in rows or as JSON.
 //!
 //! Numbers alone, which favours both: names, regions and labels are left where they are. `snapshot_us_N` sends every server's row
-//! by the chain's way into `50-standard.wasm`, and asks it; that the host has to gather them first is not counted. `json_us_N` writes
+//! by the chain's way into `90-standard.wasm`, and asks it; that the host has to gather them first is not counted. `json_us_N` writes
 //! the servers as JSON and asks a guest (`tests/guests/json`) that parses it and looks at each; the text has only what it needs.
 
 use std::time::Instant;
@@ -40,7 +40,7 @@ pub(super) fn measure(guests: &Guests) -> anyhow::Result<()> {
 fn snapshot_us(guests: &Guests, servers: usize, calls: usize) -> anyhow::Result<f64> {
     let fleet = MadeUpFleet::new(servers);
     let whole = fleet.snapshot();
-    let mut guest = Rehearsed::prepare("50-standard.wasm", guests.standard.clone(), None)?.start()?;
+    let mut guest = Rehearsed::prepare("90-standard.wasm", guests.standard.clone(), None)?.start()?;
     told(guest.feed(&whole))?;
     let is_usage = |row: &ViewChange| matches!(row, ViewChange::Usage(_));
     let mut usages = Snapshot {

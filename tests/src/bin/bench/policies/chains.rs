@@ -29,7 +29,7 @@ pub(super) fn measure(guests: &Guests) -> anyhow::Result<()> {
             world.release();
             let placed = world.place()?;
             ensure!(
-                placed.policy == "50-standard",
+                placed.policy == "90-standard",
                 "a room was decided by {}",
                 placed.policy
             );
@@ -52,6 +52,6 @@ fn fill(dir: &Path, guests: &Guests, length: usize) -> anyhow::Result<()> {
     for number in 1..length {
         std::fs::write(dir.join(format!("{number:02}-defers.wasm")), &guests.defers)?;
     }
-    std::fs::write(dir.join("50-standard.wasm"), &guests.standard)?;
+    std::fs::write(dir.join("90-standard.wasm"), &guests.standard)?;
     Ok(())
 }

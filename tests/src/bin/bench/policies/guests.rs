@@ -9,7 +9,7 @@ use crate::figures::progress;
 
 /// What each of them is, as bytes.
 pub(super) struct Guests {
-    /// `50-standard.wasm`.
+    /// `90-standard.wasm`.
     pub(super) standard: Vec<u8>,
     /// Takes many turns of the standard policy within a call.
     pub(super) turns: Vec<u8>,

@@ -32,7 +32,7 @@ pub(super) fn measure(guests: &Guests) -> anyhow::Result<()> {
             "versions are replaced among {servers} servers, under load"
         ));
         let dir = tempfile::tempdir()?;
-        std::fs::write(dir.path().join("50-standard.wasm"), &guests.standard)?;
+        std::fs::write(dir.path().join("90-standard.wasm"), &guests.standard)?;
         let mut load = Load {
             world: World::new(servers, dir.path())?,
             swaps: Vec::new(),
@@ -91,7 +91,7 @@ impl Load {
     fn replace(&mut self, dir: &Path, number: usize) -> anyhow::Result<Duration> {
         let part = dir.join(".part");
         std::fs::write(&part, format!("headroom_percent = {number}\n"))?;
-        std::fs::rename(part, dir.join("50-standard.toml"))?;
+        std::fs::rename(part, dir.join("90-standard.toml"))?;
         let (began, swaps) = (Instant::now(), self.swaps.len());
         let mut is_loaded = false;
         let slowest = self.place_until(|world| {
@@ -117,7 +117,7 @@ impl Load {
 
     /// Builds instances on another thread, each told the whole view, and returns the milliseconds of each.
     fn rebuild(&mut self, guests: &Guests) -> anyhow::Result<Vec<f64>> {
-        let rehearsed = Rehearsed::prepare("50-standard.wasm", guests.standard.clone(), None)?;
+        let rehearsed = Rehearsed::prepare("90-standard.wasm", guests.standard.clone(), None)?;
         let view = self.world.snapshot();
         let is_done = Arc::new(AtomicBool::new(false));
         let building = thread::spawn({
