@@ -60,3 +60,37 @@ async fn each_has_its_say_and_the_standard_policy_the_rest() {
         assert!(policy["asked"].as_u64().unwrap() > 0, "{policy}");
     }
 }
+
+#[tokio::test]
+async fn what_one_has_spoken_for_the_next_leaves_out_and_launches_elsewhere() {
+    let site = Site::new(
+        r#"
+        tick_seconds = 1
+        [[pool]]
+        name = "acme"
+        provider = "simulated"
+        rooms_per_server = 10
+        price_per_hour = 0.1
+        labels = { reserved_for = "acme" }
+        [pool.simulated]
+        boot_seconds = 0.1
+        [[pool]]
+        name = "shared"
+        provider = "simulated"
+        rooms_per_server = 10
+        price_per_hour = 0.4
+        [pool.simulated]
+        boot_seconds = 0.1
+        "#,
+    );
+    for (file, name) in [("10-reserved", "reserved"), ("40-dollars", "dollars")] {
+        install(&site, file, name, &example_settings(name));
+    }
+    let host = site.start().await;
+    let client = host.client();
+    ready(&client, "acme", 1).await;
+    // `dollars` would take the cheaper pool, and nothing be launched for this room at all.
+    ask(&client, "of-beta", json!({ "tenant": "beta" })).await;
+    let room = placed(&client, "of-beta").await;
+    assert_eq!(room["server"]["pool"], "shared", "{room}");
+}
