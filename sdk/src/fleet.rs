@@ -407,6 +407,20 @@ impl Fleet {
     }
 }
 
+impl PoolState {
+    /// Returns whether a policy before this one has answered for the pool at this turn: what is ordered there is not done any more.
+    ///
+    /// ```
+    /// use usher_sdk::Fleet;
+    ///
+    /// let fleet = Fleet::builder().pool("p", |_| {}).pool_state(|state| state.code = "spoken_for".into()).build();
+    /// assert!(fleet.pool_state(1).is_some_and(|state| state.is_spoken_for()));
+    /// ```
+    pub fn is_spoken_for(&self) -> bool {
+        self.code == "spoken_for"
+    }
+}
+
 /// Compares two texts word by word. What std does is a call that goes byte by byte in a module.
 #[inline(always)]
 fn is_same(one: &str, other: &str) -> bool {

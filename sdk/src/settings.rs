@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use value::{Node, Value, Wrong};
 
-/// Reads the settings; a JSON object without keys, or an empty text, gives the defaults: those that serde knows, and where it knows
-/// none for a key, the type's.
+/// Reads the settings; a JSON object without keys, or an empty text, gives the defaults: those that serde knows, or where it lacks
+/// one for any key, the type's.
 ///
 /// # Errors
 /// A sentence that names the key, in the words of the file.

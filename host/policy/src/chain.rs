@@ -254,7 +254,9 @@ impl PlaceLink {
         let answer = instance.place(view, ask);
         let (fuel, memory) = instance.used();
         self.counters.set_memory(DecisionPoint::Place, memory);
-        let advice = answer.map_err(|fault| self.give_up(fault, input(ask), loader));
+        // One that faulted before it was asked has stumbled over what it was told, and not over the room.
+        let input = if fuel > 0 { input(ask) } else { view.cursor().0 };
+        let advice = answer.map_err(|fault| self.give_up(fault, input, loader));
         (advice, fuel)
     }
 

@@ -29,9 +29,10 @@ use verdicts::Verdicts;
 /// How long after the start questions wait for the folder's policies: who had a say before the restart has one again. The fleet gives
 /// a question up after as long.
 const DECIDED_WAIT: Duration = Duration::from_secs(10);
-/// A reader is let go that is so many questions with news behind, an hour and more: it is never asked, and what is gone would be kept
-/// for it for ever.
+/// A reader is let go that is so many questions with news behind, and was not asked for [`UNASKED_MAX`]: what is gone would be kept for
+/// it for ever.
 const BEHIND_MAX: u64 = 1_000;
+const UNASKED_MAX: Duration = Duration::from_secs(3_600);
 
 /// What the thread is told.
 pub(crate) enum ScaleMessage {
@@ -82,6 +83,7 @@ pub(crate) struct ScaleThread {
     /// Who was asked last, for which decision.
     asked: Option<(DecisionNo, Name)>,
     built_in: BuiltInLink,
+    built_in_asked: Instant,
     built_in_verdicts: Verdicts,
 }
 
@@ -101,6 +103,7 @@ impl ScaleThread {
             links: Vec::new(),
             asked: None,
             built_in,
+            built_in_asked: Instant::now(),
             built_in_verdicts: Verdicts::default(),
         }
     }
@@ -153,18 +156,17 @@ impl ScaleThread {
 
     /// Ends instances that have not been asked for long; they are made anew, and told the whole view, when they are.
     fn let_go_far_behind(&mut self) {
-        let newest = self.mirror.cursor().0;
-        let is_behind = |cursor: Cursor| newest.saturating_sub(cursor.0) > BEHIND_MAX;
+        let (newest, now) = (self.mirror.cursor().0, Instant::now());
+        let is_behind = |cursor: Cursor, asked: Instant| {
+            newest.saturating_sub(cursor.0) > BEHIND_MAX && now.duration_since(asked) > UNASKED_MAX
+        };
         for link in &mut self.links {
-            if link
-                .instance
-                .as_ref()
-                .is_some_and(|instance| is_behind(instance.cursor()))
-            {
+            let cursor = link.instance.as_ref().map(|instance| instance.cursor());
+            if cursor.is_some_and(|cursor| is_behind(cursor, link.asked)) {
                 link.let_go(&self.loader);
             }
         }
-        if self.built_in.cursor() > Cursor::START && is_behind(self.built_in.cursor()) {
+        if self.built_in.cursor() > Cursor::START && is_behind(self.built_in.cursor(), self.built_in_asked) {
             self.built_in.begin_anew();
         }
     }
@@ -245,6 +247,7 @@ impl ScaleThread {
         };
         let last = turn >= chain.len();
         let Some(at) = chain.get(turn) else {
+            self.built_in_asked = asked;
             let verdicts = self.built_in_verdicts.take();
             let advice = self.built_in.scale(&self.mirror, &verdicts, ask);
             let took = asked.elapsed();

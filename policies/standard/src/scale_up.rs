@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use usher_sdk::{Demand, Fleet, Growth, Left, Moment, Pool, Server, Size, Want};
+use usher_sdk::{Demand, Fleet, Growth, Left, Moment, Pool, PoolState, Server, Size, Want};
 
 use crate::Settings;
 use crate::pools::{Preference, Rooms, launchable};
@@ -30,6 +30,8 @@ struct Plan<'a> {
 struct PoolPlan<'a> {
     pool: &'a Pool,
     launchable: u32,
+    /// Whether a policy before this one has answered for it at this turn.
+    is_spoken_for: bool,
     marks: Marks,
     /// Rooms that live on its servers, and waiting ones for which there is room on servers that are starting.
     living: Rooms,
@@ -49,6 +51,7 @@ impl<'a> PoolPlan<'a> {
         PoolPlan {
             pool,
             launchable: launchable(fleet, pool),
+            is_spoken_for: fleet.pool_state(pool.id).is_some_and(PoolState::is_spoken_for),
             marks: settings.marks_of(pool),
             living: Rooms::default(),
             open: Vec::new(),
@@ -157,8 +160,13 @@ impl<'a> Plan<'a> {
             for at in &suited {
                 rest = self.pools[*at].fill(rest, size);
             }
+            // Somebody before has decided that less is launched than might be: no reason to want servers of those who make them.
+            let is_decided = suited.iter().any(|at| self.pools[*at].is_spoken_for);
             for at in suited {
                 let plan = &mut self.pools[at];
+                if is_decided && !plan.pool.automatic {
+                    continue;
+                }
                 if rest > 0 && plan.order(rest.into(), size) > 0 {
                     let before = rest;
                     rest = plan.fill(rest, size);
@@ -185,11 +193,11 @@ impl<'a> Plan<'a> {
             members.retain(|at| self.pools[*at].pool.left_when_new().fits(stock.size));
             for at in members {
                 let plan = &mut self.pools[at];
-                let came = if missing > 0 {
-                    plan.order(missing, stock.size)
-                } else {
-                    0
-                };
+                // A stock is not worth a dearer pool: whoever has answered for this one may fill it at the next turn.
+                if missing == 0 || plan.is_spoken_for {
+                    break;
+                }
+                let came = plan.order(missing, stock.size);
                 if came > 0 {
                     plan.for_stocks.push(stock.reason());
                     missing = missing.saturating_sub(came);

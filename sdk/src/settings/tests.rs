@@ -192,3 +192,30 @@ fn an_error_deep_inside_has_its_whole_path() {
         assert_eq!(read::<Rich>(json).unwrap_err(), error, "{json}");
     }
 }
+
+#[test]
+fn without_a_file_serdes_defaults_count_and_where_one_is_lacking_the_types() {
+    fn sixty() -> u32 {
+        60
+    }
+    #[derive(Deserialize, Debug, Default, PartialEq)]
+    struct Single {
+        #[serde(default = "sixty")]
+        idle_seconds: u32,
+    }
+    #[derive(Deserialize, Debug, Default, PartialEq)]
+    struct Lacking {
+        #[serde(default = "sixty")]
+        idle_seconds: u32,
+        spare_rooms: u32,
+    }
+    for nothing in ["", "{}", " { } "] {
+        assert_eq!(read::<Single>(nothing), Ok(Single { idle_seconds: 60 }), "{nothing:?}");
+        assert_eq!(read::<Lacking>(nothing), Ok(Lacking::default()), "{nothing:?}");
+    }
+    assert!(
+        read::<Lacking>(r#"{"idle_seconds":1}"#)
+            .unwrap_err()
+            .contains("spare_rooms")
+    );
+}

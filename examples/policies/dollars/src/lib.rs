@@ -12,12 +12,13 @@
 //! - A pool that may launch nothing now is passed over, unless it may again before the rooms have waited
 //!   [`Settings::patience_seconds`]: then they wait for it rather than pay more.
 //! - A pool whose launch was refused or failed is left alone until the refusal ends, at least [`PAUSE_SECONDS`].
-//! - Rooms that wait for a pool for which a policy before this one has answered are left to that policy.
+//! - Rooms that wait for a pool for which a policy before this one has answered are left to that policy, for as long.
 //!
 //! It speaks for every pool that Usher launches in.
 //!
 //! *Scale down*: keeps every server of a pool if with one less its region would have fewer than [`Settings::spare_rooms`], which
-//! this policy would launch again. Of other pools it says nothing: the next policy decides, and gives back what is idle.
+//! this policy would launch again. Of other pools it says nothing: the next policy decides, and gives back what is idle; where that is
+//! several servers at once it may be one too many, which is launched again once.
 //!
 //! Pools whose servers somebody else makes are left to the next policy in both. Prices are microdollars an hour in whole numbers:
 //! no float decides.

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use usher_sdk::{Fleet, Growth, Left, Moment, Phase, Pool, PoolId, Size, Timestamp, Want};
+use usher_sdk::{Fleet, Growth, Left, Moment, Phase, Pool, PoolId, PoolState, Size, Timestamp, Want};
 
 use crate::Settings;
-
-/// Usher's word for a pool for which a policy before this one has answered at this turn.
-const SPOKEN_FOR: &str = "spoken_for";
 
 /// All pools that Usher launches in.
 pub(crate) struct Market<'a> {
@@ -120,14 +117,13 @@ impl<'a> Market<'a> {
 
     /// Returns the places of the pools that would do for these rooms, the cheapest room first.
     ///
-    /// Rooms that wait for a pool for which another policy has answered are bound to it: that policy may place them nowhere else. To
-    /// wait for any other pool binds nobody, since the standard policy always names one, that of the cheapest server.
+    /// Rooms that wait for a pool for which another policy has answered are bound to it for [`Settings::patience_seconds`]: that policy
+    /// may place them nowhere else, or keep the pool as it is all night. To wait for any other pool binds nobody, since the standard
+    /// policy always names one, that of the cheapest server.
     fn suited(&self, want: &Want) -> Vec<usize> {
-        let is_spoken_for = |pool: &PoolId| {
-            let state = self.fleet.pool_state(*pool);
-            state.is_some_and(|state| state.code == SPOKEN_FOR)
-        };
-        let bound_to = want.pool.filter(is_spoken_for);
+        let is_spoken_for = |pool: &PoolId| self.fleet.pool_state(*pool).is_some_and(PoolState::is_spoken_for);
+        let is_patient = want.longest_wait_seconds <= self.settings.patience_seconds;
+        let bound_to = want.pool.filter(|pool| is_patient && is_spoken_for(pool));
         let is_suited = |at: &usize| {
             let pool = self.offers[*at].pool;
             bound_to.is_none_or(|bound_to| bound_to == pool.id) && pool.suits_all(want)

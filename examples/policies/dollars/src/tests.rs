@@ -282,6 +282,17 @@ fn rooms_that_wait_for_a_pool_for_which_another_policy_has_answered_are_left_to_
         "the standard policy names the cheapest server's"
     );
     assert_eq!(ask(acme(), None), "large+1");
+    let for_long = Want {
+        pool: Some(4),
+        longest_wait_seconds: 21,
+        ..Want::new(1, 50)
+    };
+    let settings = Settings {
+        patience_seconds: 20,
+        ..no_spare()
+    };
+    let grown = asked(&mut policy(settings), &acme().build(), NOW, vec![for_long]);
+    assert_eq!(grown, "large+1", "whoever keeps that pool as it is");
     let somebody_elses = Fleet::builder()
         .pool("somebody else's", |pool| pool.automatic = false)
         .pool_state(spoken_for);

@@ -48,6 +48,7 @@ impl Loader {
         }
         if served == Some(version) {
             self.shelf.release(name);
+            self.policies.entry(name.clone()).or_default().refused = None;
             return self.want(name, Some(version), WantedNow::Serving);
         }
         if self.is_kept_out(name, version) {

@@ -28,6 +28,8 @@ pub(crate) struct ScaleLink {
     up: Part,
     down: Part,
     pub(super) instance: Option<Box<Serving>>,
+    /// When the instance was asked last.
+    pub(super) asked: Instant,
     pub(super) verdicts: Verdicts,
     backoff: Backoff,
     not_before: Option<Instant>,
@@ -75,6 +77,7 @@ impl ScaleLink {
             up,
             down,
             instance: None,
+            asked: Instant::now(),
             verdicts: Verdicts::default(),
             backoff: Backoff::default(),
             not_before: None,
@@ -190,6 +193,7 @@ impl ScaleLink {
             Some(instance) => instance,
             None => self.start(loader)?,
         };
+        self.asked = Instant::now();
         let verdicts = self.verdicts.take();
         let answer = instance
             .feed(ask.now, mirror, &verdicts, Pace::Whole)

@@ -225,32 +225,3 @@ fn nothing_scales_before_the_folders_policies_are_back() {
     assert!(answer.advice.is_ok());
     stage.stop();
 }
-
-#[test]
-fn a_reader_that_is_never_asked_is_let_go_and_starts_with_the_whole_view() {
-    let guest = scales(Some("(call $growth (i32.const 1) (i32.const 2))"), None).build();
-    let mut stage = Stage::serving(&[("a.wasm", &guest)]);
-    let rows_of_the_built_in = |stage: &mut Stage, decision: u32, since: Cursor| {
-        assert_eq!(who(&stage.scale(ask(Direction::Up, 0, decision), since)), ("a", false));
-        let answer = stage.scale(ask(Direction::Up, 1, decision), since);
-        assert_eq!(who(&answer), ("last", true));
-        match answer.advice.unwrap() {
-            ScaleAdvice::Up(growths) => growths[0].reason.clone(),
-            ScaleAdvice::Down(_) => unreachable!(),
-        }
-    };
-    assert_eq!(rows_of_the_built_in(&mut stage, 1, Cursor::START), "after 61 rows");
-    // Then it is not asked for long.
-    let mut since = stage.host.world.lock().unwrap().cursor();
-    for turn in 2..1_012 {
-        stage.host.world.lock().unwrap().set([server(1), usage(1, turn)]);
-        stage.scale(ask(Direction::Up, 0, turn), since);
-        since = stage.host.world.lock().unwrap().cursor();
-    }
-    assert_eq!(
-        rows_of_the_built_in(&mut stage, 2_000, since),
-        "after 62 rows",
-        "of a new one"
-    );
-    stage.stop();
-}

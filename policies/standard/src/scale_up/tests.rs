@@ -48,6 +48,38 @@ fn ask(settings: &Settings, fleet: FleetBuilder, wants: Vec<Want>) -> String {
     grown.join(" ")
 }
 
+fn spoken_for(state: &mut PoolState) {
+    (state.launchable, state.retirable, state.code) = (0, 0, "spoken_for".into());
+}
+
+#[test]
+fn where_somebody_has_spoken_for_the_cheapest_pool_only_rooms_that_wait_get_servers_elsewhere() {
+    let pools = |is_spoken_for: bool| {
+        let of_ten =
+            |price| move |pool: &mut Pool| (pool.rooms_per_server, pool.price_microdollars_per_hour) = (10, price);
+        let cheap = Fleet::builder().pool("cheap", of_ten(1));
+        let cheap = if is_spoken_for {
+            cheap.pool_state(spoken_for)
+        } else {
+            cheap
+        };
+        let full = cheap.server("full", rooms(10));
+        let dear = full.pool("dear", of_ten(2));
+        dear.pool("somebody else's", |pool| pool.automatic = false)
+    };
+    let settings = Settings::default();
+    assert_eq!(ask(&settings, pools(false), vec![]), "cheap+1", "headroom");
+    assert_eq!(ask(&settings, pools(true), vec![]), "", "headroom can wait a turn");
+    assert_eq!(ask(&settings, pools(true), want(1)), "dear+1");
+    let nothing_else = Fleet::builder().pool("cheap", |_| {}).pool_state(spoken_for);
+    let nothing_else = nothing_else.pool("somebody else's", |pool| pool.automatic = false);
+    assert_eq!(
+        ask(&settings, nothing_else, want(1)),
+        "",
+        "nobody makes a server by hand for that"
+    );
+}
+
 fn want(rooms: u32) -> Vec<Want> {
     vec![Want::new(rooms, 50)]
 }
