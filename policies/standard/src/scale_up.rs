@@ -160,11 +160,12 @@ impl<'a> Plan<'a> {
             for at in &suited {
                 rest = self.pools[*at].fill(rest, size);
             }
-            // Somebody before has decided that less is launched than might be: no reason to want servers of those who make them.
+            // Somebody before has decided that less is launched than might be: no reason to want servers of those who make them,
+            // unless the rooms wait for just these.
             let is_decided = suited.iter().any(|at| self.pools[*at].is_spoken_for);
             for at in suited {
                 let plan = &mut self.pools[at];
-                if is_decided && !plan.pool.automatic {
+                if is_decided && !plan.pool.automatic && want.pool != Some(plan.pool.id) {
                     continue;
                 }
                 if rest > 0 && plan.order(rest.into(), size) > 0 {

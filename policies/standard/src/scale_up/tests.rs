@@ -71,13 +71,18 @@ fn where_somebody_has_spoken_for_the_cheapest_pool_only_rooms_that_wait_get_serv
     assert_eq!(ask(&settings, pools(false), vec![]), "cheap+1", "headroom");
     assert_eq!(ask(&settings, pools(true), vec![]), "", "headroom can wait a turn");
     assert_eq!(ask(&settings, pools(true), want(1)), "dear+1");
-    let nothing_else = Fleet::builder().pool("cheap", |_| {}).pool_state(spoken_for);
-    let nothing_else = nothing_else.pool("somebody else's", |pool| pool.automatic = false);
-    assert_eq!(
-        ask(&settings, nothing_else, want(1)),
-        "",
-        "nobody makes a server by hand for that"
-    );
+    let nothing_else = || {
+        let cheap = Fleet::builder().pool("cheap", |_| {}).pool_state(spoken_for);
+        cheap.pool("somebody else's", |pool| pool.automatic = false)
+    };
+    let nobody_makes_one_for_that = ask(&settings, nothing_else(), want(1));
+    assert_eq!(nobody_makes_one_for_that, "");
+    let for_just_these = Want {
+        pool: Some(2),
+        ..Want::new(1, 50)
+    };
+    let grown = ask(&settings, nothing_else(), vec![for_just_these]);
+    assert_eq!(grown, "somebody else's+1");
 }
 
 fn want(rooms: u32) -> Vec<Want> {
