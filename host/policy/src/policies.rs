@@ -44,7 +44,8 @@ pub struct Policies {
 /// Starts the policies: a chain for the driver's thread, and the threads behind it.
 ///
 /// The built-in is in the chain at once, with the settings of `standard.toml` if they can be had, behind those whose settings say that
-/// rooms wait for them; the folder's policies follow through [`PlaceChain::swap`]. Nobody scales before they have, or for 10 s. The thread that asks the chain needs 2 MiB of stack.
+/// rooms wait for them; the folder's policies follow through [`PlaceChain::swap`]. No policy is asked to scale before they have, or for
+/// 10 s. The thread that asks the chain needs 2 MiB of stack.
 ///
 /// # Panics
 /// If the built-in does not take empty settings, the platform has no compiler back end, or a thread cannot be started.
